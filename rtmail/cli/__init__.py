@@ -1,0 +1,1 @@
+"""The command line: parses words, calls the floors below, prints what a person would ask next."""

@@ -1,0 +1,1 @@
+"""The way out: outbox rows to the relay, and their fate back to the store."""

@@ -1,0 +1,1 @@
+"""Load, read, decide, compose and commit, as one transaction."""

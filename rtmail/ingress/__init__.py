@@ -1,0 +1,1 @@
+"""The doors by which mail comes in; all end in the spool."""

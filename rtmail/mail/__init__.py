@@ -1,0 +1,1 @@
+"""What a mail is (pure): knows no ticket and no policy."""

@@ -1,0 +1,153 @@
+"""The values that a mail is read into; plain, frozen, and able to cross a process border.
+
+`message.read` makes a `Mail`; desk and engine look at nothing else of a mail. Instants are aware UTC, sizes are bytes,
+a Message-ID keeps its angle brackets, an address is an addr-spec with its domain in lower case (RFC 5322 3.4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One mailbox: the addr-spec and the decoded display name, free of control characters."""
+
+    spec: str
+    name: str = ""
+
+    @property
+    def domain(self) -> str:
+        return self.spec.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """How a mail reached us.
+
+    sender      MAIL FROM; "" is the null sender, None where no envelope exists (a mailbox)
+    recipients  envelope recipients as given (with their +detail); a mailbox gives none
+    ingress     "smtp", "lmtp", "pipe" or "imap:NAME"
+    arrived_at  IMAP INTERNALDATE, else our commit; never the Date header
+    peer        IP address of the client, "" where there is none
+    helo        its HELO/EHLO/LHLO name
+    auth_user   key of the person who proved himself by SMTP AUTH, "" otherwise
+    queue       queue to use when no address of ours is in the mail (mailboxes), "" otherwise
+    """
+
+    sender: str | None
+    recipients: tuple[str, ...]
+    ingress: str
+    arrived_at: datetime
+    peer: str = ""
+    helo: str = ""
+    auth_user: str = ""
+    queue: str = ""
+
+
+class Kind(StrEnum):
+    """What sort of sender a mail shows (promise 8)."""
+
+    REQUEST_OR_REPLY = "request-or-reply"
+    MACHINE = "machine"
+    LIST = "list"
+    AUTO_REPLY = "auto-reply"
+    BOUNCE = "bounce"
+    REPORT = "report"
+    LOOP = "loop"
+    JUNK = "junk"
+
+
+class Proof(StrEnum):
+    """What trusted results say about the From line (RFC 8601)."""
+
+    DMARC_PASS = "dmarc-pass"
+    DKIM_ALIGNED = "dkim-aligned"
+    DMARC_FAIL = "dmarc-fail"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One attached part. `part` is its path in the MIME tree ("2.1"), by which `message.payload` finds its bytes."""
+
+    name: str
+    type: str
+    bytes: int
+    sha256: str
+    part: str
+    content_id: str = ""
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """A delivery report: whom it names, the worst status ("5.1.1" or ""), and the id of the mail that it is about."""
+
+    recipients: tuple[str, ...]
+    status: str
+    temporary: bool
+    original_message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """A mail inside a mail. `how` is "attached" (message/rfc822) or "inline" (quoted under a forward's header block)."""
+
+    how: str
+    sender: Address | None
+    subject: str
+    text: str
+    message_id: str = ""
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail as read: total, whatever the input was; what was wrong with it stands in `defects`."""
+
+    message_id: str
+    date: datetime | None
+    subject: str
+    sender: Address
+    """The From line for display; `identity` is what may be believed."""
+    identity: str
+    """Strict identity: the addr-spec of the one From header with one address, "" where parsers could disagree (F2, F3)."""
+    reply_to: tuple[Address, ...]
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    in_reply_to: tuple[str, ...]
+    references: tuple[str, ...]
+    text: str
+    """The whole readable text, from text/plain or from HTML."""
+    reply_text: str
+    """The new words: without quoted history and signature; the whole text when unsure."""
+    attachments: tuple[Attachment, ...]
+    kind: Kind
+    answerable: bool
+    """May an automatic answer go out, as far as the mail itself tells."""
+    reason: str
+    """Names the sign that decided `kind` and `answerable`."""
+    bounce: Bounce | None
+    forwarded: Forwarded | None
+    marks: tuple[str, ...]
+    """Tokens of our `ref:` marks seen inside the quoted part, nearest first."""
+    tags: tuple[int, ...]
+    """Numbers of our subject tags, in order."""
+    reply_prefix: bool
+    """The subject began with Re:, AW:, SV: ..."""
+    proof: Proof
+    proof_reason: str
+    fingerprint: str
+    """Hex SHA-256 over From, Date, Subject, decoded body text without list footer, attachment digests (promise 2)."""
+    own: bool
+    """Carries a header of ours that only our own mail carries (loop sign)."""
+    from_html: bool = False
+    """The text was made from HTML; there was no text/plain part."""
+    language: str = ""
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Decoded, unfolded values of every header by lower-case name; our own X-RTMail-* names from outside are removed."""
+    defects: tuple[str, ...] = ()

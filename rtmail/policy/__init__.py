@@ -1,0 +1,1 @@
+"""What was promised (pure): knows no mail."""
