@@ -40,9 +40,11 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _SPEC_TEXT = rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*"
 _SPEC = re.compile(_SPEC_TEXT)
-# A phrase as senders write it: words with dots, and quoted strings without escapes or angle brackets inside.
-_FROM = re.compile(rf'[ \t]*(?:(?P<bare>{_SPEC_TEXT})|(?P<phrase>(?![ \t]*\.)(?:[^"()<>\[\]:;@\\,]|"[^"\\<>]*")*)(?<!\.)<(?P<spec>{_SPEC_TEXT})>)[ \t]*')
+# A phrase as senders write it: words with dots, and quoted strings without escapes, folds or angle brackets inside.
+_PHRASE_TEXT = r'(?!\s*\.)(?:[^"()<>\[\]:;@\\,]|"[^"\\<>\n]*")*(?<!\.)'
+_FROM = re.compile(rf"[ \t\n]*(?:(?P<bare>{_SPEC_TEXT})|(?P<phrase>{_PHRASE_TEXT})<(?P<spec>{_SPEC_TEXT})>)[ \t\n]*")
 _WORD = re.compile(r"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[A-Za-z0-9-]*)?\?([bBqQ])\?([^?\s]*)\?=")
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
 _LINE_END = re.compile(r"[\r\n]+(?![ \t])")
 _DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
 """Letters that IDNA 2003 and IDNA 2008 turn into different domains (RFC 5894 7.2)."""
@@ -91,8 +93,8 @@ def strict_identity(raw_from_values: Sequence[str]) -> str:
     """
     if len(raw_from_values) != 1 or len(raw_from_values[0]) > 2000:
         return ""
-    line = re.sub(r"\r?\n(?=[ \t])", "", raw_from_values[0]).rstrip("\r\n")
-    if not all(_harmless(character) for character in line):
+    line = _FOLD.sub("\n", raw_from_values[0]).rstrip("\r\n")
+    if not all(_harmless(character) for character in line.replace("\n", "")) or _LINE_END.search(line):
         return ""
     match = _FROM.fullmatch(line)
     if match is None:
