@@ -6,18 +6,28 @@ hands both to `match.judge`. Nothing here decides what a mail does; a clue says 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from rtmail.desk.ticket import Participant, Status
-from rtmail.mail.model import Envelope, Mail
-from rtmail.mail.site import OwnAddress
-from rtmail.mail.token import Detail
+from rtmail.mail.address import key, parse_list, split_detail
+from rtmail.mail.model import Envelope, Kind, Mail
+from rtmail.mail.site import Door, OwnAddress, Site
+from rtmail.mail.token import LENGTH, MARK_PREFIX, Action, Detail, Keyring, read_message_id, verify
 
 REOPEN_WITHIN = timedelta(days=30)
 """How long after its closing a request still takes customers' words, where no policy says otherwise (DESIGN 5)."""
+
+ABOUT_HOLDS = frozenset({Action.CONFIRM_HELD, Action.DISCARD_HELD, Action.NOT_JUNK, Action.SEND_AS_CORRESPONDENCE, Action.SEND_AS_COMMENT})
+"""Actions whose detail names a mail that waits, not a request."""
+
+_MOST_IDS = 100
+_MOST_MARKS = 20
+_DELIVERY_HEADERS = ("delivered-to", "x-original-to", "envelope-to")
+_SUBJECT_DETAIL = re.compile(rf"(?<![A-Za-z0-9])[A-Za-z2-7]{{{LENGTH}}}(?![A-Za-z0-9])")
 
 
 class Place(StrEnum):
@@ -153,3 +163,101 @@ class Lookups:
     requests: Mapping[int, RequestFacts] = field(default_factory=dict)
     parties: Mapping[str, int] = field(default_factory=dict)
     outbox: Mapping[int, int] = field(default_factory=dict)
+
+
+def gather(mail: Mail, envelope: Envelope, site: Site, keyring: Keyring, today: date) -> Evidence:
+    """Return what `mail` shows: verified where a signature can be, unjudged where the store has to be asked.
+
+    today  day by which details expire, in UTC
+    """
+    doors: dict[tuple[str, Door], DoorSeen] = {}
+    details: dict[str, DetailSeen] = {}
+    for place, spec in _recipients(mail, envelope):
+        own, text = split_detail(spec, site)
+        if own is None:
+            continue
+        doors.setdefault((own.queue, own.door), DoorSeen(own, place))
+        if text:
+            details.setdefault(text.lower(), _read_detail(own, place, text, keyring, today))
+    if not doors and envelope.queue:
+        doors |= {(own.queue, own.door): DoorSeen(own, Place.MAILBOX) for own in site.addresses.values()
+                  if own.queue == envelope.queue and own.door is Door.CORRESPONDENCE}
+    if site.detail == "off" and doors:
+        first = next(iter(doors.values())).address
+        for match in _SUBJECT_DETAIL.finditer(mail.subject):
+            details.setdefault(match[0].lower(), _read_detail(first, Place.SUBJECT, match[0], keyring, today))
+
+    own_ids: list[OwnId] = []
+    foreign_ids: list[str] = []
+    for message_id in _answered(mail):
+        read = read_message_id(keyring, message_id, site.domain)
+        if read is None:
+            foreign_ids.append(message_id)
+        else:
+            own_ids.append(OwnId(message_id, *read))
+    marks = (verify(keyring, token.removeprefix(MARK_PREFIX), today) for token in mail.marks[:_MOST_MARKS])
+    seen = tuple(details.values())
+    return Evidence(
+        mail=mail, envelope=envelope, doors=tuple(doors.values()), details=seen, own_ids=tuple(own_ids), foreign_ids=tuple(foreign_ids),
+        marks=tuple(dict.fromkeys(mark for mark in marks if isinstance(mark, Detail) and mark.action is Action.MARK)),
+        tags=tuple(dict.fromkeys(number for number in mail.tags if number > 0)),
+        outbox_ids=tuple(one.detail.outbox_id for one in seen if one.detail and one.detail.action is Action.BOUNCE),
+    )
+
+
+def keys(evidence: Evidence) -> Keys:
+    """Return what the store is asked first. The ledger's and the outbox's answers name more requests: see `numbers`."""
+    mail = evidence.mail
+    message_ids = [one.message_id for one in evidence.own_ids] + list(evidence.foreign_ids)
+    people = [mail.sender, *mail.reply_to, *mail.to, *mail.cc]
+    if mail.forwarded:
+        message_ids += [mail.forwarded.message_id] if mail.forwarded.message_id else []
+        people += [mail.forwarded.sender] if mail.forwarded.sender else []
+    specs = [mail.identity, evidence.envelope.sender or "", *(one.spec for one in people)]
+    return Keys(
+        message_ids=tuple(dict.fromkeys(message_ids)), numbers=numbers(evidence, {}, {}),
+        addresses=tuple(dict.fromkeys(key(spec) for spec in specs if spec)), outbox_ids=evidence.outbox_ids,
+    )
+
+
+def numbers(evidence: Evidence, ledger: Mapping[str, tuple[LedgerEntry, ...]], outbox: Mapping[int, int]) -> tuple[int, ...]:
+    """Return the numbers of all requests that the mail names, given what ledger and outbox answered.
+
+    The caller loads them and, for each one merged, its survivor (`RequestFacts.merged_into`), until none is missing.
+    """
+    found = [one.detail.request for one in evidence.details
+             if one.detail and one.detail.action is not Action.BOUNCE and one.detail.action not in ABOUT_HOLDS]
+    found += [one.number for one in evidence.own_ids]
+    found += [mark.request for mark in evidence.marks]
+    found += [entry.number for entries in ledger.values() for entry in entries]
+    found += [*outbox.values(), *evidence.tags]
+    return tuple(number for number in dict.fromkeys(found) if number > 0)
+
+
+def _recipients(mail: Mail, envelope: Envelope) -> Iterator[tuple[Place, str]]:
+    yield from ((Place.TO, one.spec) for one in mail.to)
+    yield from ((Place.CC, one.spec) for one in mail.cc)
+    yield from ((Place.ENVELOPE, spec) for spec in envelope.recipients)
+    if not envelope.recipients:
+        # Written by the agent that filled the mailbox; with an envelope in hand it could only be a sender's invention.
+        values = [value for name in _DELIVERY_HEADERS for value in mail.headers.get(name, ())]
+        yield from ((Place.DELIVERED_TO, one.spec) for one in parse_list(values))
+
+
+def _read_detail(own: OwnAddress, place: Place, text: str, keyring: Keyring, today: date) -> DetailSeen:
+    read = verify(keyring, text, today)
+    if not isinstance(read, Detail):
+        return DetailSeen(own, place, None, read.reason)
+    if read.action is Action.MARK:
+        # Marks never expire and travel in quoted text; one pasted behind a "+" must not become a signed address.
+        return DetailSeen(own, place, None, "a mark, not an address")
+    return DetailSeen(own, place, read)
+
+
+def _answered(mail: Mail) -> Iterator[str]:
+    """Yield the Message-IDs that the mail answers, nearest first, each once; of a long References its end and its root."""
+    ids = [*mail.in_reply_to, *reversed(mail.references)]
+    if mail.bounce and mail.kind in (Kind.BOUNCE, Kind.REPORT, Kind.AUTO_REPLY):
+        ids.insert(0, mail.bounce.original_message_id)
+    unique = list(dict.fromkeys(one for one in ids if one))
+    yield from unique if len(unique) <= _MOST_IDS else [*unique[: _MOST_IDS - 1], unique[-1]]

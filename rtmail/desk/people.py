@@ -1,17 +1,28 @@
 """Who is who: staff with their rights and queues, roles and deputies, customers' organisations.
 
-Built from the config; a `Directory` answers look-ups and changes nothing.
+Built from the config; a `Directory` answers look-ups and changes nothing. An address says whom a mail names, never that he
+wrote it: that is `match`'s to judge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rtmail.mail import address
+from rtmail.mail.site import Site
+
+ENGINEER, MANAGER, PRIVACY, ADMIN = "engineer", "manager", "privacy", "admin"
+"""The rights that a person can have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A member of staff. `party` is the id of his row in the store; rights: engineer | manager | privacy | admin."""
+    """A member of staff. `party` is the id of his row in the store; rights: engineer | manager | privacy | admin.
+
+    queues  those he serves; none named means all of them
+    """
 
     key: str
     name: str
@@ -49,13 +60,23 @@ class ManagementRole:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """A customer: its mail domains and its registered contacts (addr-specs)."""
+    """A customer: its mail domains (each with what is below it) and its registered contacts (addr-specs)."""
 
     key: str
     name: str
     domains: tuple[str, ...] = ()
     contacts: tuple[str, ...] = ()
     plan: str = ""
+
+
+class Tie(StrEnum):
+    """What makes two people of the customers' side colleagues, the closer first (DESIGN 5)."""
+
+    ORGANISATION = "organisation"
+    """Both belong to the same configured organisation."""
+    DOMAIN = "domain"
+    """Only their mail domain is the same, and not one where anybody can have an address."""
+    NONE = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +87,84 @@ class Directory:
     queues: Mapping[str, Queue] = field(default_factory=dict)
     roles: Mapping[str, ManagementRole] = field(default_factory=dict)
     organisations: Mapping[str, Organisation] = field(default_factory=dict)
+    _staff: Mapping[str, Person] = field(init=False, repr=False, compare=False)
+    _parties: Mapping[int, Person] = field(init=False, repr=False, compare=False)
+    _contacts: Mapping[str, Organisation] = field(init=False, repr=False, compare=False)
+    _domains: Mapping[str, Organisation] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        organisations = tuple(self.organisations.values())
+        indexes: Mapping[str, Mapping[str, Person] | Mapping[int, Person] | Mapping[str, Organisation]] = {
+            "_staff": {address.key(spec): person for person in self.people.values() for spec in person.addresses},
+            "_parties": {person.party: person for person in self.people.values() if person.party},
+            "_contacts": {address.key(spec): one for one in organisations for spec in one.contacts},
+            "_domains": {domain.lower().strip("."): one for one in organisations for domain in one.domains},
+        }
+        for name, index in indexes.items():
+            object.__setattr__(self, name, index)
+
+    def staff(self, spec: str) -> Person | None:
+        """Return the member of staff who has this address or alias, in whatever case it is written."""
+        return self._staff.get(address.key(spec))
+
+    def by_party(self, party: int) -> Person | None:
+        """Return the member of staff with this party id, None for 0 and for customers."""
+        return self._parties.get(party)
+
+    def staff_of(self, queue: str) -> tuple[Person, ...]:
+        """Return the engineers who serve `queue`, in the order of the config."""
+        return tuple(person for person in self.people.values() if ENGINEER in person.rights and serves(person, queue))
+
+    def may_answer(self, person: Person, queue: str) -> bool:
+        """Tell whether `person` may speak and act for the house in `queue`: an engineer in his queues, a manager in all."""
+        return MANAGER in person.rights or (ENGINEER in person.rights and serves(person, queue))
+
+    def reached(self, role: str, absent: Collection[str] = ()) -> Person | None:
+        """Return who is told when a policy tells `role`: its person, his deputy while he is absent, else nobody.
+
+        absent  keys of people who are away. A person's own key serves as a role as well. None sends the caller to the admin.
+        """
+        named = self.roles.get(role)
+        keys = (named.person, named.deputy) if named else (role,)
+        return next((self.people[key] for key in keys if key in self.people and key not in absent), None)
+
+    def organisation_of(self, spec: str) -> Organisation | None:
+        """Return the configured organisation of an address: as its contact, else by the longest of its domains.
+
+        A configured domain stands for itself and what is below it at a dot ("acme.example" takes eu.acme.example, never
+        evil-acme.example): whoever holds a domain gives out the names below it.
+        """
+        contact = self._contacts.get(address.key(spec))
+        if contact is not None:
+            return contact
+        labels = address.key(spec).rpartition("@")[2].split(".")
+        below = (".".join(labels[start:]) for start in range(len(labels)))
+        return next((self._domains[domain] for domain in below if domain in self._domains), None)
+
+    def is_contact(self, spec: str) -> bool:
+        """Tell whether `spec` is a registered contact of an organisation."""
+        return address.key(spec) in self._contacts
+
+    def tie(self, one: str, other: str, site: Site) -> Tie:
+        """Tell what ties the people behind two addresses together; members of staff are nobody's colleagues here.
+
+        Two who are configured into different organisations are none, whatever their domains are.
+        """
+        if self.staff(one) or self.staff(other) or "@" not in one or "@" not in other:
+            return Tie.NONE
+        first, second = self.organisation_of(one), self.organisation_of(other)
+        if first is not None and second is not None:
+            return Tie.ORGANISATION if first.key == second.key else Tie.NONE
+        return Tie.DOMAIN if address.same_organisation_domain(one, other, site) else Tie.NONE
+
+
+def serves(person: Person, queue: str) -> bool:
+    """Tell whether `queue` is one of the person's."""
+    return not person.queues or queue in person.queues
+
+
+def listed(spec: str, entries: Iterable[str]) -> bool:
+    """Tell whether an address stands in a config list of addr-specs and "@domain" entries (the domain itself, nothing below)."""
+    wanted = address.key(spec)
+    domain = "@" + wanted.rpartition("@")[2]
+    return any(entry.lower() in (wanted, domain) for entry in entries)
