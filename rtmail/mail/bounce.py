@@ -244,7 +244,8 @@ def _decoded(part: Message) -> str:
         except UnicodeDecodeError:
             text = data.decode("latin-1")
     elif isinstance(part.get_payload(), list):
-        text = "\n\n".join("\n".join(f"{name}: {value}" for name, value in sub.items()) for sub in part.get_payload() if isinstance(sub, Message))
+        inner = (sub for sub in part.get_payload() if isinstance(sub, Message))
+        text = "\n\n".join("\n".join(f"{name}: {value}" for name, value in sub.items()) for sub in inner)
     else:
         text = str(part.get_payload() or "")
     return text.replace("\r\n", "\n").replace("\r", "\n")[:MAX_CHARS]
