@@ -1,0 +1,206 @@
+"""What a policy promises, as values: priorities, ladders, calendars and the rules around them.
+
+Built by `policy.schema` from TOML and never changed; `policy.clocks` asks it what each promise comes to. A request keeps the
+version it began with: `hash` names a version, `text` and `expanded()` are what the store keeps of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+
+from rtmail.policy.duration import Duration
+from rtmail.policy.hours import Hours, add, always, between
+
+ALWAYS = "always"
+"""The built-in calendar that never closes, its business days those of the site's zone."""
+
+
+class UpdateMode(StrEnum):
+    """What happens around an update's due instant when no human wrote."""
+
+    NUDGE = "nudge"
+    """The owner is reminded before."""
+    HOLD = "hold"
+    """The same, and at the due instant the customer gets a holding update."""
+    SILENT = "silent"
+    """Nobody gets anything."""
+
+
+class MetBy(StrEnum):
+    """What counts as the first response; a human's answer always does."""
+
+    HUMAN = "human"
+    TAKEN = "taken"
+    ACKNOWLEDGEMENT = "acknowledgement"
+
+
+class LadderFrom(StrEnum):
+    """From when the ladder's time is measured."""
+
+    PRIORITISED = "prioritised"
+    OPENED = "opened"
+
+
+class ForwardAck(StrEnum):
+    """Whether someone whose mail staff forwarded is acknowledged."""
+
+    ASK = "ask"
+    YES = "yes"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """How long before a due instant staff are reminded: a share of the time, or a length of open time; neither: never."""
+
+    percent: int = 0
+    before: timedelta = timedelta(0)
+
+    def at(self, start: datetime, due: datetime, hours: Hours) -> datetime | None:
+        """Return the reminder's instant, in open hours when there are any until `due`; None when there is none.
+
+        A length that does not fit into the time until `due` (a short cadence agreed on one request) becomes half of it.
+        """
+        if due <= start or not (self.percent or self.before):
+            return None
+        open_time = between(start, due, hours)
+        if not open_time:  # promised for an hour at which the calendar is closed
+            open_time, hours = due - start, always("UTC")
+        before = self.before or open_time * self.percent / 100
+        if before >= open_time:
+            before = open_time / 2
+        return add(start, timedelta(seconds=(open_time - before) // timedelta(seconds=1)), hours)
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One step of a ladder.
+
+    tell       roles that its mail goes to
+    ack_holds  an acknowledgement by someone told before keeps this rung from firing while it is valid
+    ack_for    how long an acknowledgement given on this rung is valid when it names no time; None: one update interval
+    ack_max    the longest that acknowledgements on this rung hold; None: no limit
+    """
+
+    after: Duration
+    tell: tuple[str, ...]
+    ack_holds: bool = True
+    ack_for: Duration | None = None
+    ack_max: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Priority:
+    """One priority's promises. A None length is no promise. `code` orders priorities: higher is more urgent.
+
+    page    the ladder's mails also go as a short plain copy to a person's `page` address
+    bundle  its escalations may wait to be joined with others in one mail a manager
+    """
+
+    key: str
+    code: int
+    meaning: str
+    calendar: str
+    update_calendar: str
+    ladder_calendar: str
+    first_response: Duration | None
+    update_every: Duration | None
+    resolution: Duration | None
+    reply_within: Duration | None
+    update_mode: UpdateMode
+    met_by: MetBy
+    nudge: Nudge
+    ladder: tuple[Rung, ...]
+    page: bool
+    bundle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Suggest:
+    """Which priorities a customer may name himself, from which headers too, and whether his word sets or proposes one."""
+
+    allow: tuple[str, ...] = ()
+    headers: bool = True
+    sets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Thanks:
+    """What a short thanks looks like: at most `max_words` words, holding one of `words` (language -> words)."""
+
+    max_words: int = 12
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """When staff get their daily and weekly picture, in the zone and on the open days of `calendar`; None: never.
+
+    weekly_day   0 is Monday
+    bundle_from  so many escalations for one person at once become one mail
+    """
+
+    calendar: str = ALWAYS
+    daily: time | None = None
+    weekly: time | None = None
+    weekly_day: int = 0
+    bundle_from: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A whole policy file.
+
+    priorities      by key, most urgent first
+    untriaged       the priority whose targets count until one is set
+    waiting_pauses  clocks (first-response, update, resolution, ladder) that stand still while waiting for the customer
+    on_call         role reminded of untriaged requests; "" for the queue
+    roles           every role the policy tells, with the line that first names it
+    """
+
+    name: str
+    text: str
+    timezone: str
+    calendars: Mapping[str, Hours]
+    holidays: Mapping[str, tuple[date, ...]]
+    priorities: Mapping[str, Priority]
+    untriaged: str
+    triage: Duration | None
+    triage_calendar: str
+    on_call: str
+    ladder_from: LadderFrom
+    waiting_pauses: frozenset[str]
+    reopen_within: Duration
+    close_after: Duration | None
+    close_calendar: str
+    forward_ack: ForwardAck
+    suggest: Suggest
+    thanks: Thanks
+    digest: Digest
+    roles: Mapping[str, int]
+
+    def hours(self, calendar: str) -> Hours:
+        return self.calendars[calendar]
+
+    def priority(self, key: str) -> Priority:
+        """Return the priority `key`; for "" and for one that this version does not know, the untriaged one."""
+        return self.priorities.get(key) or self.priorities[self.untriaged]
+
+    @property
+    def highest(self) -> Priority:
+        return next(iter(self.priorities.values()))
+
+    def expanded(self) -> str:
+        """Return what the text's meaning depends on besides itself, as JSON: the site's zone and the holidays by calendar."""
+        days = {calendar: [day.isoformat() for day in dates] for calendar, dates in self.holidays.items()}
+        return json.dumps({"timezone": self.timezone, "holidays": days}, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def hash(self) -> str:
+        """Name of this version: hex SHA-256 of the text and its expansion."""
+        return hashlib.sha256(f"{self.text}\0{self.expanded()}".encode()).hexdigest()
