@@ -1,0 +1,38 @@
+"""The store: SQLite or PostgreSQL behind one interface, and the only SQL (DESIGN 6).
+
+Ingress puts mail into the spool, the engine turns it into tickets, events and outgoing mail in one transaction, egress
+takes the outbox away. Each part below says what it keeps; rows leave as frozen values.
+"""
+
+from __future__ import annotations
+
+from rtmail.store.caps import Caps
+from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
+from rtmail.store.holds import Held, Hold, Holds
+from rtmail.store.ledger import Entry, Ledger, Origin
+from rtmail.store.outbox import Fate, Outbox, OutboxItem, OutboxRow
+from rtmail.store.parties import Parties, Party
+from rtmail.store.policies import Policies, PolicyVersion
+from rtmail.store.spool import (
+    Audit,
+    Duplicate,
+    First,
+    Outcome,
+    SameIdOtherPrint,
+    Settlement,
+    Spool,
+    SpoolItem,
+    SpoolRow,
+    SpoolWriter,
+)
+from rtmail.store.tickets import Content, LinkKind, Rung, TicketLink, Tickets, TicketSummary
+
+__all__ = [
+    "Again", "Audit", "Conflict", "Content", "Duplicate", "Entry", "Fate", "First", "Held", "Hold", "LeaseLost", "LinkKind", "NotThere",
+    "Origin", "OutboxItem", "OutboxRow", "Outcome", "Party", "PolicyVersion", "Rung", "RungTaken", "SameIdOtherPrint", "SchemaError",
+    "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink", "TicketSummary",
+]
+
+
+class Store(Spool, Parties, Tickets, Ledger, Outbox, Holds, Caps, Policies):
+    """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""

@@ -1,0 +1,49 @@
+"""Counters that survive a restart: how often something happened in a window, and what may happen only once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from rtmail.store.database import Database, reads, writes
+from rtmail.store.values import clean, length, micros
+
+FOR_EVER = (1 << 63) - 1
+
+
+class Caps(Database):
+    """The counters' part of the store."""
+
+    @writes
+    def count(self, key: str, now: datetime, window: timedelta) -> int:
+        """Count one use of `key` and return how many there are in the present window (they begin at multiples of `window`)."""
+        span = length(window)
+        start = micros(now) // span * span
+        ((uses,),) = self._rows(
+            "INSERT INTO cap (key, window_length, window_start, uses) VALUES (?, ?, ?, 1) "
+            "ON CONFLICT (key, window_length, window_start) DO UPDATE SET uses = cap.uses + 1 RETURNING uses", (clean(key), span, start))
+        if uses == 1:
+            self._do("DELETE FROM cap WHERE key = ? AND window_length = ? AND window_start < ?", (clean(key), span, start))
+        return int(uses)
+
+    @reads
+    def peek(self, key: str, now: datetime, window: timedelta) -> int:
+        """Return how many uses of `key` there are in the present window."""
+        span = length(window)
+        row = self._row("SELECT uses FROM cap WHERE key = ? AND window_length = ? AND window_start = ?",
+                        (clean(key), span, micros(now) // span * span))
+        return int(row[0]) if row else 0
+
+    @writes
+    def once(self, key: str, now: datetime, expires_at: datetime | None) -> bool:
+        """Return True for the first call with `key`, and again only after `expires_at` has passed (None: never again)."""
+        at = micros(now)
+        return bool(self._rows(
+            "INSERT INTO once (key, expires_at) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at "
+            "WHERE once.expires_at <= ? RETURNING key", (clean(key), FOR_EVER if expires_at is None else micros(expires_at), at)))
+
+    @writes
+    def forget_expired(self, now: datetime) -> int:
+        """Delete keys of `once` that have expired and counters of windows that have passed; return how many."""
+        at = micros(now)
+        return (self._do("DELETE FROM once WHERE expires_at <= ?", (at,))
+                + self._do("DELETE FROM cap WHERE window_start + window_length <= ?", (at,)))

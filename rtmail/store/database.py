@@ -1,0 +1,224 @@
+"""The ground that every part of the store stands on: opening, transactions, retries, and the mapping of failures.
+
+A transaction belongs to a thread: never `await` inside one (two tasks of one thread would share it). Methods of the
+store may be called inside or outside `Store.transaction()`; outside, each is a transaction of its own and is repeated
+when the connection broke or the server undid it.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from rtmail.errors import Deferred, DiskFull
+from rtmail.failpoint import failpoint
+from rtmail.store import schema
+from rtmail.store.engines import Engine, engine_for
+from rtmail.store.faults import Again, StoreFailed
+
+T = TypeVar("T")
+P = ParamSpec("P")
+S = TypeVar("S", bound="Database")
+
+_PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)
+"""Seconds before each repetition of a job; afterwards the caller is told "not now"."""
+
+
+class _Local(threading.local):
+    depth = 0
+    writing = False
+
+
+class Database:
+    """An opened database with transactions that nest.
+
+    url          sqlite:///FILE (relative to `folder`) or postgresql://…
+    busy         how long to wait for other writers before answering Deferred
+    floor_bytes  free space below which `room` raises DiskFull, so that reading and sending still work on a full disk
+    """
+
+    def __init__(self, url: str, folder: Path = Path(), *, busy: timedelta = timedelta(seconds=5), floor_bytes: int = 64 << 20) -> None:
+        self._engine: Engine = engine_for(url, folder, busy)
+        self._floor_bytes = floor_bytes
+        self._local = _Local()
+        self.failed = ""
+        """Why the database cannot be trusted any more, "" while it can."""
+
+    def open(self) -> None:
+        """Connect and bring the schema up to date; raises SchemaError for a newer or a foreign one, Deferred when it cannot be reached."""
+        try:
+            self._engine.prepare()
+            self._repeat(lambda: schema.bring_up(self._engine))
+        except OSError as error:
+            raise Deferred(f"database not usable: {error}") from error
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        self._engine.close()
+
+    def ping(self) -> None:
+        """Prove that the database answers; raises Deferred or StoreFailed."""
+        self._alive()
+        self._repeat(lambda: self._rows("SELECT 1"))
+
+    def room(self) -> None:
+        """Raise DiskFull below the floor of free space, StoreFailed when the database is given up."""
+        self._alive()
+        free = self._engine.room()
+        if free is not None and free < self._floor_bytes:
+            raise DiskFull
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what happens inside as one, or none of it; an inner one is a savepoint.
+
+        Raises Again when it was undone through nobody's fault, Deferred, DiskFull or StoreFailed otherwise.
+        """
+        if self._local.depth:
+            if not self._local.writing:
+                raise RuntimeError("a transaction that writes inside one that reads")
+            with self._savepoint():
+                yield
+        else:
+            with self._engine.turn(), self._outermost(write=True):
+                yield
+
+    def run(self, job: Callable[[], T]) -> T:
+        """Return what `job` returns, run in a transaction of its own, repeated while it is undone through nobody's fault.
+
+        Inside a transaction it is simply called. Raises what `transaction` raises.
+        """
+        if self._local.depth:
+            return job()
+
+        def whole() -> T:
+            with self.transaction():
+                return job()
+
+        return self._repeat(whole)
+
+    def _look(self, job: Callable[[], T]) -> T:
+        """Return what the reading `job` returns; all it reads is of one instant."""
+        if self._local.depth:
+            return job()
+
+        def whole() -> T:
+            with self._outermost(write=False):
+                return job()
+
+        return self._repeat(whole)
+
+    def _repeat(self, job: Callable[[], T]) -> T:
+        for pause in _PAUSES:
+            try:
+                return job()
+            except Again:
+                time.sleep(pause)
+            except Exception as error:
+                fault = self._seen(error)
+                if not isinstance(fault, Again):
+                    if fault is error:
+                        raise
+                    raise fault from error
+                time.sleep(pause)
+        return job()
+
+    @contextmanager
+    def _outermost(self, *, write: bool) -> Iterator[None]:
+        self._alive()
+        try:
+            self._engine.begin(write)
+        except Exception as error:
+            raise self._seen(error) from error
+        self._local.depth, self._local.writing = 1, write
+        try:
+            yield
+            if write:
+                failpoint("store-before-commit")
+            self._engine.commit()
+            if write:
+                failpoint("store-after-commit")
+        except BaseException as error:
+            self._engine.rollback()
+            fault = self._seen(error) if isinstance(error, Exception) else error
+            if fault is error:
+                raise
+            raise fault from error
+        finally:
+            self._local.depth = 0
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        name = f"inner{self._local.depth}"
+        self._do(f"SAVEPOINT {name}")
+        self._local.depth += 1
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):  # a broken connection cannot undo, nor need it: what broke it is what is told
+                self._do(f"ROLLBACK TO SAVEPOINT {name}")
+                self._do(f"RELEASE SAVEPOINT {name}")
+            raise
+        else:
+            self._do(f"RELEASE SAVEPOINT {name}")
+        finally:
+            self._local.depth -= 1
+
+    def _seen(self, error: Exception) -> Exception:
+        """Return `error` as the outside shall see it; remembers when the database is to be given up."""
+        fault = self._engine.fault(error)
+        if isinstance(fault, StoreFailed):
+            self.failed = self.failed or fault.text
+        return fault or error
+
+    def _alive(self) -> None:
+        if self.failed:
+            raise StoreFailed(self.failed)
+
+    def _do(self, text: str, values: Sequence[Any] = ()) -> int:
+        """Run one statement; return how many rows it changed."""
+        return int(self._engine.execute(text, values).rowcount)
+
+    def _many(self, text: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run one statement for each of `rows`; return how many rows it changed."""
+        return self._engine.executemany(text, rows)
+
+    def _rows(self, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self._engine.execute(text, values).fetchall()
+        return rows
+
+    def _row(self, text: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """Return the first row. All are fetched: an unfinished statement would keep its transaction open."""
+        rows = self._rows(text, values)
+        return rows[0] if rows else None
+
+
+def writes(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Make a method a whole job: a transaction of its own unless it is called inside one."""
+
+    @functools.wraps(method)
+    def whole(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.run(lambda: method(self, *args, **kwargs))
+
+    return whole
+
+
+def reads(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Make a method see one unmoving state of the database, beside whoever writes."""
+
+    @functools.wraps(method)
+    def whole(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._look(lambda: method(self, *args, **kwargs))
+
+    return whole
+
+
+def places(n: int) -> str:
+    """Return `(?, ?, …)` for `n` values."""
+    return "(" + ", ".join("?" * n) + ")"

@@ -1,0 +1,269 @@
+"""The two engines behind one interface: how each connects, begins, numbers, claims and fails.
+
+Everything else of the store is written once, in SQL that both understand; parameters are written `?`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import peewee
+
+from rtmail.errors import Deferred, DiskFull
+from rtmail.store.faults import Again, SchemaError, StoreFailed
+
+_MIGRATION_LOCK = 0x72746D61696C
+"""Key of the advisory lock under which a PostgreSQL schema is changed ("rtmail")."""
+
+
+class Engine(ABC):
+    """One database server or file. Every thread that calls gets a connection of its own."""
+
+    name: str
+    for_update = ""
+    """Ends a SELECT that keeps its rows until the commit."""
+    skip_locked = ""
+    """Ends a SELECT that claims rows and passes over those that others are claiming."""
+    clustered = ""
+    """Ends the CREATE TABLE of a narrow table that is read by its key."""
+    blob = "blob"
+
+    def __init__(self, database: Any) -> None:
+        self.database = database
+        self._open: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._texts: dict[str, str] = {}
+
+    def connection(self) -> Any:
+        """Return this thread's connection, opened when needed."""
+        if self.database.is_closed():
+            self.database.connect()
+            self._open.add(self.database.connection())
+        return self.database.connection()
+
+    def sql(self, text: str) -> str:
+        """Return `text` in the engine's own parameter style."""
+        return text
+
+    def execute(self, text: str, values: Sequence[Any] = ()) -> Any:
+        self.connection()
+        return self.database.execute_sql(self.sql(text), values)
+
+    def executemany(self, text: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run `text` for each of `rows` in one go; return how many rows of the database it changed."""
+        cursor = self.connection().cursor()
+        cursor.executemany(self.sql(text), rows)
+        return int(cursor.rowcount)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait here before a transaction that writes; Deferred when it takes too long."""
+        yield
+
+    @abstractmethod
+    def begin(self, write: bool) -> None:
+        """Begin a transaction; one that does not write sees one unmoving state of the database."""
+
+    def commit(self) -> None:
+        self.database.commit()
+
+    def rollback(self) -> None:
+        """Undo what is open; a connection that cannot even do that is thrown away."""
+        try:
+            if self.in_transaction():
+                self.database.rollback()
+        except Exception:
+            self.drop()
+
+    @abstractmethod
+    def in_transaction(self) -> bool: ...
+
+    @abstractmethod
+    def reserve(self, name: str, n: int) -> list[int]:
+        """Return `n` new ids of the row `name`; none is ever given out twice, gaps are allowed."""
+
+    @abstractmethod
+    def raise_floor(self, name: str, start: int) -> None:
+        """Let the next id of `name` be at least `start`."""
+
+    @abstractmethod
+    def fault(self, error: BaseException) -> Exception | None:
+        """Return what the outside shall see instead of the driver's `error`; None when it is a plain bug."""
+
+    @abstractmethod
+    def room(self) -> int | None:
+        """Return the free bytes where the database grows; None when that cannot be known from here."""
+
+    def prepare(self) -> None:  # noqa: B027 -- most engines need none
+        """Whatever must be true before the schema is looked at; raises SchemaError."""
+
+    def exclusive(self) -> None:  # noqa: B027 -- one writer at a time is what SQLite is
+        """Let one process at a time do set-up work, until the end of the transaction."""
+
+    def drop(self) -> None:
+        """Forget this thread's connection, in whatever state it is."""
+        try:
+            self.database.close()
+        except Exception:
+            self.database.dispose()
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        self.drop()
+        for connection in list(self._open):
+            connection.close()
+
+
+class _Connection(peewee.sqlite3.Connection):  # type: ignore[misc]
+    """One that can be referred to weakly, which the plain one cannot."""
+
+
+class SQLite(Engine):
+    """One file. Threads that write queue up on a lock of ours: SQLite's own waiting is by polling, and unfair."""
+
+    name = "sqlite"
+    clustered = " WITHOUT ROWID"
+
+    def __init__(self, path: Path, busy: timedelta) -> None:
+        self.path = path
+        self._busy = busy.total_seconds()
+        self._turn = threading.Lock()
+        super().__init__(peewee.SqliteDatabase(
+            str(path), timeout=self._busy, check_same_thread=False, cached_statements=512, factory=_Connection,
+            pragmas={"journal_mode": "wal", "synchronous": "full", "secure_delete": 1, "foreign_keys": 0,
+                     "cache_size": -8000, "temp_store": "memory", "journal_size_limit": 64 << 20}))
+
+    def prepare(self) -> None:
+        # Made by us, so that nobody else may read the mail; the WAL takes over the mode.
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=self._busy):
+            raise Deferred("database busy")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def begin(self, write: bool) -> None:
+        self.connection()
+        self.database.begin("IMMEDIATE" if write else "DEFERRED")
+
+    def in_transaction(self) -> bool:
+        return not self.database.is_closed() and bool(self.database.connection().in_transaction)
+
+    def reserve(self, name: str, n: int) -> list[int]:
+        (last,) = self.execute("UPDATE counter SET value = value + ? WHERE name = ? RETURNING value", (n, name)).fetchone()
+        return list(range(last - n + 1, last + 1))
+
+    def raise_floor(self, name: str, start: int) -> None:
+        self.execute("UPDATE counter SET value = ? WHERE name = ? AND value < ?", (start - 1, name, start - 1))
+
+    def fault(self, error: BaseException) -> Exception | None:
+        cause = _original(error)
+        code = getattr(cause, "sqlite_errorname", "")
+        if not code:
+            return None
+        if code in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"):
+            return DiskFull()
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return Deferred("database busy")
+        if code.startswith(("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return StoreFailed(f"database trouble: {code}: {cause}")
+        if code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_NOMEM")):
+            return Deferred(f"database not usable: {code}")
+        return None
+
+    def room(self) -> int | None:
+        disk = os.statvfs(self.path.parent)
+        return disk.f_bavail * disk.f_frsize
+
+
+class PostgreSQL(Engine):
+    """A server that any number of daemons share. A broken connection is thrown away, and the whole job done again."""
+
+    name = "postgresql"
+    for_update = " FOR UPDATE"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
+    blob = "bytea"
+
+    def __init__(self, url: str, busy: timedelta) -> None:
+        wait = max(1, round(busy.total_seconds()))
+        # A stopped daemon must not keep its row locks, a cut network must be noticed, a lock not waited for without end.
+        limits = f"-c lock_timeout={wait}s -c idle_in_transaction_session_timeout=60s -c synchronous_commit=on"
+        super().__init__(peewee.PostgresqlDatabase(
+            url, prefer_psycopg3=True, connect_timeout=wait, options=limits,
+            keepalives_idle=15, keepalives_interval=5, keepalives_count=3, tcp_user_timeout=15000))
+
+    def sql(self, text: str) -> str:
+        own = self._texts.get(text)
+        if own is None:
+            own = self._texts[text] = text.replace("?", "%s")
+        return own
+
+    def begin(self, write: bool) -> None:
+        self.connection()
+        self.database.begin(None if write else "REPEATABLE READ")
+
+    def in_transaction(self) -> bool:
+        # Anything but idle (0): open, failed, or a connection whose state nobody knows.
+        return not self.database.is_closed() and self.database.connection().pgconn.transaction_status != 0
+
+    def reserve(self, name: str, n: int) -> list[int]:
+        return [value for (value,) in self.execute("SELECT nextval(?) FROM generate_series(1, ?)", (f"{name}_id", n)).fetchall()]
+
+    def raise_floor(self, name: str, start: int) -> None:
+        self.execute(f"SELECT setval('{name}_id', greatest(nextval('{name}_id'), CAST(? AS bigint)), false)", (start,))
+
+    def fault(self, error: BaseException) -> Exception | None:
+        cause = _original(error)
+        state = getattr(cause, "sqlstate", "no driver's error")
+        if state == "no driver's error":
+            return None
+        kind = type(cause).__name__
+        if state is None and kind not in ("OperationalError", "InterfaceError", "ConnectionTimeout"):
+            return None
+        if state is None or state[:2] in ("08", "57") or state in ("25P03", "25006"):
+            # 25006: a primary that became a replica; the next connection may find the new primary.
+            self.drop()
+            return Again("database connection lost")
+        if state in ("40001", "40P01"):
+            return Again("database busy")
+        if state == "53100":
+            return DiskFull()
+        if state[:2] == "53" or state in ("55P03", "58030"):
+            return Deferred(f"database not usable: {state}")
+        return None
+
+    def room(self) -> int | None:
+        return None
+
+    def exclusive(self) -> None:
+        self.execute("SELECT pg_advisory_xact_lock(?)", (_MIGRATION_LOCK,))
+
+
+def _original(error: BaseException) -> BaseException:
+    """Return the driver's error that peewee's stands for."""
+    if isinstance(error, peewee.PeeweeException) and error.args and isinstance(error.args[0], BaseException):
+        return error.args[0]
+    return error
+
+
+def engine_for(url: str, folder: Path, busy: timedelta) -> Engine:
+    """Return the engine that `url` names; a relative SQLite path lies below `folder`. Raises SchemaError for any other URL."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return SQLite(folder / unquote(rest[1:]), busy)
+    if scheme in ("postgresql", "postgres"):
+        return PostgreSQL(f"postgresql://{rest}", busy)
+    raise SchemaError(f"store url {scheme}://…: use sqlite:///FILE or postgresql://HOST/DATABASE")

@@ -1,0 +1,68 @@
+"""The schema: which version stands in the database, and the way up to ours. Forward only.
+
+Each migration is one transaction under a lock, so a process killed at any statement leaves either the old version or
+the new one, and the next start goes on from there (RELIABILITY R26).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from playhouse import migrations
+
+from rtmail.failpoint import failpoint
+from rtmail.store.engines import Engine
+from rtmail.store.faults import SchemaError
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+HISTORY = "schema_migration"
+
+
+def bring_up(engine: Engine, folder: Path = MIGRATIONS) -> list[str]:
+    """Apply what is missing of the migrations in `folder`, in order; return the names of those applied.
+
+    Raises SchemaError when the database holds a migration that is not in `folder`, or tables of something else.
+    """
+    done: list[str] = []
+    engine.connection()
+    runner: Any = migrations.Runner(engine.database, str(folder), table_name=HISTORY)  # type: ignore[no-untyped-call]
+    while pending(engine, runner):
+        with engine.turn():
+            engine.begin(write=True)
+            try:
+                engine.exclusive()
+                # Looked at again under the lock: another process may have been faster.
+                waiting = pending(engine, runner)
+                if waiting:
+                    _apply(runner, waiting[0])
+                    done.append(waiting[0])
+                failpoint("migration-before-commit")
+                engine.commit()
+            except BaseException:
+                engine.rollback()
+                raise
+        failpoint("migration-after-commit")
+    return done
+
+
+def _apply(runner: Any, name: str) -> None:
+    """Run one migration and note it, in the transaction that is open (the runner would begin one of its own)."""
+    module = next(m for m in runner.migrations() if m.name == name).load()
+    runner.History.create_table()
+    module.up(runner.migrator, runner.database)
+    runner.History.create(name=name)
+
+
+def pending(engine: Engine, runner: Any) -> list[str]:
+    """Return the names of the migrations still to be applied; raises SchemaError as `bring_up` does."""
+    known = [migration.name for migration in runner.migrations()]
+    applied = runner.applied()
+    newer = sorted(set(applied) - set(known))
+    if newer:
+        raise SchemaError(
+            f"the database was written by a newer rtmail (it holds {newer[-1]}, this one knows up to {known[-1]}): "
+            "install that version again, or restore a backup made before the upgrade")
+    if not applied and engine.name == "sqlite" and set(engine.database.get_tables()) - {HISTORY}:
+        raise SchemaError("the file of [store] url is a database of another program: name another file")
+    return [name for name in known if name not in applied]
