@@ -64,12 +64,16 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A `mailto:` link: its label, the action its address is signed for, and the words it fills in."""
+    """A `mailto:` link: its label, the action its address is signed for, and the words it fills in.
+
+    request   what the action is about: a request's number or a hold's id; 0 for the draft's own request
+    """
 
     name: str
     action: Action
     subject: str = ""
     body: str = ""
+    request: int = 0
 
 
 @dataclass(frozen=True, slots=True)

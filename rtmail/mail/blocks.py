@@ -1,0 +1,213 @@
+"""What a rendered template says, as blocks, so that text and HTML are two spellings of one content.
+
+A template is plain text. `parse` reads its shape: a paragraph; a heading (underlined with "---"); a list ("- item");
+rows ("  Label: value", two spaces before); and pieces that templates put in by `words`, `quote`, `link` and `links`.
+`plain` spells blocks as text; the HTML layout draws them. Values never make structure: they arrive as single lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+_MARKER = re.compile("\x02([0-9]+)\x03")
+_ROW = re.compile(r"  (\S[^:]{0,40}): (.*)")
+_URL = re.compile(r"https?://[^\s<>\"'\\^`{|}]+[^\s<>\"'\\^`{|}.,;:!?)\]]")
+_CID = re.compile(r"\[cid:([^\]\s]{1,200})\]")
+_GAP = re.compile(r"\S {3,}\S|\t|^ {4}|[|│┃].*[|│┃]", re.MULTILINE)
+_RUNS_OF_SPACES = re.compile(r"^ | {2,}", re.MULTILINE)
+_SHADES = 3
+"""Depths of quotation that get a line of their own; deeper ones join the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Text within a line; with a `url` it is a link."""
+
+    text: str
+    url: str = ""
+
+
+NEW_LINE = Run("\n")
+"""Within an item of a list, which goes on in lines that begin with two spaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    label: str
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block. Which fields it uses depends on `kind`:
+
+    paragraph   lines       list   lines (one an item)      rows    rows
+    heading     text        words  text (may be quoted)     links   lines[0], one run a link
+    """
+
+    kind: str
+    lines: tuple[tuple[Run, ...], ...] = ()
+    rows: tuple[Row, ...] = ()
+    text: str = ""
+    quoted: bool = False
+
+
+class Marker(str):
+    """Stands in rendered text for a piece; only `Pieces` makes one, and its control characters survive in no value."""
+
+
+class Pieces:
+    """Collects what a template puts in besides text, during one rendering."""
+
+    def __init__(self) -> None:
+        self._kept: list[Run | Block] = []
+
+    def keep(self, piece: Run | Block) -> Marker:
+        self._kept.append(piece)
+        return Marker(f"\x02{len(self._kept) - 1}\x03")
+
+    def block(self, line: str) -> Block | None:
+        """Return the block that `line` consists of, None when it is something else."""
+        match = _MARKER.fullmatch(line.strip())
+        piece = self._kept[int(match[1])] if match else None
+        return piece if isinstance(piece, Block) else None
+
+    def runs(self, line: str) -> tuple[Run, ...]:
+        """Return `line` cut at its links; a block in the middle of a line is left out."""
+        runs = []
+        for at, text in enumerate(_MARKER.split(line)):
+            piece = self._kept[int(text)] if at % 2 else Run(text)
+            if isinstance(piece, Run) and (piece.text or piece.url):
+                runs.append(piece)
+        return tuple(runs)
+
+
+def parse(body: str, pieces: Pieces) -> tuple[Block, ...]:
+    """Return the blocks of a template's rendered body."""
+    blocks: list[Block] = []
+    lines = body.split("\n")
+    for at, line in enumerate(lines):
+        below = lines[at + 1] if at + 1 < len(lines) else ""
+        if piece := pieces.block(line):
+            blocks.append(piece)
+        elif not line.strip():
+            blocks.append(Block("gap"))
+        elif below.startswith("---") and not below.strip("-"):
+            blocks.append(Block("heading", text=line))
+        elif line.startswith("---") and not line.strip("-"):
+            continue
+        elif line.startswith("- "):
+            _append(blocks, Block("list", lines=(pieces.runs(line[2:]),)))
+        elif line.startswith("  ") and blocks and blocks[-1].kind == "list":
+            last = blocks[-1].lines
+            blocks[-1] = Block("list", lines=(*last[:-1], (*last[-1], NEW_LINE, *pieces.runs(line.strip()))))
+        elif row := _ROW.fullmatch(line):
+            _append(blocks, Block("rows", rows=(Row(row[1], pieces.runs(row[2])),)))
+        else:
+            _append(blocks, Block("paragraph", lines=(pieces.runs(line),)))
+    return tuple(block for block in blocks if block.kind != "gap")
+
+
+def _append(blocks: list[Block], block: Block) -> None:
+    if blocks and blocks[-1].kind == block.kind:
+        block = Block(block.kind, lines=blocks[-1].lines + block.lines, rows=blocks[-1].rows + block.rows)
+        blocks.pop()
+    blocks.append(block)
+
+
+def plain(blocks: Iterable[Block]) -> str:
+    """Return the blocks as text, an empty line between them."""
+    return "\n\n".join(filter(None, map(_plain, blocks)))
+
+
+def _plain(block: Block) -> str:
+    match block.kind:
+        case "heading":
+            return f"{block.text}\n{'-' * len(block.text)}"
+        case "list":
+            return "\n".join("- " + _line(line).replace("\n", "\n  ") for line in block.lines)
+        case "rows":
+            width = max(len(row.label) for row in block.rows) + 1
+            return "\n".join(f"  {row.label + ':':<{width}} {_line(row.runs)}" for row in block.rows)
+        case "links":
+            return "\n".join(f"  {run.text}:\n  <{run.url}>" for run in block.lines[0])
+        case "words":
+            return "\n".join("> " + line if line else ">" for line in block.text.split("\n")) if block.quoted else block.text
+        case _:
+            return "\n".join(_line(line) for line in block.lines)
+
+
+def _line(runs: Iterable[Run]) -> str:
+    return "".join(f"{run.text} <{run.url}>" if run.url else run.text for run in runs)
+
+
+def shortened(text: str, lines: int) -> str:
+    """Return the first `lines` lines of `text`, with "[…]" below where there were more."""
+    every = text.split("\n")
+    return text if len(every) <= lines else "\n".join([*every[:lines], "[…]"])
+
+
+def words_html(text: str, images: Mapping[str, tuple[str, str]]) -> str:
+    """Return somebody's words as HTML: escaped, quotations indented, columns in a fixed pitch, web addresses as links.
+
+    images   the Content-ID that the words name -> (ours, file name), drawn where "[cid:…]" stands
+    Only http and https become links; nothing remote is ever loaded.
+    """
+    return "".join(_quotation(depth, lines, images) for depth, lines in _by_depth(text.split("\n")))
+
+
+def _by_depth(lines: Sequence[str]) -> list[tuple[int, list[str]]]:
+    grouped: list[tuple[int, list[str]]] = []
+    for line in lines:
+        depth, rest = 0, line
+        while rest.startswith(">"):
+            depth += 1
+            rest = rest[1:].removeprefix(" ")
+        depth = min(depth, _SHADES)
+        if not grouped or grouped[-1][0] != depth:
+            grouped.append((depth, []))
+        grouped[-1][1].append(rest if depth else line)
+    return grouped
+
+
+def _quotation(depth: int, lines: list[str], images: Mapping[str, tuple[str, str]]) -> str:
+    paragraphs = re.split(r"\n(?:[ \t]*\n)+", "\n".join(lines).strip("\n"))
+    html = "".join(_paragraph(paragraph, images) for paragraph in paragraphs if paragraph.strip())
+    for _ in range(depth if html else 0):
+        html = f'<blockquote class="quote" style="margin:0 0 12px;padding:0 0 0 12px;border-left:3px solid #c3cad5;">{html}</blockquote>'
+    return html
+
+
+def _paragraph(text: str, images: Mapping[str, tuple[str, str]]) -> str:
+    if _GAP.search(text):
+        return (
+            '<pre class="log" style="margin:0 0 12px;padding:8px 10px;background:#f3f5f8;border-radius:4px;white-space:pre-wrap;'
+            "word-break:break-word;font:13px/1.45 ui-monospace,SFMono-Regular,Consolas,'Liberation Mono',monospace;\">"
+            f"{_linked(text, images)}</pre>"
+        )
+    spaced = _RUNS_OF_SPACES.sub(lambda run: "&nbsp;" * len(run[0]), _linked(text, images))
+    return f'<p dir="auto" style="margin:0 0 12px;">{spaced}</p>'.replace("\n", "<br>\n")
+
+
+def _linked(text: str, images: Mapping[str, tuple[str, str]]) -> str:
+    parts, end = [], 0
+    for match in re.finditer(f"{_URL.pattern}|{_CID.pattern}", text):
+        parts.append(escape(text[end : match.start()]))
+        end = match.end()
+        if match[1] is None:
+            url = escape(match[0])
+            parts.append(f'<a href="{url}" class="web" style="color:#1a5fb4;word-break:break-all;">{url}</a>')
+        elif match[1] in images:
+            parts.append(image_html(*images[match[1]]))
+        else:
+            parts.append(escape(match[0]))
+    return "".join([*parts, escape(text[end:])])
+
+
+def image_html(content_id: str, name: str) -> str:
+    """Return an enclosed picture as HTML."""
+    alt = escape(name)
+    return f'<img src="cid:{escape(content_id)}" alt="{alt}" style="max-width:100%;height:auto;border:0;">'

@@ -1,0 +1,330 @@
+"""A Draft and its template become RFC 5322 bytes and one envelope; the engine calls it inside the transaction.
+
+Here the table of DESIGN 3 ("Outgoing mail") is written down: whom a mail is from, where answers and bounces go, which
+automatic headers it bears, and the signed links and marks by which it is known again. Two checks stand at the end: what
+leaves the house holds nothing internal (`tripwire`), and the bytes say what was meant and nothing else (`intent`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from urllib.parse import quote
+
+from rtmail.mail.address import key, normalise, split_detail, with_detail
+from rtmail.mail.blocks import Block, plain
+from rtmail.mail.draft import Auto, Draft, Link, Outgoing, ReplyTo, Suppress, Visibility
+from rtmail.mail.intent import Enclosed, Intent, IntentError, verify
+from rtmail.mail.model import Address
+from rtmail.mail.quoting import strip_reply_prefixes
+from rtmail.mail.site import Site
+from rtmail.mail.templates import Offer, Templates
+from rtmail.mail.token import Action, Keyring, bounce_detail, make_mark, make_message_id, sign
+from rtmail.mail.tripwire import STAFF_MARK, LeakError, leaks
+from rtmail.mail.wire import (
+    File,
+    Part,
+    address_header,
+    file_name,
+    file_part,
+    ids_header,
+    media_type,
+    message,
+    multipart,
+    one_line,
+    text_header,
+    text_part,
+    valid_message_id,
+)
+
+LOOP_HEADER = "X-RTMail-Loop"
+"""On every mail of ours: who sees it come back with his own domain in it knows a loop."""
+STAFF_DETAIL_DAYS = 30
+REFERENCES = 20
+"""Ids kept in References: the root and the latest (RFC 5322 3.6.4 lets a thread be cut)."""
+
+_COPIES = frozenset({"opened", "notice", "words", "relayed", "comment", "state"})
+"""Mails that carry an event itself: all copies of one event share one Message-ID, so that everybody's client threads them."""
+_STAFF_HEADER = re.compile(r"X-RTMail-[A-Z][A-Za-z-]{0,40}")
+_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+
+Load = Callable[[int, str], bytes]
+"""(raw id, part) -> the decoded bytes of a stored attachment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What composing needs besides the draft.
+
+    queues   name -> (address, comment address)
+    staff    party ids of staff, whose marks must not go out
+    """
+
+    site: Site
+    queues: Mapping[str, tuple[str, str]]
+    keyring: Keyring
+    templates: Templates
+    staff: frozenset[int] = field(default_factory=frozenset)
+
+
+def compose(draft: Draft, date: datetime, outbox_id: int, workshop: Workshop, load: Load) -> Outgoing:
+    """Return `draft` as bytes with a fixed Message-ID, and its envelope. The same arguments give the same bytes.
+
+    date        aware; shared by all copies of one event
+    outbox_id   row that this mail will be; bounces find it by the envelope sender (VERP)
+    load        brings the bytes of attachments
+
+    Raises LeakError where something internal would go out (the author is asked then), TemplateError for a template that
+    cannot be rendered, IntentError where the bytes would not say what was meant.
+    """
+    return _Composing(draft, date, outbox_id, workshop).outgoing(load)
+
+
+class _Composing:
+    """One mail in the making: what several steps need of draft and workshop."""
+
+    def __init__(self, draft: Draft, date: datetime, outbox_id: int, workshop: Workshop) -> None:
+        _refuse_internal(draft)
+        self.draft, self.date, self.outbox_id, self.workshop = draft, date, outbox_id, workshop
+        self.site = workshop.site
+        self.address, self.comment_address = workshop.queues.get(draft.queue) or next(iter(workshop.queues.values()))
+        self.recipient = normalise(draft.to.address)
+        if not self.recipient:
+            raise IntentError(f"recipient {draft.to.address!r} is no address")
+        self.expires = (date + timedelta(days=STAFF_DETAIL_DAYS)).date()
+        self.title = bare_subject(draft.subject, self.site)
+        self.message_id = make_message_id(workshop.keyring, draft.number, draft.event, self.site.domain, self._variant())
+
+    def outgoing(self, load: Load) -> Outgoing:
+        """Return the finished mail."""
+        draft, templates = self.draft, self.workshop.templates
+        mark = make_mark(self.workshop.keyring, draft.number, draft.to.person)
+        if draft.to.staff:
+            mark = f"{STAFF_MARK} {mark}"
+        language = draft.to.language or self.site.language
+        rendered = templates.render(draft.template, self._facts(), self._offers(), queue=draft.queue, language=language)
+        subject = self._subject(rendered.subject)
+        text = f"{plain(rendered.blocks)}\n\n{mark}\n"
+        if draft.to.staff:
+            text = f"{mark}\n\n{text}"
+        files = self._files(load)
+        headers = self._headers(subject)
+        self._trip(text, headers, files)
+        html = templates.html(
+            rendered.blocks, self._frame(subject, mark, files, rendered.blocks), queue=draft.queue, language=rendered.language
+        )
+        raw = message([_written(name, value) for name, value in headers], self._body(text, html, files))
+        sender = self._envelope_sender()
+        verify(raw, Intent(headers, self._leaves(files), sender, self.recipient))
+        return Outgoing(
+            raw=raw, message_id=self.message_id, envelope_sender=sender, recipient=self.recipient, person=draft.to.person,
+            template=draft.template, urgency=draft.urgency, expires=draft.expires, report=draft.report,
+        )
+
+    def _variant(self) -> str:
+        """Tells mails about one event apart that are not copies of it: clients hide a second mail with the same id."""
+        if not self.draft.event:
+            return str(self.outbox_id)
+        return "" if self.draft.template in _COPIES else re.sub(r"[^a-z0-9]", "", self.draft.template)[:32]
+
+    # What it says
+
+    def _facts(self) -> dict[str, object]:
+        draft = self.draft
+        facts: dict[str, object] = {
+            "site": self.site.name, "queue": draft.queue, "address": self.address, "number": draft.number, "subject": self.title,
+            "to": one_line(draft.to.name), "author": one_line(draft.author),
+            "circle_to": [_shown(address) for address in draft.circle_to], "circle_cc": [_shown(address) for address in draft.circle_cc],
+        }
+        return {**facts, **draft.facts}
+
+    def _subject(self, said: str) -> str:
+        said = bare_subject(said, self.site)
+        tag = f"[{self.site.tag} #{self.draft.number}] " if self.draft.number else ""
+        return one_line(f"{'Re: ' if self.draft.in_reply_to else ''}{tag}{said}")
+
+    def _offers(self) -> list[Offer]:
+        draft = self.draft
+        links = list(draft.links)
+        if draft.to.staff and draft.number:
+            if draft.reply_to is ReplyTo.CORRESPONDENCE and not any(link.action is Action.COMMENT for link in links):
+                links.append(Link("comment", Action.COMMENT))
+            if draft.reply_to is ReplyTo.COMMENT and not any(link.action is Action.REPLY for link in links):
+                links.append(Link("answer the customer", Action.REPLY))
+        return [Offer(link.name, link.name, self._mailto(link), link.request or draft.number) for link in links]
+
+    def _mailto(self, link: Link) -> str:
+        """RFC 6068. Without plus addresses the signed detail ends the subject."""
+        detail = self._detail(link.action, link.request)
+        subject = link.subject or self._link_subject(link)
+        if self.site.detail == "off":
+            subject = f"{subject} {detail}"
+        to = with_detail(self.comment_address if link.action is Action.COMMENT else self.address, detail, self.site)
+        fields = f"subject={quote(subject, safe='')}"
+        if link.body:
+            fields += "&body=" + quote("\r\n".join(link.body.splitlines()), safe="")
+        return f"mailto:{quote(to, safe='@+-._')}?{fields}"
+
+    def _link_subject(self, link: Link) -> str:
+        tag = f"[{self.site.tag} #{self.draft.number}]" if self.draft.number else ""
+        if link.action in (Action.REPLY, Action.COMMENT):
+            return one_line(f"Re: {tag} {self.title}")
+        return one_line(f"{link.name} {tag}")
+
+    def _detail(self, action: Action, request: int = 0) -> str:
+        customers_reply = action is Action.REPLY and not self.draft.to.staff
+        return sign(
+            self.workshop.keyring, action, request or self.draft.number, self.draft.to.person, None if customers_reply else self.expires
+        )
+
+    # Who, where to, and how robots shall take it
+
+    def _headers(self, subject: str) -> list[tuple[str, str | tuple[Address, ...]]]:
+        draft = self.draft
+        to, cc = self._circle()
+        named = f"{one_line(draft.author, 100)} via {self.site.name}" if draft.author else self.site.name
+        comment = draft.reply_to is ReplyTo.COMMENT
+        headers: list[tuple[str, str | tuple[Address, ...]]] = [
+            ("From", (Address(self.comment_address if comment else self.address, one_line(named)),)),
+        ]
+        headers += [(name, people) for name, people in (("To", to), ("Cc", cc)) if people]
+        if reply_to := self._reply_to():
+            headers.append(("Reply-To", (Address(reply_to, one_line(self.site.name)),)))
+        headers += [("Subject", subject), ("Date", format_datetime(self.date)), ("Message-ID", self.message_id)]
+        thread = self._thread()
+        if valid_message_id(draft.in_reply_to):
+            headers.append(("In-Reply-To", draft.in_reply_to))
+        if thread:
+            headers.append(("References", " ".join(thread)))
+        if draft.auto is not Auto.NO:
+            headers.append(("Auto-Submitted", draft.auto.value))
+        if draft.suppress is not Suppress.NONE:
+            headers.append(("X-Auto-Response-Suppress", draft.suppress.value))
+        headers.append((LOOP_HEADER, self.site.domain))
+        headers += [(name, one_line(value)) for name, value in draft.headers.items()]
+        return headers
+
+    def _circle(self) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+        """To and Cc, nobody twice, no address of ours. A staff copy shows its reader alone: the circle stands in its text."""
+        reader = Address(self.recipient, one_line(self.draft.to.name))
+        if self.draft.to.staff:
+            return (reader,), ()
+        seen: set[str] = set()
+        fields = []
+        for people in (self.draft.circle_to, self.draft.circle_cc):
+            shown = []
+            for person in people:
+                spec = normalise(person.spec)
+                if spec and key(spec) not in seen and split_detail(spec, self.site)[0] is None:
+                    seen.add(key(spec))
+                    shown.append(Address(spec, one_line(person.name)))
+            fields.append(shown)
+        if key(self.recipient) not in seen:
+            fields[0].insert(0, reader)
+        return tuple(fields[0]), tuple(fields[1])
+
+    def _reply_to(self) -> str:
+        """Return the signed address that answers go to; "" where From does, since nothing could be signed for."""
+        if self.draft.reply_to is ReplyTo.PLAIN or not (self.draft.number and self.draft.to.person):
+            return ""
+        if self.draft.reply_to is ReplyTo.COMMENT:
+            return with_detail(self.comment_address, self._detail(Action.COMMENT), self.site)
+        return with_detail(self.address, self._detail(Action.REPLY), self.site)
+
+    def _envelope_sender(self) -> str:
+        if self.draft.null_sender:
+            return ""
+        if not self.site.verp:
+            return self.address
+        return with_detail(self.address, bounce_detail(self.workshop.keyring, self.outbox_id), self.site)
+
+    def _thread(self) -> list[str]:
+        ids = [id_ for id_ in dict.fromkeys((*self.draft.references, self.draft.in_reply_to)) if valid_message_id(id_)]
+        ids = [id_ for id_ in ids if id_ != self.message_id]
+        return ids if len(ids) <= REFERENCES else [ids[0], *ids[1 - REFERENCES :]]
+
+    # What it is made of
+
+    def _files(self, load: Load) -> list[tuple[str, File]]:
+        """Return (the Content-ID that the words know it by, file); pictures that words show get an id of ours."""
+        files = []
+        for at, ref in enumerate(self.draft.attachments, 1):
+            type_ = media_type(ref.type)
+            shown = f"{at}.{self.message_id.strip('<>')}" if ref.content_id and type_ in _PICTURES else ""
+            files.append((ref.content_id.strip("<>"), File(file_name(ref.name), type_, load(ref.raw_id, ref.part), shown)))
+        return files
+
+    def _frame(self, subject: str, mark: str, files: Sequence[tuple[str, File]], blocks: Sequence[Block]) -> dict[str, object]:
+        pictures = {known: (file.content_id, file.name) for known, file in files if file.content_id}
+        words = "\n".join(block.text for block in blocks if block.kind == "words")
+        loose = [drawn for known, drawn in pictures.items() if f"[cid:{known}]" not in words]
+        return {
+            "subject": subject, "site": self.site.name, "number": self.draft.number, "staff": self.draft.to.staff, "mark": mark,
+            "pictures": pictures, "loose_pictures": loose,
+        }
+
+    def _body(self, text: str, html: str, files: Sequence[tuple[str, File]]) -> Part:
+        seed = f"{self.message_id} {self.outbox_id}"
+        shown = [file_part(file) for _, file in files if file.content_id]
+        enclosed = [file_part(file) for _, file in files if not file.content_id]
+        body = text_part(html, "html")
+        if shown:
+            body = multipart("related", [body, *shown], seed)
+        body = multipart("alternative", [text_part(text, "plain"), body], seed)
+        return multipart("mixed", [body, *enclosed], seed) if enclosed else body
+
+    def _leaves(self, files: Sequence[tuple[str, File]]) -> list[Enclosed]:
+        shown = [file for _, file in files if file.content_id]
+        enclosed = [file for _, file in files if not file.content_id]
+        leaves = [Enclosed(file.type, file.name, file.content_id) for file in (*shown, *enclosed)]
+        return [Enclosed("text/plain"), Enclosed("text/html"), *leaves]
+
+    def _trip(self, text: str, headers: Sequence[tuple[str, str | tuple[Address, ...]]], files: Sequence[tuple[str, File]]) -> None:
+        if self.draft.to.staff:
+            return
+        shown = [text, *(file.name for _, file in files)]
+        for name, value in headers:
+            if name in ("From", "To", "Cc", "Subject"):
+                shown.append(value if isinstance(value, str) else "\n".join(_shown(address) for address in value))
+        if reason := leaks("\n\n".join(shown), self.site, self.workshop.staff):
+            raise LeakError(reason)
+
+
+def _refuse_internal(draft: Draft) -> None:
+    """Stop what must never reach rendering: it would be a mistake of ours, not of a person's."""
+    for name in draft.headers:
+        if not _STAFF_HEADER.fullmatch(name) or name == LOOP_HEADER:
+            raise IntentError(f"{name!r} is no header for staff mail")
+    if draft.to.staff:
+        return
+    if draft.visibility is Visibility.INTERNAL:
+        raise LeakError("internal mail to somebody outside")
+    if draft.reply_to in (ReplyTo.COMMENT, ReplyTo.CORRESPONDENCE):
+        raise LeakError("staff address to somebody outside")
+    if draft.headers:
+        raise LeakError("staff headers to somebody outside")
+
+
+def _written(name: str, value: str | tuple[Address, ...]) -> str:
+    if not isinstance(value, str):
+        return address_header(name, value)
+    if name in ("Message-ID", "In-Reply-To", "References"):
+        return ids_header(name, value.split(" "))
+    return text_header(name, value)
+
+
+def _shown(address: Address) -> str:
+    return f"{one_line(address.name)} <{address.spec}>" if address.name else address.spec
+
+
+def bare_subject(subject: str, site: Site) -> str:
+    """Return `subject` as one line without reply prefixes and without our own tags, old ones included; foreign ones stay."""
+    names = "|".join(re.escape(tag) for tag in (site.tag, *site.old_tags))
+    bare, before = one_line(subject, 1000), ""
+    while bare != before:
+        before = bare
+        bare = one_line(strip_reply_prefixes(re.sub(rf"\[\s*(?:{names})\s*#\s*\d+\s*\]", " ", bare, flags=re.IGNORECASE)), 1000)
+    return bare or "(no subject)"

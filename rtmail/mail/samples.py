@@ -1,0 +1,214 @@
+"""One plausible draft for every mail that we send: for `rtmail template show|test`, for the linter, and for the tests.
+
+The facts here are the facts that the desk hands over; a template may use these names and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rtmail.mail.draft import Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
+from rtmail.mail.model import Address
+from rtmail.mail.templates import LAYOUT
+from rtmail.mail.token import Action
+
+SENT_AT = datetime(2026, 11, 23, 13, 58, tzinfo=UTC)
+ALWAYS = frozenset({"site", "queue", "address", "number", "subject", "to", "author", "circle_to", "circle_cc"})
+"""Facts that `compose` gives to every template."""
+
+_CUSTOMER = Recipient(101, "bob@acme.example", "Bob Roe", staff=False)
+_COPIED = Recipient(102, "ann@acme.example", "Ann Poe", staff=False)
+_STRANGER = Recipient(0, "zoe@elsewhere.example", "", staff=False)
+_ENGINEER = Recipient(1, "jane@example.com", "Jane Doe", staff=True)
+_MANAGER = Recipient(2, "max@example.com", "Max Lee", staff=True)
+_ADMIN = Recipient(0, "ops@example.net", "", staff=True)
+_BOB = "Bob Roe <bob@acme.example>"
+_CIRCLE_TO = (Address("bob@acme.example", "Bob Roe"),)
+_CIRCLE_CC = (Address("ann@acme.example", "Ann Poe"),)
+_ROOT = "<20261123.4711@mail.acme.example>"
+
+_QUESTION = """Hi,
+
+the printer on the second floor prints nothing since this morning. The display says:
+
+    E-042  tray 2   jam
+    E-043  tray 3   empty
+
+Can you help? The manual is at https://printers.example/manual?model=x&page=3.
+
+Bob"""
+_ANSWER = """Hello Bob,
+
+please open tray 2 and take out the torn sheet behind the roller; then switch it off and on.
+
+> Can you help?
+
+If E-042 stays, tell me the firmware version and I will come by.
+
+Best regards
+Jane"""
+
+
+def _at(hour: int, minute: int = 0, day: int = 23) -> datetime:
+    return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
+
+
+def _row(**values: Any) -> dict[str, Any]:
+    return values
+
+
+_FACTS: Mapping[str, Mapping[str, Any]] = {
+    "acknowledgement": {"looked_at": _at(14, 30)},
+    "opened": {
+        "who": _BOB, "text": _QUESTION, "received_at": SENT_AT, "flags": ["The sender is not verified."],
+        "due": [_row(what="Triage", at=_at(14, 30)), _row(what="First response", at=_at(15))],
+    },
+    "notice": {
+        "who": _BOB, "text": _QUESTION, "at": SENT_AT, "joined": ["eve@acme.example"],
+        "flags": ["Unverified: the mail was known by its subject tag only, and was passed on to nobody."],
+    },
+    "words": {"text": _ANSWER},
+    "relayed": {"text": _QUESTION},
+    "comment": {"who": "Jane Doe", "text": "The fuser was replaced last week.\nProbably the same batch.", "at": SENT_AT, "flags": []},
+    "state": {
+        "who": "Jane Doe", "at": SENT_AT, "reason": "Waiting for the spare part.",
+        "changes": [_row(what="Status", old="open", new="waiting"), _row(what="Owner", old="", new="Jane Doe")],
+    },
+    "receipt": {
+        "results": [
+            _row(line="Status: waiting", done=True, outcome="request #1042 is waiting", instead=""),
+            _row(line="Priority: P9", done=False, outcome="there is no priority P9; there are P1, P2, P3, P4", instead="Priority: P2"),
+        ],
+        "state": [_row(what="Status", value="waiting"), _row(what="Owner", value="Jane Doe"), _row(what="Priority", value="P3")],
+        "words_went": "The other words of your mail were sent to Bob Roe.",
+    },
+    "asked": {"reason": "they quote an internal comment.", "requestor": _BOB, "text": _ANSWER},
+    "held": {
+        "held": [
+            _row(id=7, at=_at(12, 5), reason="no trusted server vouches for the sender", subject="Re: [Example #1042] Printer down",
+                 recipients=["bob@acme.example"], commands=["Status: resolved"], text=_ANSWER),
+            _row(id=8, at=_at(12, 40), reason="DMARC failed", subject="", recipients=[], commands=[], text="Please merge these."),
+        ],
+    },
+    "held-expired": {"claimed": "jane@example.com", "at": _at(9, 50), "reason": "DMARC failed", "text": _ANSWER},
+    "received": {},
+    "undeliverable": {
+        "address": "ann@acme.example", "status": "5.1.1", "said": "550 5.1.1 <ann@acme.example>: user unknown", "at": SENT_AT,
+        "expired": False, "clock": "The first response counts as not given; it is now due Mon 23 Nov 2026, 16:00 CET.", "text": _ANSWER,
+    },
+    "admin-notice": {
+        "title": "A mail is in quarantine",
+        "what": "It could not be read three times and was set aside; request #1042 was opened from what could be read.",
+        "at": SENT_AT, "rows": [_row(what="Quarantine", value="3"), _row(what="From", value="bob@acme.example")],
+        "cure": "rtmail quarantine show 3",
+    },
+    "nudge": {
+        "clock": "update", "due_at": _at(15), "left": timedelta(minutes=62), "who": _BOB, "priority": "P2", "last_at": _at(11),
+        "said_at": _at(12, 30), "text": _QUESTION,
+    },
+    "holding-update": {"status": "open", "owner": "Jane Doe", "eta_at": _at(16, day=24), "next_at": _at(16)},
+    "missed": {
+        "clock": "first response", "due_at": _at(13), "late": timedelta(minutes=58), "who": _BOB, "owner": "", "priority": "P1",
+        "said_at": _at(12), "text": _QUESTION,
+    },
+    "escalation": {
+        "role": "customer-relations-manager", "rung": 2, "why": "a P1 request has not been solved within 1 hour.", "who": _BOB,
+        "organisation": "Acme Ltd", "owner": "Jane Doe", "status": "open", "priority": "P1: Network down or severely degraded",
+        "opened_at": _at(12), "late": timedelta(minutes=12), "late_why": "rtmail was not running until 13:57.",
+        "acked": "by Max Lee, Mon 23 Nov 2026, 13:20 CET, for 1 hour.",
+        "promises": [_row(what="first response", due_at=_at(13), state="kept"), _row(what="update", due_at=_at(13, 50), state="missed")],
+        "customer": _row(at=_at(12), text=_QUESTION), "staff": _row(at=_at(12, 50), who="Jane Doe", text=_ANSWER),
+        "told": [_row(at=_at(12, 46), who="Max Lee (technical-support-manager)")],
+    },
+    "closing": {"text": "The spare part is in, the printer works again.", "close_at": _at(14, day=26)},
+    "priority-told": {"priority": "P2", "meaning": "The network is degraded", "first_by": _at(16), "update_every": "2 hours"},
+}
+
+OPTIONAL: Mapping[str, frozenset[str]] = {
+    "acknowledgement": frozenset({"looked_at"}), "opened": frozenset({"flags", "due"}), "notice": frozenset({"flags", "joined"}),
+    "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went"}),
+    "undeliverable": frozenset({"status", "said", "expired", "clock"}), "admin-notice": frozenset({"rows", "cure"}),
+    "nudge": frozenset({"last_at", "said_at", "text"}), "holding-update": frozenset({"owner", "eta_at", "next_at"}),
+    "missed": frozenset({"said_at", "text"}), "escalation": frozenset({"late", "late_why", "acked", "customer", "staff"}),
+    "closing": frozenset({"text", "close_at"}), "priority-told": frozenset({"first_by", "update_every"}),
+}
+"""Facts that the desk may leave out; a template tests for them with `|default`."""
+
+_LINKS: Mapping[str, tuple[Link, ...]] = {
+    "opened": (Link("take", Action.TAKE),),
+    "notice": (Link("take", Action.TAKE), Link("accept", Action.ACCEPT), Link("split", Action.SPLIT)),
+    "receipt": (Link("undo", Action.UNDO),),
+    "asked": (Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as comment", Action.SEND_AS_COMMENT)),
+    "held": tuple(
+        Link(name, action, request=hold) for hold in (7, 8)
+        for name, action in (("confirm", Action.CONFIRM_HELD), ("discard", Action.DISCARD_HELD))
+    ),
+    "nudge": (Link("take", Action.TAKE), Link("wait", Action.WAIT)),
+    "missed": (Link("take", Action.TAKE),),
+    "escalation": (Link("acknowledge", Action.ACK), Link("take", Action.TAKE), Link("snooze", Action.SNOOZE, body="snooze until Mon 9:00")),
+    "closing": (Link("approve", Action.APPROVE), Link("reopen", Action.REOPEN)),
+    "priority-told": (Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE)),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the name of every mail that we send."""
+    return tuple(_FACTS)
+
+
+def facts_of(name: str) -> frozenset[str]:
+    """Return the names that the template of mail `name` may use; for the layout, those of its frame."""
+    if name == LAYOUT:
+        return frozenset({"blocks", "subject", "site", "number", "staff", "mark", "pictures", "loose_pictures"})
+    return ALWAYS | frozenset(_FACTS[name])
+
+
+def known_facts() -> dict[str, frozenset[str]]:
+    """Return what `Templates.problems` wants to know: every template's name and its facts."""
+    return {name: facts_of(name) for name in (*names(), LAYOUT)}
+
+
+def sample(name: str) -> Mapping[str, Any]:
+    """Return plausible facts for the mail `name`; raises KeyError for a mail that we do not send."""
+    return _FACTS[name]
+
+
+def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft:
+    """Return a plausible draft of the mail `name`, with the headers that DESIGN 3 gives its kind."""
+    staff = {"visibility": Visibility.INTERNAL, "circle_to": _CIRCLE_TO, "circle_cc": _CIRCLE_CC}
+    customers = {"visibility": Visibility.PUBLIC, "reply_to": ReplyTo.CUSTOMER}
+    words = {"auto": Auto.NO, "suppress": Suppress.NONE, "in_reply_to": _ROOT, "references": (_ROOT,)}
+    receipt = {"auto": Auto.REPLIED, "suppress": Suppress.ALL, "in_reply_to": "<1@jane.example.com>", "reply_to": ReplyTo.COMMENT}
+    told = {"auto": Auto.GENERATED, "suppress": Suppress.ABSENCES, "references": (_ROOT,)}
+    request = {"headers": {"X-RTMail-Request": "1042"}}
+    due = {"headers": {**request["headers"], "X-RTMail-Priority": "P2", "X-RTMail-Status": "open", "X-RTMail-Due": "2026-11-23T15:00:00Z"}}
+    heard = {**staff, **words, **request, "author": "Bob Roe", "reply_to": ReplyTo.CORRESPONDENCE}
+    kinds: dict[str, dict[str, Any]] = {
+        "acknowledgement": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},
+        "opened": {"to": _ENGINEER, **heard, "in_reply_to": ""},
+        "notice": {"to": _ENGINEER, **heard},
+        "words": {"to": _CUSTOMER, **customers, **words, "author": "Jane Doe", "circle_cc": _CIRCLE_CC},
+        "relayed": {"to": _COPIED, **customers, **words, "author": "Bob Roe", "circle_to": _CIRCLE_TO},
+        "comment": {"to": _MANAGER, **staff, **words, **request, "author": "Jane Doe", "reply_to": ReplyTo.COMMENT},
+        "state": {"to": _MANAGER, **staff, **request, "author": "Jane Doe", "references": (_ROOT,), "reply_to": ReplyTo.COMMENT},
+        "receipt": {"to": _ENGINEER, **staff, **receipt},
+        "asked": {"to": _ENGINEER, **staff, **receipt},
+        "held": {"to": _ENGINEER, **staff, **receipt, "number": 0, "event": 0, "in_reply_to": ""},
+        "held-expired": {"to": _MANAGER, **staff, **told, "reply_to": ReplyTo.COMMENT},
+        "received": {"to": _STRANGER, **customers, "auto": Auto.REPLIED, "null_sender": True, "number": 0, "event": 0,
+                     "in_reply_to": "<9@elsewhere.example>", "reply_to": ReplyTo.PLAIN},
+        "undeliverable": {"to": _ENGINEER, **staff, **receipt, "in_reply_to": _ROOT},
+        "admin-notice": {"to": _ADMIN, **staff, "queue": "", "number": 0, "event": 0},
+        "nudge": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.CORRESPONDENCE, "urgency": 0},
+        "holding-update": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
+        "missed": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
+        "escalation": {"to": _MANAGER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
+        "closing": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
+        "priority-told": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
+    }
+    chosen = {"queue": queue, "subject": "Printer down", "number": 1042, "event": 7, **kinds[name]}
+    reader: Recipient = chosen.pop("to")
+    to = Recipient(reader.person, reader.address, reader.name, reader.staff, language)
+    return Draft(template=name, to=to, facts=sample(name), links=_LINKS.get(name, ()), **chosen)

@@ -1,0 +1,80 @@
+"""Instants and lengths of time as people read them, in the languages that templates ship in.
+
+Templates reach these as the filters `when` and `duration`; an unknown language reads English.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Tongue:
+    """What a language needs: names of days and months, the shape of a date, units as (one, few, many)."""
+
+    days: tuple[str, ...]
+    months: tuple[str, ...]
+    date: str
+    units: tuple[tuple[str, str, str], ...]
+    moment: str
+    slavic: bool = False
+
+
+_TONGUES = {
+    "en": Tongue(
+        ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+        "{weekday} {day} {month} {year}, {clock}",
+        (("day", "days", "days"), ("hour", "hours", "hours"), ("minute", "minutes", "minutes")),
+        "less than a minute",
+    ),
+    "de": Tongue(
+        ("Mo", "Di", "Mi", "Do", "Fr", "Sa", "So"),
+        ("Jan.", "Feb.", "März", "April", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."),
+        "{weekday} {day}. {month} {year}, {clock}",
+        (("Tag", "Tage", "Tage"), ("Stunde", "Stunden", "Stunden"), ("Minute", "Minuten", "Minuten")),
+        "weniger als eine Minute",
+    ),
+    "uk": Tongue(
+        ("пн", "вт", "ср", "чт", "пт", "сб", "нд"),
+        ("січня", "лютого", "березня", "квітня", "травня", "червня", "липня", "серпня", "вересня", "жовтня", "листопада", "грудня"),
+        "{weekday} {day} {month} {year}, {clock}",
+        (("день", "дні", "днів"), ("година", "години", "годин"), ("хвилина", "хвилини", "хвилин")),
+        "менше хвилини",
+        slavic=True,
+    ),
+}
+
+
+def tongue(language: str) -> Tongue:
+    """Return the tongue of a language tag such as "de-AT"; English where we know none."""
+    return _TONGUES.get(language.lower().partition("-")[0], _TONGUES["en"])
+
+
+def when(at: datetime, zone: tzinfo, language: str) -> str:
+    """Return `at` on the wall clock of `zone`, with the zone's name: "Mon 23 Nov 2026, 15:00 CET"."""
+    local, speech = at.astimezone(zone), tongue(language)
+    name = local.tzname() or "UTC"
+    if name[0] in "+-":
+        name = "UTC" + name
+    date = speech.date.format(weekday=speech.days[local.weekday()], day=local.day, month=speech.months[local.month - 1],
+                              year=local.year, clock=f"{local:%H:%M}")
+    return f"{date} {name}"
+
+
+def duration(length: timedelta, language: str) -> str:
+    """Return the two largest units of `length`, its sign dropped: "1 hour 30 minutes"."""
+    speech = tongue(language)
+    minutes = int(abs(length).total_seconds()) // 60
+    counts = (minutes // 1440, minutes // 60 % 24, minutes % 60)
+    words = [f"{count} {_form(count, forms, speech.slavic)}" for count, forms in zip(counts, speech.units, strict=True) if count]
+    return " ".join(words[:2]) or speech.moment
+
+
+def _form(count: int, forms: tuple[str, str, str], slavic: bool) -> str:
+    if not slavic:
+        return forms[0] if count == 1 else forms[1]
+    if count % 10 == 1 and count % 100 != 11:
+        return forms[0]
+    return forms[1] if count % 10 in (2, 3, 4) and count % 100 not in (12, 13, 14) else forms[2]

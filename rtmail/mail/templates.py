@@ -1,0 +1,291 @@
+"""Template texts and facts -> what a mail says; the only door to jinja2. `compose` renders, `rtmail check` lints.
+
+A template NAME.txt.j2 is plain text with the subject on its first line; `blocks` reads its shape, and layout.html.j2
+draws the same blocks as HTML. Looked up by queue, then by language: QUEUE/NAME.de.txt.j2, QUEUE/NAME.txt.j2,
+NAME.de.txt.j2, NAME.txt.j2. Texts are handed in by their path below the templates folder.
+
+Every value that a template prints becomes one clean line, so that no name or subject can add a line, a header or a
+heading; longer words go in by `words` and `quote` only. No mail is ever template source. Templates are sysadmins' files:
+the sandbox, the strictness and the caps catch their slips.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import FunctionLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError, meta, pass_context
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from rtmail.errors import Problem, RtmailError
+from rtmail.mail.blocks import Block, Marker, Pieces, Run, parse, shortened, words_html
+from rtmail.mail.speech import duration, when
+from rtmail.mail.wire import many_lines, one_line
+
+LAYOUT = "layout"
+SOURCE_CHARACTERS = 64 * 1024
+OUTPUT_CHARACTERS = 512 * 1024
+"""Of one rendering; people's words are not counted, since they are put in afterwards."""
+RANGE = 1000
+QUOTED_LINES = 20
+
+_PIECES = "words", "quote", "link", "links"
+_ALWAYS = frozenset({*_PIECES, "range", "dict", "lang", "zone"})
+_GROWING = frozenset({"*", "**", "%"})
+
+
+class TemplateError(RtmailError):
+    """A template cannot be found, read or rendered; `problem` says where."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A link that a template may place: the draft's name for it, its label and its URL; `request` tells whose it is."""
+
+    name: str
+    label: str
+    url: str
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a mail says: its subject (without prefix and tag), its blocks, and the language that it speaks."""
+
+    subject: str
+    blocks: tuple[Block, ...]
+    language: str
+
+
+class Templates:
+    """All template texts of a site, compiled when first used.
+
+    texts      path below the templates folder ("acknowledgement.de.txt.j2", "sales/words.txt.j2") -> text
+    timezone   IANA name of the zone that instants are shown in
+    language   used where a recipient's is not known
+    """
+
+    def __init__(self, texts: Mapping[str, str], timezone: str = "UTC", language: str = "en") -> None:
+        self._texts = dict(texts)
+        self._zone = ZoneInfo(timezone)
+        self._language = language
+        loader = FunctionLoader(self._source)
+        self._text = _Sandbox(loader=loader, undefined=StrictUndefined, finalize=_finalized, trim_blocks=True, lstrip_blocks=True)
+        self._html = _Sandbox(loader=loader, undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        self._html.filters["words"] = words_html
+        self._found: dict[tuple[str, str, str, str], tuple[Template, str]] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """Return the name of every mail that has a template, sorted."""
+        files = (path.rpartition("/")[2] for path in self._texts if path.endswith(".txt.j2"))
+        return tuple(sorted({file.partition(".")[0] for file in files}))
+
+    def languages(self, name: str) -> tuple[str, ...]:
+        """Return the languages in which `name` exists, "en" for the file without one."""
+        files = (path.rpartition("/")[2].split(".") for path in self._texts if path.endswith(".txt.j2"))
+        return tuple(sorted({parts[1] if len(parts) == 4 else "en" for parts in files if parts[0] == name}))
+
+    def render(
+        self, name: str, facts: Mapping[str, object], offers: Sequence[Offer] = (), *, queue: str = "", language: str = ""
+    ) -> Rendered:
+        """Return what the mail `name` says; links that the template places nowhere come at its end.
+
+        Raises TemplateError for a template that is missing, broken, uses an undefined name or writes too much.
+        """
+        template, spoken = self._find(name, "txt", queue, language)
+        pieces = Pieces()
+        placing = _Placing(pieces, offers)
+        values = {**facts, **placing.functions(), "lang": spoken, "zone": self._zone}
+        subject, _, body = self._run(template, values).lstrip("\n").partition("\n")
+        blocks = parse(body.strip("\n"), pieces)
+        return Rendered(one_line(subject), blocks + placing.rest(), spoken)
+
+    def html(self, blocks: Iterable[Block], frame: Mapping[str, object], *, queue: str = "", language: str = "") -> str:
+        """Return `blocks` as an HTML document, drawn by the layout with the facts of `frame`. Raises TemplateError."""
+        template, _ = self._find(LAYOUT, "html", queue, language)
+        return self._run(template, {**frame, "blocks": tuple(blocks), "lang": language or "en"}) + "\n"
+
+    def problems(self, known: Mapping[str, Collection[str]]) -> list[Problem]:
+        """Return the mistakes that can be seen without rendering: syntax, size, and names that no mail of that kind has.
+
+        known   template name -> the facts that it may use; a file of no known name is a mistake too
+        """
+        found = []
+        for path in sorted(self._texts):
+            name = path.rpartition("/")[2].partition(".")[0]
+            environment = self._html if path.endswith(".html.j2") else self._text
+            if name not in known:
+                found.append(Problem(path, 1, f"no mail is called {name!r}", f"name it after one of: {', '.join(sorted(known))}"))
+                continue
+            try:
+                tree = environment.parse(self._texts[path], path)
+                self._compile(environment, path)
+            except TemplateSyntaxError as error:
+                found.append(_syntax(error, path))
+                continue
+            except TemplateError as error:
+                found.append(error.problem)
+                continue
+            for unknown in sorted(meta.find_undeclared_variables(tree) - set(known[name]) - _ALWAYS):
+                line = next((n for n, text in enumerate(self._texts[path].split("\n"), 1) if unknown in text), 1)
+                found.append(Problem(path, line, f"no fact is called {unknown!r}", f"use one of: {', '.join(sorted(known[name]))}"))
+        return found
+
+    def _find(self, name: str, kind: str, queue: str, language: str) -> tuple[Template, str]:
+        wanted = (name, kind, queue, language)
+        if wanted not in self._found:
+            self._found[wanted] = self._look_up(*wanted)
+        return self._found[wanted]
+
+    def _look_up(self, name: str, kind: str, queue: str, language: str) -> tuple[Template, str]:
+        asked = (language or self._language).lower().replace("_", "-")
+        tongues = list(dict.fromkeys(("" if spoken == "en" else spoken) for spoken in (asked, asked.partition("-")[0])))
+        folders = [f"{queue}/", ""] if queue else [""]
+        for folder in folders:
+            for spoken in dict.fromkeys([*tongues, ""]):
+                path = f"{folder}{name}{'.' if spoken else ''}{spoken}.{kind}.j2"
+                if path in self._texts:
+                    return self._compile(self._html if kind == "html" else self._text, path), spoken or "en"
+        raise TemplateError(Problem(f"{name}.{kind}.j2", 1, "there is no such template", "put the file back, or reinstall rtmail"))
+
+    def _compile(self, environment: _Sandbox, path: str) -> Template:
+        if len(self._texts[path]) > SOURCE_CHARACTERS:
+            raise TemplateError(Problem(path, 1, "the template is too long", f"keep it below {SOURCE_CHARACTERS} characters"))
+        try:
+            return environment.get_template(path)
+        except TemplateSyntaxError as error:
+            raise TemplateError(_syntax(error, path)) from error
+
+    def _source(self, path: str) -> tuple[str, str, Callable[[], bool]] | None:
+        return (self._texts[path], path, lambda: True) if path in self._texts else None
+
+    def _run(self, template: Template, values: Mapping[str, object]) -> str:
+        written, size = [], 0
+        path = template.name or ""
+        try:
+            for text in template.generate(values):
+                written.append(text)
+                size += len(text)
+                if size > OUTPUT_CHARACTERS:
+                    raise SecurityError(f"writes more than {OUTPUT_CHARACTERS} characters")
+        except TemplateNotFound as error:
+            raise TemplateError(Problem(path, 1, f"includes {error.name!r}, which does not exist", "mend the include")) from error
+        except Exception as error:
+            # Whatever a sysadmin's template trips over (a type, a number, a missing name) is told with its line.
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+            at = (lines[-1] if lines else 1) or 1
+            raise TemplateError(Problem(path, at, str(error), f"see rtmail template test {_name(path)}")) from error
+        return "".join(written)
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """No attribute of Python's inside, no chance, and nothing that turns a short expression into a long string."""
+
+    intercepted_binops = _GROWING
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.globals = {"range": _short_range, "dict": dict}
+        del self.filters["random"]
+        self.filters["when"] = _when
+        self.filters["duration"] = _duration
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if any(isinstance(side, (str, bytes, list, tuple, dict)) for side in (left, right)):
+            raise SecurityError(f"{operator!r} works on numbers only")
+        if operator == "**":
+            raise SecurityError("no powers here")
+        return super().call_binop(context, operator, left, right)
+
+
+class _Placing:
+    """The functions by which a template puts in words and links; remembers which links it placed."""
+
+    def __init__(self, pieces: Pieces, offers: Sequence[Offer]) -> None:
+        self._pieces, self._offers = pieces, list(offers)
+
+    def functions(self) -> dict[str, Callable[..., Marker]]:
+        return {"words": self.words, "quote": self.quote, "link": self.link, "links": self.links}
+
+    def words(self, text: object) -> Marker:
+        """Somebody's words as they are."""
+        return self._pieces.keep(Block("words", text=many_lines(str(text)).strip("\n")))
+
+    def quote(self, text: object, lines: int = QUOTED_LINES) -> Marker:
+        """The first lines of somebody's words, as a quotation."""
+        return self._pieces.keep(Block("words", text=shortened(many_lines(str(text)).strip("\n"), lines), quoted=True))
+
+    def link(self, name: str, label: str = "") -> Marker:
+        """The link called `name`, inside a sentence or list; nothing where the mail has none."""
+        for offer in self._offers:
+            if offer.name == name:
+                self._offers.remove(offer)
+                return self._pieces.keep(Run(one_line(label or offer.label), offer.url))
+        return Marker("")
+
+    def links(self, *wanted: str | tuple[str, str], request: int = 0) -> Marker:
+        """A row of buttons: the links named (a name, or name and label), or all not placed yet; of one request or of any."""
+        labels = dict((item, "") if isinstance(item, str) else item for item in wanted)
+        fitting = [offer for offer in self._offers if (not labels or offer.name in labels) and request in (0, offer.request)]
+        self._offers = [offer for offer in self._offers if offer not in fitting]
+        placed = [replace(offer, label=labels.get(offer.name) or offer.label) for offer in fitting]
+        return self._pieces.keep(_buttons(placed)) if placed else Marker("")
+
+    def rest(self) -> tuple[Block, ...]:
+        return (_buttons(self._offers),) if self._offers else ()
+
+
+def _buttons(offers: Iterable[Offer]) -> Block:
+    return Block("links", lines=(tuple(Run(one_line(offer.label), offer.url) for offer in offers),))
+
+
+def _finalized(value: object) -> object:
+    """What a template prints, as one clean line; pieces pass as they are. None prints nothing."""
+    if isinstance(value, Marker):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(one_line(str(item)) for item in value)
+    return one_line(str(value), 1000)
+
+
+def _short_range(*bounds: int) -> range:
+    made = range(*bounds)
+    if len(made) > RANGE:
+        raise SecurityError(f"a range has at most {RANGE} numbers")
+    return made
+
+
+@pass_context
+def _when(context: Context, at: datetime | Undefined) -> str:
+    """An instant on the site's wall clock, in the mail's language."""
+    if not isinstance(at, datetime):
+        raise TypeError(f"'when' takes an instant, not {str(at)!r}")
+    return when(at, context["zone"], context["lang"])
+
+
+@pass_context
+def _duration(context: Context, length: timedelta | Undefined) -> str:
+    """A length of time in the mail's language."""
+    if not isinstance(length, timedelta):
+        raise TypeError(f"'duration' takes a length of time, not {str(length)!r}")
+    return duration(length, context["lang"])
+
+
+def _syntax(error: TemplateSyntaxError, path: str) -> Problem:
+    return Problem(error.name or path, error.lineno, error.message or "syntax error", "mend the template's syntax")
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2].partition(".")[0]
