@@ -7,6 +7,7 @@ takes the outbox away. Each part below says what it keeps; rows leave as frozen 
 from __future__ import annotations
 
 from rtmail.store.caps import Caps
+from rtmail.store.database import writes
 from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
 from rtmail.store.holds import Held, Hold, Holds
 from rtmail.store.ledger import Entry, Ledger, Origin
@@ -36,3 +37,15 @@ __all__ = [
 
 class Store(Spool, Parties, Tickets, Ledger, Outbox, Holds, Caps, Policies):
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
+
+    @writes
+    def take_back(self, owner: str = "") -> None:
+        """End all claims of `owner`, as it starts again after a crash; of everyone where one daemon owns the store ("").
+
+        Attempts stay counted, and the next claim has a new fence: an owner that lives after all cannot settle.
+        """
+        whose, values = ("AND owner = ?", (owner,)) if owner else ("", ())
+        self._do(f"UPDATE spool SET lease_until = 0 WHERE outcome = '' AND lease_until > 0 {whose}", values)
+        self._do(f"UPDATE outbox SET lease_until = 0 WHERE state = 'waiting' AND lease_until > 0 {whose}", values)
+        self._do(f"UPDATE ticket SET sweep_until = 0 WHERE wake_at IS NOT NULL AND sweep_until > 0 {whose.replace('owner', 'sweep_owner')}",
+                 values)

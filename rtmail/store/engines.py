@@ -6,6 +6,7 @@ Everything else of the store is written once, in SQL that both understand; param
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import weakref
 from abc import ABC, abstractmethod
@@ -122,7 +123,7 @@ class Engine(ABC):
             connection.close()
 
 
-class _Connection(peewee.sqlite3.Connection):  # type: ignore[misc]
+class _Connection(sqlite3.Connection):
     """One that can be referred to weakly, which the plain one cannot."""
 
 
