@@ -1,0 +1,443 @@
+"""Raw bytes to a `Mail`: headers, ids, text, attachments, judgement by the mail alone, defects. Total, never raises.
+
+`engine.reader` calls `read` in limited child processes, `rtmail read` directly. What a step cannot take becomes a defect,
+and the Mail is the best that the other steps can make of it. The order: `structure` finds the parts within limits,
+mail-parser reads the light copy (its tree is what reports are found in), `body` gathers text and attachments, then who and
+what wrote it is judged by `address`, `identity`, `bounce`, `robots` and `quoting`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import email
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from rtmail.mail import address, body, quoting, robots
+from rtmail.mail.bounce import read_report
+from rtmail.mail.headers import Field, clean, scan, text_of, unfolded
+from rtmail.mail.identity import prove
+from rtmail.mail.model import Address, Bounce, Envelope, Forwarded, Kind, Mail, Proof
+from rtmail.mail.site import Site
+from rtmail.mail.structure import BLANK_START, MAIL_BYTES, Survey, light, survey
+from rtmail.mail.token import Action
+
+RECIPIENTS = 100
+"""Of To and Cc together; ours are read however far back they stand."""
+REFERENCES = 200
+"""Message-IDs kept of References: the first and the last ones."""
+MESSAGE_ID_CHARS = 998
+STUB_TEXT_BYTES = 20_000
+STUB_FIELD_CHARS = 500
+OWN_PREFIX = "x-rtmail-"
+LOOP_HEADER = "x-rtmail-loop"
+
+_T = TypeVar("_T")
+_MESSAGE_ID = re.compile(r"<([^<>]{1,998})>")
+_LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(?=$|[-_;, ])")
+_SPEC = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}")
+_LIST_RULE = re.compile(r"(?m)^(?:[_=*-]{10,}|-- ?)[ \t]*$")
+_LIST_WORDS = re.compile(
+    r"mailing[ -]list|listinfo|googlegroups\.com|groups\.io|/groups/|unsubscribe|subscribed to|abmelden|désinscri|відписатися|lists?[.@]",
+    re.IGNORECASE,
+)
+_LIST_FOOTER_LINES = 15
+
+
+def read(raw: bytes, envelope: Envelope, site: Site) -> Mail:
+    """Return the mail in `raw`; never raises (an exhausted process excepted: MemoryError passes)."""
+    try:
+        return _Reading(raw, envelope, site).mail()
+    except MemoryError:
+        raise
+    except Exception as error:  # the steps guard themselves; what still comes through must not stop the next mail
+        return stub(raw, envelope, site, f"not readable: {type(error).__name__}")
+
+
+def payload(raw: bytes, part: str) -> bytes:
+    """Return the bytes of the attachment at path `part`.
+
+    Raises KeyError when the mail has no such attachment.
+    """
+    for found in body.gather(raw, survey(raw)).found:
+        if found.attachment.part == part:
+            return found.load()
+    raise KeyError(part)
+
+
+def describe(mail: Mail, path: str) -> dict[str, Any]:
+    """Return what `rtmail read --json` prints of a mail; plain JSON values."""
+    bounce = mail.bounce
+    return {
+        "path": path,
+        "from_addr": mail.sender.spec,
+        "from_name": mail.sender.name,
+        "identity": mail.identity,
+        "to_addrs": [entry.spec for entry in mail.to],
+        "cc_addrs": [entry.spec for entry in mail.cc],
+        "reply_to_addrs": [entry.spec for entry in mail.reply_to],
+        "date": mail.date.isoformat() if mail.date else None,
+        "subject": mail.subject,
+        "message_id": mail.message_id,
+        "in_reply_to": list(mail.in_reply_to),
+        "references": list(mail.references),
+        "text": mail.text,
+        "reply_text": mail.reply_text,
+        "attachments": [{"name": a.name, "type": a.type, "bytes": a.bytes, "sha256": a.sha256} for a in mail.attachments],
+        "kind": mail.kind.value,
+        "answerable": mail.answerable,
+        "reason": mail.reason,
+        "bounce": {"recipients": list(bounce.recipients), "status": bounce.status, "temporary": bounce.temporary} if bounce else None,
+        "forwarded": _described_forward(mail.forwarded),
+        "proof": mail.proof.value,
+        "proof_reason": mail.proof_reason,
+        "fingerprint": mail.fingerprint,
+        "defects": list(mail.defects),
+    }
+
+
+def _described_forward(forwarded: Forwarded | None) -> dict[str, Any] | None:
+    if forwarded is None:
+        return None
+    sender = forwarded.sender.spec if forwarded.sender else ""
+    return {"how": forwarded.how, "from_addr": sender, "subject": forwarded.subject, "message_id": forwarded.message_id}
+
+
+def stub(raw: bytes, envelope: Envelope, site: Site, defect: str) -> Mail:
+    """Return what a small scanner finds in a mail whose reading failed or was stopped; `defect` says how.
+
+    Runs in the daemon, on a mail that has just killed a reader: only linear, bounded steps, no MIME, no library. Nobody
+    is identified by it, and no automatic answer goes to what shows a robot's header.
+    """
+    block = scan(raw, 0, min(len(raw), MAIL_BYTES))
+    values: dict[str, str] = {}
+    for entry in block.fields:
+        values.setdefault(entry.name.lower(), entry.value[:STUB_FIELD_CHARS].decode("utf-8", "replace"))
+    found = _SPEC.search(values.get("from", ""))
+    sender = Address(address.normalise(found[0]) if found else "")
+    subject = text_of(re.sub(r"[\r\n]+", "", values.get("subject", "")))
+    own = site.domain.lower() in values.get(LOOP_HEADER, "").lower().split()
+    headers = {name: (clean(value),) for name, value in values.items() if not name.startswith(OWN_PREFIX)}
+    verdict = robots.classify(robots.Facts(headers, sender.spec, subject, envelope_sender=envelope.sender, own=own))
+    readable = values.get("content-type", "text/plain").lower().startswith("text/plain") and "content-transfer-encoding" not in values
+    text = raw[block.body_at : block.body_at + STUB_TEXT_BYTES].decode("utf-8", "replace") if readable else ""
+    text = "\n".join(clean(line) for line in text.splitlines())
+    ids = _MESSAGE_ID.findall(values.get("message-id", ""))
+    date = _date_of(values.get("date", ""))
+    whole = hashlib.sha256(raw[block.body_at :].replace(b"\r\n", b"\n").strip()).hexdigest()
+    return Mail(
+        message_id=f"<{''.join(ids[0].split())}>" if ids else "",
+        date=date,
+        subject=subject,
+        sender=sender,
+        identity="",
+        reply_to=(),
+        to=tuple(Address(spec) for spec in map(address.normalise, _SPEC.findall(values.get("to", ""))) if spec),
+        cc=tuple(Address(spec) for spec in map(address.normalise, _SPEC.findall(values.get("cc", ""))) if spec),
+        in_reply_to=_ids([values.get("in-reply-to", "")]),
+        references=_ids([values.get("references", "")]),
+        text=text,
+        reply_text=text,
+        attachments=(),
+        kind=verdict.kind,
+        answerable=verdict.answerable,
+        reason=verdict.reason,
+        bounce=None,
+        forwarded=None,
+        marks=(),
+        tags=_tags(subject, site),
+        reply_prefix=False,
+        proof=Proof.NONE,
+        proof_reason="not read",
+        fingerprint=_print(sender.spec, _date_key(date, values.get("date", "")), subject, whole, ()),
+        own=own,
+        headers=headers,
+        defects=(defect,),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What the mail's headers and structure say about its sender."""
+
+    verdict: robots.Verdict
+    bounce: Bounce | None
+    own: bool
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One mail on its way through the steps; each step that fails leaves a defect and a neutral value."""
+
+    raw: bytes
+    envelope: Envelope
+    site: Site
+    defects: list[str] = field(default_factory=list)
+
+    def mail(self) -> Mail:
+        tree = survey(self.raw)
+        parsed, parser_date = self._parsed(tree)
+        gathered = body.gather(self.raw, tree)
+        fields = _Fields(tree.root.fields, str(tree.root.message.get_content_charset() or "") or None)
+        self._look_for_tricks(fields)
+        ambiguous = fields.bare_cr or fields.nul or BLANK_START in tree.defects
+        sender = self._sender(fields)
+        subject = text_of(fields.first("subject"))
+        text = gathered.text
+        headers = fields.decoded()
+        # A bare CR or a NUL ends a line for some parsers, and an empty line the header: who sees which From is open (F3).
+        identity = "" if ambiguous else self._guarded("From", lambda: address.strict_identity(fields.all("from")), "")
+        judged = self._judged(tree, parsed, headers, fields, sender, subject)
+        nothing = (Proof.NONE, "not readable")
+        pairs = [(entry.name, unfolded(entry.value)) for entry in fields.entries]
+        proof, proof_reason = self._guarded("proof", lambda: prove(pairs, identity, self.site, self.envelope), nothing)
+        split = self._guarded("quotes", lambda: quoting.split(text), None)
+        reply_text = split.new if split is not None else text
+        quoted = split.quoted if split is not None else ""
+        attached = self._attached(gathered, tree, judged)
+        date = parser_date or _date_of(fields.first("date"))
+        to, cc = self._recipients(fields)
+        ids = _ids([fields.first("message-id")])
+        attachments = tuple(found.attachment for found in gathered.found)
+        said = " ".join(gathered.overlong) or _without_list_footer(text)
+        digests = sorted(found.digest for found in gathered.found)
+        return Mail(
+            message_id=ids[0] if ids else _bare_id(fields.first("message-id")),
+            date=date,
+            subject=subject,
+            sender=sender,
+            identity=identity,
+            reply_to=self._addresses("Reply-To", fields.all("reply-to"))[:RECIPIENTS],
+            to=to,
+            cc=cc,
+            in_reply_to=_ids(fields.all("in-reply-to")),
+            references=_ids(fields.all("references")),
+            text=text,
+            reply_text=reply_text,
+            attachments=attachments,
+            kind=judged.verdict.kind,
+            answerable=judged.verdict.answerable,
+            reason=judged.verdict.reason,
+            bounce=judged.bounce,
+            forwarded=attached or self._guarded("forwarded block", lambda: quoting.forwarded_block(text), None),
+            marks=self._guarded("marks", lambda: quoting.marks_in(quoted), ()),
+            tags=_tags(subject, self.site),
+            reply_prefix=quoting.has_reply_prefix(subject),
+            proof=proof,
+            proof_reason=proof_reason,
+            fingerprint=_print(sender.spec or sender.name, _date_key(date, fields.first("date")), subject, said, digests),
+            own=judged.own,
+            from_html=gathered.from_html,
+            language=_language(fields),
+            headers=headers,
+            defects=tuple(dict.fromkeys([*self.defects, *gathered.defects])),
+        )
+
+    def _guarded(self, step: str, make: Callable[[], _T], otherwise: _T) -> _T:
+        try:
+            return make()
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever a step meets in hostile input is a defect of the mail
+            self.defects.append(f"{step} not readable: {type(error).__name__}")
+            return otherwise
+
+    def _parsed(self, tree: Survey) -> tuple[Message, datetime | None]:
+        """Return the parser's tree of the light copy and the Date it read; the standard library's tree where it fails."""
+        # Imported here: the daemon uses `stub` and `describe` and has no need of a parser in its own process.
+        import mailparser
+
+        logging.getLogger("mailparser").setLevel(logging.CRITICAL)
+        copy = light(self.raw, tree)
+        parser: Any = self._guarded("MIME", lambda: mailparser.parse_from_bytes(copy), None)  # type: ignore[no-untyped-call]
+        if parser is not None:
+            date = self._guarded("Date", lambda: _aware(parser.date), None)
+            self.defects += [clean(category) for category in sorted(parser.defects_categories)]
+            return parser.message, date
+        # The copy's header alone cannot nest, so this cannot fail as the whole did.
+        header_end = copy.find(b"\n\n")
+        return email.message_from_bytes(copy[: header_end if header_end >= 0 else len(copy)]), None
+
+    def _look_for_tricks(self, fields: _Fields) -> None:
+        for name in ("from", "sender", "subject", "message-id", "date", "to", "cc", "reply-to"):
+            if len(fields.all(name)) > 1:
+                self.defects.append(f"more than one {name.title()}")
+        if fields.nul:
+            self.defects.append("NUL in the header")
+        if fields.bare_cr:
+            self.defects.append("bare CR in the header")
+
+    def _sender(self, fields: _Fields) -> Address:
+        shown = fields.first("from")
+        found = self._addresses("From", [shown])
+        if found:
+            return found[0]
+        name = text_of(shown).strip("\"<> ")[:200]
+        if not shown:
+            self.defects.append("no From")
+            for other in (fields.first("sender"), fields.first("return-path"), self.envelope.sender or ""):
+                if found := self._addresses("Sender", [other]):
+                    return found[0]
+        else:
+            self.defects.append("no address in From")
+        return Address("", name)
+
+    def _addresses(self, step: str, values: list[str]) -> tuple[Address, ...]:
+        nobody: tuple[Address, ...] = ()
+        return self._guarded(step, lambda: address.parse_list(values), nobody)
+
+    def _recipients(self, fields: _Fields) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+        room = RECIPIENTS
+        lists: list[tuple[Address, ...]] = []
+        for name in ("to", "cc"):
+            found = self._addresses(name.title(), fields.all(name))
+            kept = [entry for index, entry in enumerate(found) if index < room or address.split_detail(entry.spec, self.site)[0]]
+            if len(found) > room:
+                self.defects.append(f"more than {RECIPIENTS} recipients")
+            room = max(0, room - len(found))
+            lists.append(tuple(kept))
+        return lists[0], lists[1]
+
+    def _judged(
+        self, tree: Survey, parsed: Message, headers: Mapping[str, tuple[str, ...]], fields: _Fields, sender: Address, subject: str
+    ) -> _Judged:
+        root = tree.root
+        bounce = self._guarded("report", lambda: read_report(parsed, self.envelope.sender), None)
+        # Our domain in it: what other houses' trackers send is mail like any other.
+        own = self.site.domain.lower() in " ".join(text_of(value) for value in fields.all(LOOP_HEADER)).lower().split()
+        facts = robots.Facts(
+            headers=headers,
+            sender=sender.spec,
+            subject=subject,
+            content_type=root.type,
+            report_type=self._guarded("report type", lambda: str(root.message.get_param("report-type") or ""), "").lower(),
+            part_types=tuple(node.type for node in tree.nodes),
+            envelope_sender=self.envelope.sender,
+            to_verp=any(_is_bounce_address(recipient, self.site) for recipient in self.envelope.recipients),
+            own=own,
+            bounce=bounce,
+        )
+        unknown = robots.Verdict(Kind.REQUEST_OR_REPLY, False, "could not be judged")
+        return _Judged(self._guarded("judgement", lambda: robots.classify(facts), unknown), bounce, own)
+
+    def _attached(self, gathered: body.Body, tree: Survey, judged: _Judged) -> Forwarded | None:
+        """Return the first attached mail, read for whom it is from and what it says; reports carry none of interest."""
+        if not gathered.attached or judged.bounce is not None or tree.root.type == "multipart/report":
+            return None
+        found = gathered.attached[0]
+        return self._guarded("attached mail", lambda: _read_attached(found.load(), found.attachment.part), None)
+
+
+class _Fields:
+    """The header fields of a mail by name, unfolded."""
+
+    def __init__(self, entries: list[Field], hint: str | None) -> None:
+        self.entries = entries
+        self.bare_cr = any(b"\r" in entry.value and b"\r" in entry.value.replace(b"\r\n", b"") for entry in entries)
+        self.nul = any(b"\x00" in entry.value for entry in entries)
+        self._by_name: dict[str, list[str]] = {}
+        for entry in entries:
+            # A bare CR is no line end here, whatever other parsers make of it.
+            self._by_name.setdefault(entry.name.lower(), []).append(unfolded(entry.value, hint).replace("\r", " "))
+
+    def all(self, name: str) -> list[str]:
+        return self._by_name.get(name, [])
+
+    def first(self, name: str) -> str:
+        return next((value for value in self.all(name) if value), "")
+
+    def decoded(self) -> dict[str, tuple[str, ...]]:
+        """Every field for display, without what only our own mail may say."""
+        shown = self._by_name.items()
+        return {name: tuple(text_of(value) for value in values) for name, values in shown if not name.startswith(OWN_PREFIX)}
+
+
+def _read_attached(raw: bytes, part: str) -> Forwarded:
+    tree = survey(raw)
+    fields = _Fields(tree.root.fields, None)
+    senders = address.parse_list([fields.first("from")])
+    ids = _ids([fields.first("message-id")])
+    text = body.gather(raw, tree).text
+    return Forwarded("attached", senders[0] if senders else None, text_of(fields.first("subject")), text, ids[0] if ids else "", part)
+
+
+def _ids(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the Message-IDs in `values`, each once, in order; blanks inside one came from folding and go."""
+    found = [f"<{''.join(inner.split())}>" for value in values for inner in _MESSAGE_ID.findall(clean(value))]
+    found = list(dict.fromkeys(found))
+    return tuple(found if len(found) <= REFERENCES else [found[0], *found[1 - REFERENCES :]])
+
+
+def _bare_id(value: str) -> str:
+    """An id that its sender wrote without its brackets."""
+    bare = "".join(clean(value).split()).strip("<>")
+    return f"<{bare}>" if bare and len(bare) <= MESSAGE_ID_CHARS else ""
+
+
+def _date_of(value: str) -> datetime | None:
+    try:
+        return _aware(parsedate_to_datetime(clean(value)))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _aware(when: datetime | None) -> datetime | None:
+    if when is None:
+        return None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _date_key(date: datetime | None, written: str) -> str:
+    return date.isoformat() if date else clean(written)
+
+
+def _tags(subject: str, site: Site) -> tuple[int, ...]:
+    names = "|".join(re.escape(name) for name in (site.tag, *site.old_tags) if name)
+    if not names:
+        return ()
+    return tuple(int(number) for number in re.findall(rf"(?i)\[\s*(?:{names})\s*#\s*([0-9]{{1,9}})\s*\]", subject))
+
+
+def _language(fields: _Fields) -> str:
+    for name in ("content-language", "accept-language"):
+        if match := _LANGUAGE.match(fields.first(name)):
+            return match[0].lower()
+    return ""
+
+
+def _is_bounce_address(recipient: str, site: Site) -> bool:
+    """Tell whether `recipient` has the shape of a VERP address of ours; whether it is one, its signature says later."""
+    own, detail = address.split_detail(recipient, site)
+    if own is None or len(detail) != 36:
+        return False
+    try:
+        return base64.b32decode(detail.upper() + "====")[1] & 0x3F == Action.BOUNCE
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _without_list_footer(text: str) -> str:
+    """Return `text` without what a mailing list put below it: the last ruled-off lines when they speak of a list."""
+    rules = list(_LIST_RULE.finditer(text))
+    # Mailman closes its footer with a rule of its own, Google opens with a signature's dashes: the last two may count.
+    for rule in rules[-2:]:
+        footer = text[rule.end() :]
+        if footer.count("\n") <= _LIST_FOOTER_LINES and _LIST_WORDS.search(footer):
+            return text[: rule.start()]
+    return text
+
+
+def _print(sender: str, date: str, subject: str, text: str, digests: Iterable[str]) -> str:
+    """Return the fingerprint (promise 2); white space counts as one blank, since relays change it."""
+    parts = [sender.lower(), date, *(" ".join(part.split()) for part in (subject, text)), *digests]
+    return hashlib.sha256("\x00".join(parts).encode("utf-8", "replace")).hexdigest()
+
+
