@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -30,6 +31,7 @@ class BadMta:
         self.mails: list[bytes] = []
         self.connections = 0
         self._over = threading.Event()
+        self._news = threading.Condition()
         self._open: list[socket.socket] = []
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
@@ -52,11 +54,14 @@ class BadMta:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._over.set()
         for sock in (self._listener, *self._open):
-            try:
+            with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             sock.close()
+
+    def wait_for(self, verb: str, seconds: float = 10) -> None:
+        """Return once the command was heard; fails when it is not within `seconds`."""
+        with self._news:
+            assert self._news.wait_for(lambda: verb in self.commands, seconds), self.commands
 
     def _accept(self) -> None:
         while True:
@@ -87,7 +92,9 @@ class BadMta:
         file = sock.makefile("rb")
         while line := file.readline():
             verb = line.split()[0].decode("ascii", "replace").upper() if line.strip() else ""
-            self.commands.append(verb)
+            with self._news:
+                self.commands.append(verb)
+                self._news.notify_all()
             match verb:
                 case "EHLO":
                     offers = [b"bad.test", b"8BITMIME", b"AUTH PLAIN LOGIN"] + ([b"STARTTLS"] if self._tls else [])

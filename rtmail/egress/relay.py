@@ -1,0 +1,372 @@
+"""Hands one mail to one MTA, and tells what became of it. Called by the courier, for one recipient at a time.
+
+Promise 5 as seen from here: the bytes go out as they are, CRLF only; 250 after the final dot is success whatever happens
+then; what nobody confirmed is put off and comes again. What goes wrong before MAIL is the relay's trouble or our own
+configuration's, never the mail's, and never bounces it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+from aiosmtplib.auth import auth_login_encode, auth_plain_encode, auth_xoauth2_encode
+
+from rtmail.egress.fate import Fate, PutOff, remote_id, shown, status_of
+from rtmail.egress.maildir import MaildirRelay
+from rtmail.failpoint import failpoint
+from rtmail.store.outbox import Failed, Sent
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+_OURS = frozenset({530, 534, 535, 538})
+"""Replies that speak of our credentials, at whatever stage: a matter of configuration, not of the mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait at each stage (RFC 5321 4.5.3.2). `connect` is for the connection, with TLS for smtps, and again for
+    the banner; `dot` covers the upload."""
+
+    connect: float = 60
+    hello: float = 60
+    starttls: float = 60
+    auth: float = 60
+    mail: float = 300
+    rcpt: float = 300
+    data: float = 120
+    dot: float = 600
+    quit: float = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a relay is reached.
+
+    url         smtp://, smtp+starttls://, smtps:// with [user@]host[:port], or maildir:PATH
+    hostname    our name in EHLO
+    password    for AUTH PLAIN or LOGIN; `token` instead gives an OAuth access token for XOAUTH2, asked for at each connection
+    ca_file     PEM file of further authorities to trust, "" for the system's alone
+    idle_seconds, uses  how long, and for how many mails, a connection is kept
+    """
+
+    url: str
+    hostname: str
+    password: str = ""
+    token: Callable[[], Awaitable[str]] | None = None
+    ca_file: str = ""
+    timeouts: Timeouts = Timeouts()
+    idle_seconds: float = 60
+    uses: int = 100
+
+
+class Relay(Protocol):
+    """Whatever takes our mail."""
+
+    async def send(self, sender: str, recipient: str, raw: bytes, *, outbox_id: int, again: bool = False) -> Fate:
+        """Hand one mail over.
+
+        sender     envelope sender, "" for the null sender
+        outbox_id  its row; `again` says that it was tried before
+        Raises nothing that the peer or the network can cause.
+        """
+
+    async def close(self) -> None:
+        """Close what is kept open."""
+
+
+def make_relay(settings: Settings, folder: Path) -> Relay:
+    """Return the relay that `settings.url` names; a relative Maildir is below `folder`.
+
+    Raises ValueError for an URL that makes no sense, or that would send a password in the clear across a network;
+    OSError or ssl.SSLError when the CA file cannot be read.
+    """
+    parts = urlsplit(settings.url)
+    if parts.scheme == "maildir" and parts.path:
+        return MaildirRelay(folder / unquote(parts.path))
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError(f"relay url {settings.url!r}: expected smtp://, smtp+starttls://, smtps:// with a host, or maildir:PATH")
+    if parts.password:
+        raise ValueError("relay url: the password belongs into the environment, not into the url")
+    if parts.scheme == "smtp" and parts.username and not _is_loopback(parts.hostname):
+        raise ValueError(f"relay url: smtp:// would send the password to {parts.hostname} in the clear; use smtp+starttls:// or smtps://")
+    return SmtpRelay(settings, parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], unquote(parts.username or ""))
+
+
+class _AttemptError(Exception):
+    """An attempt ended early, in `fate`; `usable` tells whether the connection may serve the next mail."""
+
+    def __init__(self, fate: Fate, *, usable: bool = False) -> None:
+        super().__init__(fate.text)
+        self.fate, self.usable = fate, usable
+
+
+@dataclass(slots=True)
+class _Line:
+    """One connection: `stage` is where its dialogue stands; `dirty` wants RSET before the next mail."""
+
+    smtp: aiosmtplib.SMTP
+    stage: str = "connect"
+    uses: int = 0
+    dirty: bool = False
+    idle: asyncio.TimerHandle | None = None
+
+
+class SmtpRelay:
+    """An MTA, with the connections to it that stand idle. As many mails may be sent at once as the caller likes."""
+
+    def __init__(self, settings: Settings, scheme: str, host: str, port: int, user: str) -> None:
+        self._settings, self._scheme, self._host, self._port, self._user = settings, scheme, host, port, user
+        self._tls = ssl.create_default_context()
+        if settings.ca_file:
+            self._tls.load_verify_locations(settings.ca_file)
+        self._idle: list[_Line] = []
+        self._parting: set[asyncio.Task[None]] = set()
+
+    async def send(self, sender: str, recipient: str, raw: bytes, *, outbox_id: int, again: bool = False) -> Fate:
+        """Send over an idle connection or a new one. An idle one that turns out dead costs nothing but a new one."""
+        if not _sendable(recipient) or not (_sendable(sender) or sender == ""):
+            return Failed("not a valid address", "5.1.3")
+        wire = raw if _is_clean(raw) else await asyncio.to_thread(_LINE_END.sub, b"\r\n", raw)
+        line = await self._reuse()
+        if line is not None:
+            fate = await self._attempt(line, sender, recipient, wire)
+            if not (isinstance(fate, PutOff) and fate.relay_down and line.stage in ("MAIL", "RCPT")):
+                return fate
+        try:
+            line = await self._connect()
+        except _AttemptError as trouble:
+            return trouble.fate
+        return await self._attempt(line, sender, recipient, wire)
+
+    async def close(self) -> None:
+        """Say QUIT on every idle connection."""
+        while self._idle:
+            self._part(self._idle.pop())
+        await asyncio.gather(*self._parting)
+
+    # A connection's life
+
+    async def _connect(self) -> _Line:
+        """Return a connection that is ready for MAIL; raises _AttemptError, whose fate always is PutOff with relay_down."""
+        settings, limits = self._settings, self._settings.timeouts
+        line = _Line(aiosmtplib.SMTP(
+            hostname=self._host, port=self._port, local_hostname=settings.hostname, use_tls=self._scheme == "smtps", start_tls=False,
+            tls_context=self._tls,
+        ))
+        try:
+            async with _stage(line, "connect"):
+                await line.smtp.connect(timeout=limits.connect)
+            failpoint("relay-connected")
+            await self._hello(line)
+            if self._scheme == "smtp+starttls":
+                async with _stage(line, "STARTTLS"):
+                    await line.smtp.starttls(timeout=limits.starttls)
+                await self._hello(line)
+            if self._user:
+                async with _stage(line, "AUTH"):
+                    await self._authenticate(line)
+        except _AttemptError:
+            line.smtp.close()
+            raise
+        except asyncio.CancelledError:
+            line.smtp.close()
+            raise
+        return line
+
+    async def _hello(self, line: _Line) -> None:
+        async with _stage(line, "EHLO"):
+            await line.smtp.ehlo(timeout=self._settings.timeouts.hello)
+
+    async def _authenticate(self, line: _Line) -> None:
+        """Log in by the strongest way that both sides know; raises what aiosmtplib raises."""
+        smtp, timeout, password = line.smtp, self._settings.timeouts.auth, self._settings.password
+        offered = smtp.server_auth_methods
+        if self._settings.token is not None:
+            if "xoauth2" not in offered:
+                raise aiosmtplib.SMTPException("the relay offers no XOAUTH2")
+            steps = [b"XOAUTH2 " + auth_xoauth2_encode(self._user, await self._settings.token())]
+        elif "plain" in offered:
+            steps = [b"PLAIN " + auth_plain_encode(self._user, password)]
+        elif "login" in offered:
+            steps = [b"LOGIN", *auth_login_encode(self._user, password)]
+        else:
+            raise aiosmtplib.SMTPException("the relay offers neither AUTH PLAIN nor LOGIN")
+        response = await smtp.execute_command(b"AUTH", *steps[0].split(b" "), timeout=timeout)
+        for step in steps[1:]:
+            if response.code != 334:
+                break
+            response = await smtp.execute_command(step, timeout=timeout)
+        if response.code != 235:
+            raise aiosmtplib.SMTPAuthenticationError(response.code, response.message)
+
+    async def _reuse(self) -> _Line | None:
+        """Return an idle connection that answers, None when there is none."""
+        while self._idle:
+            line = self._idle.pop()
+            if line.idle is not None:
+                line.idle.cancel()
+            if not line.smtp.is_connected:
+                continue
+            try:
+                if line.dirty:
+                    await self._command(line, "RSET", self._settings.timeouts.mail)
+                    line.dirty = False
+            except _AttemptError:
+                line.smtp.close()
+                continue
+            return line
+        return None
+
+    def _rest(self, line: _Line) -> None:
+        """Keep a connection for the next mail, for a while."""
+        if line.uses >= self._settings.uses or not line.smtp.is_connected:
+            self._part(line)
+            return
+        line.idle = asyncio.get_running_loop().call_later(self._settings.idle_seconds, self._expire, line)
+        self._idle.append(line)
+
+    def _expire(self, line: _Line) -> None:
+        self._idle.remove(line)
+        self._part(line)
+
+    def _part(self, line: _Line) -> None:
+        """Say QUIT beside everything else: what the relay answers no longer matters."""
+        if line.idle is not None:
+            line.idle.cancel()
+        task = asyncio.get_running_loop().create_task(self._quit(line))
+        self._parting.add(task)
+        task.add_done_callback(self._parting.discard)
+
+    async def _quit(self, line: _Line) -> None:
+        with suppress(aiosmtplib.SMTPException, OSError):
+            await line.smtp.quit(timeout=self._settings.timeouts.quit)
+        line.smtp.close()
+
+    # One mail
+
+    async def _attempt(self, line: _Line, sender: str, recipient: str, wire: bytes) -> Fate:
+        line.uses += 1
+        try:
+            fate: Fate = await self._transact(line, sender, recipient, wire)
+        except _AttemptError as trouble:
+            if not trouble.usable:
+                line.smtp.close()
+                return trouble.fate
+            line.dirty, fate = True, trouble.fate
+        except asyncio.CancelledError:
+            line.smtp.close()
+            raise
+        self._rest(line)
+        return fate
+
+    async def _transact(self, line: _Line, sender: str, recipient: str, wire: bytes) -> Sent:
+        """Send one mail; raises _AttemptError for every other end."""
+        smtp, limits = line.smtp, self._settings.timeouts
+        options = self._options(smtp, sender, recipient, wire)
+        await self._command(line, "MAIL", limits.mail, f"FROM:<{_ascii_domain(sender)}>".encode(), *options)
+        await self._command(line, "RCPT", limits.rcpt, f"TO:<{_ascii_domain(recipient)}>".encode(), good=(250, 251))
+        await self._command(line, "DATA", limits.data, good=(354,))
+        protocol = smtp.protocol
+        async with _stage(line, "dot"):
+            if protocol is None:
+                raise aiosmtplib.SMTPServerDisconnected("connection lost")
+            stuffed = wire.replace(b"\r\n.", b"\r\n..")
+            protocol.write((b"." if stuffed.startswith(b".") else b"") + stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n"))
+            failpoint("relay-before-dot")
+            protocol.write(b".\r\n")
+            response = await protocol.read_response(timeout=limits.dot)
+            failpoint("relay-after-dot")
+        _judge(line, response, (250,))
+        text = shown(response.code, response.message)
+        return Sent(text, remote_id(text, self._host))
+
+    def _options(self, smtp: aiosmtplib.SMTP, sender: str, recipient: str, wire: bytes) -> list[bytes]:
+        """Return the parameters of MAIL; raises _AttemptError for what this relay can never take."""
+        options = []
+        limit = smtp.esmtp_extensions.get("size", "")
+        if limit.isdigit() and 0 < int(limit) < len(wire):
+            raise _AttemptError(Failed(f"the relay takes {limit} bytes at most, this mail has {len(wire)}", "5.3.4"), usable=True)
+        if smtp.supports_extension("size"):
+            options.append(f"SIZE={len(wire)}".encode())
+        if not (sender.rpartition("@")[0] + recipient.rpartition("@")[0]).isascii():
+            if not smtp.supports_extension("smtputf8"):
+                raise _AttemptError(Failed("the relay does not know SMTPUTF8, which this address needs", "5.6.7"), usable=True)
+            options.append(b"SMTPUTF8")
+        # A relay that offers no 8BITMIME gets the bytes all the same: re-encoding them would be another mail.
+        if not wire.isascii() and smtp.supports_extension("8bitmime"):
+            options.append(b"BODY=8BITMIME")
+        return options
+
+    async def _command(self, line: _Line, verb: str, patience: float, *arguments: bytes, good: tuple[int, ...] = (250,)) -> None:
+        async with _stage(line, verb):
+            response = await line.smtp.execute_command(verb.encode(), *arguments, timeout=patience)
+        _judge(line, response, good)
+
+
+class _stage:  # noqa: N801 - reads as the block it opens
+    """Notes the stage a connection is in, and turns whatever the network does there into a deferral of the relay's."""
+
+    def __init__(self, line: _Line, name: str) -> None:
+        self._line, self._name = line, name
+
+    async def __aenter__(self) -> None:
+        self._line.stage = self._name
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, aiosmtplib.SMTPResponseException):
+            text = shown(error.code, str(error.message))
+        elif isinstance(error, (aiosmtplib.SMTPException, OSError, EOFError)):
+            text = " ".join(str(error).split()) or type(error).__name__
+        else:
+            return
+        raise _AttemptError(PutOff(f"{self._name}: {text}", self._name, relay_down=True)) from error
+
+
+def _judge(line: _Line, response: aiosmtplib.SMTPResponse, good: tuple[int, ...]) -> None:
+    """Return when the reply is a good one; raises _AttemptError with the fate that any other one means."""
+    code, text = response.code, shown(response.code, response.message)
+    if code in good:
+        return
+    if 500 <= code <= 599 and code not in _OURS:
+        raise _AttemptError(Failed(text, status_of(text, code)), usable=True)
+    down = code == 421 or code in _OURS or not 400 <= code <= 499
+    raise _AttemptError(PutOff(f"{line.stage}: {text}", line.stage, relay_down=down), usable=not down)
+
+
+def _sendable(address: str) -> bool:
+    """Tell whether an address can stand in a command: one @, nothing that ends or splits the line."""
+    local, _, domain = address.rpartition("@")
+    return bool(local and domain) and address.isprintable() and not re.search(r"[\s<>]", address)
+
+
+def _ascii_domain(address: str) -> str:
+    """Return the address with its domain in IDNA form, so that only a local part beyond ASCII needs SMTPUTF8."""
+    local, at, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    with suppress(UnicodeError):
+        return f"{local}{at}{domain.encode('idna').decode()}"
+    return address
+
+
+def _is_clean(raw: bytes) -> bool:
+    """Tell whether every CR and LF stands in a CRLF, so that no bare one leaves us (smuggling)."""
+    pairs = raw.count(b"\r\n")
+    return pairs == raw.count(b"\r") == raw.count(b"\n")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
