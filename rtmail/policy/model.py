@@ -159,6 +159,7 @@ class Policy:
     priorities      by key, most urgent first
     untriaged       the priority whose targets count until one is set
     waiting_pauses  clocks (first-response, update, resolution, ladder) that stand still while waiting for the customer
+    nudge           when staff are reminded of an untriaged request
     on_call         role reminded of untriaged requests; "" for the queue
     roles           every role the policy tells, with the line that first names it
     """
@@ -172,6 +173,7 @@ class Policy:
     untriaged: str
     triage: Duration | None
     triage_calendar: str
+    nudge: Nudge
     on_call: str
     ladder_from: LadderFrom
     waiting_pauses: frozenset[str]

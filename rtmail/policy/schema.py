@@ -238,7 +238,7 @@ class _Reader:
         policy = Policy(
             name=name, text=self._text, timezone=self._timezone, calendars=self._calendars, holidays=self._holidays,
             priorities=priorities, untriaged=self._priority_name(top, "untriaged", priorities), triage=triage,
-            triage_calendar=triage_calendar, on_call=on_call, ladder_from=top.choice("ladder_from", LadderFrom.PRIORITISED),
+            triage_calendar=triage_calendar, nudge=nudge, on_call=on_call, ladder_from=top.choice("ladder_from", LadderFrom.PRIORITISED),
             waiting_pauses=frozenset(waiting_pauses), reopen_within=top.length("reopen_within", "30d") or Duration(days=30),
             close_after=close_after, close_calendar=close_calendar, forward_ack=top.choice("forward_ack", ForwardAck.ASK),
             suggest=self._suggest(top.table("suggest"), priorities), thanks=self._thanks(top.table("thanks")),
