@@ -134,7 +134,7 @@ class _Gatherer:
         """Gather `node`; `attached` says that text in it is an attachment, whatever it looks like."""
         if node.children and node.type not in MESSAGE_TYPES:
             return self._container(node, attached or self._disposition(node) == "attachment")
-        if node.type.startswith("multipart/"):
+        if node.type.startswith("multipart/") and not node.opaque:
             # Its boundary is missing or wrong; what it holds is most likely to be text.
             body = Body()
             if self.raw[node.start : node.end].strip():

@@ -35,6 +35,8 @@ RECIPIENTS = 100
 REFERENCES = 200
 """Message-IDs kept of References: the first and the last ones."""
 MESSAGE_ID_CHARS = 998
+QUOTE_LINES = 20_000
+"""A longer text is not searched for quotes, all of it counts as new (a pasted log, or a bomb)."""
 STUB_TEXT_BYTES = 20_000
 STUB_FIELD_CHARS = 500
 OWN_PREFIX = "x-rtmail-"
@@ -199,7 +201,10 @@ class _Reading:
         nothing = (Proof.NONE, "not readable")
         pairs = [(entry.name, unfolded(entry.value)) for entry in fields.entries]
         proof, proof_reason = self._guarded("proof", lambda: prove(pairs, identity, self.site, self.envelope), nothing)
-        split = self._guarded("quotes", lambda: quoting.split(text), None)
+        short = text.count("\n") <= QUOTE_LINES
+        split = self._guarded("quotes", lambda: quoting.split(text), None) if short else None
+        if not short:
+            self.defects.append(f"more than {QUOTE_LINES} lines, not searched for quotes")
         reply_text = split.new if split is not None else text
         quoted = split.quoted if split is not None else ""
         attached = self._attached(gathered, tree, judged)
@@ -227,7 +232,7 @@ class _Reading:
             answerable=judged.verdict.answerable,
             reason=judged.verdict.reason,
             bounce=judged.bounce,
-            forwarded=attached or self._guarded("forwarded block", lambda: quoting.forwarded_block(text), None),
+            forwarded=attached or self._guarded("forwarded block", lambda: quoting.forwarded_block(text, subject) if short else None, None),
             marks=self._guarded("marks", lambda: quoting.marks_in(quoted), ()),
             tags=_tags(subject, self.site),
             reply_prefix=quoting.has_reply_prefix(subject),
@@ -260,7 +265,8 @@ class _Reading:
         parser: Any = self._guarded("MIME", lambda: mailparser.parse_from_bytes(copy), None)  # type: ignore[no-untyped-call]
         if parser is not None:
             date = self._guarded("Date", lambda: _aware(parser.date), None)
-            self.defects += [clean(category) for category in sorted(parser.defects_categories)]
+            # Other hosts' trace lines are none of the mail's faults.
+            self.defects += sorted(category for category in parser.defects_categories if category != "ReceivedHeaderDefect")
             return parser.message, date
         # The copy's header alone cannot nest, so this cannot fail as the whole did.
         header_end = copy.find(b"\n\n")

@@ -45,6 +45,7 @@ class Node:
 
     path      "1", "2.1" ...; "" is the mail itself
     type      media type in lower case; boundary is set for a multipart
+    opaque    a container that was not taken apart because of a limit
     message   its MIME fields as a compat32 message, decoded to text, for the library's parameter grammar
     """
 
@@ -55,6 +56,7 @@ class Node:
     end: int
     message: Message
     boundary: bytes = b""
+    opaque: bool = False
     children: list[Node] = field(default_factory=list)
 
     @property
@@ -145,12 +147,14 @@ class _Surveyor:
             return
         if depth == DEPTH:
             self.defects.append(f"nested deeper than {DEPTH}")
+            node.opaque = True
             return
         inner = node.type in _MESSAGE_TYPES
         default = "message/rfc822" if node.type == "multipart/digest" else "text/plain"
         for index, (start, end) in enumerate(spans, 1):
             if len(self.nodes) > PARTS:
                 self.defects.append(f"more than {PARTS} parts")
+                node.opaque = not node.children
                 return
             path = f"{node.path}.{index}" if node.path else str(index)
             child = self._part(path, start, end, HEADER_BYTES if inner else PART_HEADER_BYTES, default)
