@@ -125,7 +125,8 @@ def _pieces(lines: Sequence[str]) -> tuple[list[_Piece], int, int | None]:
 
 def _shown(lines: Sequence[str], pieces: Sequence[_Piece]) -> list[str]:
     """Return the lines to show when clients' headers were found: without them, without quotes that nobody wrote below."""
-    wordy = [number for number, piece in enumerate(pieces) if piece.kind == "words" and piece.start < _signature_start(lines, pieces)]
+    signature = _signature_start(lines, pieces)
+    wordy = [number for number, piece in enumerate(pieces) if piece.kind == "words" and piece.start < signature]
     if not wordy:
         return [lines[number] for piece in pieces if piece.kind == "words" for number in range(piece.start, piece.end)]
     first, last = wordy[0], wordy[-1]

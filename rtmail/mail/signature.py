@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rtmail.mail.reply_words import MOBILE_SIGNATURES, WEAK_SIGNATURES
+from rtmail.mail.reply_words import EXCUSES, MOBILE_SIGNATURES, SIGNATURE_WORDS, WEAK_SIGNATURES
 
 MAX_LINES = 40
 MAX_CARD_LINES = 12
 MAX_FOOTER_LINES = 8
 
 _MOBILE = re.compile("|".join(f"(?:{pattern})" for pattern in MOBILE_SIGNATURES), re.IGNORECASE)
+_EXCUSE = re.compile(rf"(?:^|[.,;(!]) ?{EXCUSES}.{{0,120}}$", re.IGNORECASE)
+_LINK = re.compile(r"[(<\[]{0,2}(?:https?|mailto):\S*|<[^<>\s]*>", re.IGNORECASE)
 _WEAK = re.compile("|".join(f"(?:{pattern})" for pattern in WEAK_SIGNATURES), re.IGNORECASE)
 _SENTENCE = re.compile(r"(?:\S+\s+){4,}\S*[.!?…]\s*$|\?")
 _ITEM = re.compile(r"^\s*(?:[-*•+]|\d{1,3}[.)])\s+\S")
@@ -81,9 +83,19 @@ def _mobile(lines: Sequence[str], end: int) -> int:
 
 
 def _is_mobile(line: str) -> bool:
-    """Return whether a line is one that a phone or client adds."""
-    text = line.strip(" \t*_")
-    return len(text) <= 240 and bool(_MOBILE.fullmatch(text))
+    """Return whether a line is one that a phone or client adds: a known beginning, then only names, numbers and an excuse.
+
+    "Sent from Outlook it works, sent from the phone it does not" is somebody's news.
+    """
+    text = " ".join(line.strip(" \t*_").split())
+    found = _MOBILE.match(text) if len(text) <= 240 else None
+    if found is None:
+        return False
+    rest = _EXCUSE.sub("", _LINK.sub(" ", text[found.end() :]))
+    words = [word.strip(".,;:()[]<>!*") for word in rest.split()]
+    return len(words) <= 8 and all(
+        not word or word[:1].isupper() or word.lower() in SIGNATURE_WORDS or any(char.isdigit() for char in word) for word in words
+    )
 
 
 def _list_footer(lines: Sequence[str], end: int) -> int:
