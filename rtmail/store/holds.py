@@ -20,6 +20,8 @@ NOTICE_EVERY = timedelta(hours=1)
 class Held(StrEnum):
     WAITING = "waiting"
     RELEASED = "released"
+    COMMENTED = "commented"
+    """Released as a comment: its author said that it stays among staff."""
     DISCARDED = "discarded"
     EXPIRED = "expired"
 

@@ -54,6 +54,7 @@ class LinkKind(StrEnum):
     SPLIT = "split"
     PROBLEM = "problem"
     DUPLICATE = "duplicate"
+    RELATED = "related"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +239,13 @@ class Tickets(Database):
             "FROM event e LEFT JOIN content c ON c.id = e.content_id WHERE e.ticket_id = ? AND e.seq > ? ORDER BY e.seq",
             (ticket_id, after))
         return [(_event(row[:8]), _content(row[8:])) for row in rows]
+
+    @reads
+    def event(self, ticket_id: int, seq: int) -> Event | None:
+        """Return one event of a ticket, None when there is none."""
+        row = self._row("SELECT seq, at, kind, visibility, actor, facts, content_id, message_id FROM event WHERE ticket_id = ? AND seq = ?",
+                        (ticket_id, seq))
+        return _event(row) if row else None
 
     @reads
     def content(self, content_id: int) -> Content:

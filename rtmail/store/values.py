@@ -53,9 +53,9 @@ def clean(text: str) -> str:
 
 def dump(value: Any) -> str:
     """Return `value` as compact JSON, cleaned; mappings and sequences of any kind are taken."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    text = _ENCODER.encode(value)
     if "\\u0000" in text:
-        text = json.dumps(_without_nul(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+        text = _ENCODER.encode(_without_nul(json.loads(text)))
     return clean(text)
 
 
@@ -69,6 +69,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "items"):
         return dict(value.items())
     raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
 def _without_nul(value: Any) -> Any:
