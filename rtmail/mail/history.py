@@ -57,7 +57,7 @@ _DIVIDER = re.compile(r"^[ \t*]{0,8}[-‐‑–—=_~*]{2,60}[ \t]{0,4}([^\W\d_]
 _FORWARDED_BY = re.compile(
     r"^[ \t]{0,4}-{3,60} ?(?:forwarded|weitergeleitet|transmis|reenviado|inoltrato)\b.{3,160}-{3,60}[ \t]{0,4}$", re.IGNORECASE
 )
-_ROW = re.compile(r"^[ \t]{0,8}[-_=*‐–—]{5,}[ \t]{0,8}$")
+_ROW = re.compile(r"^[ \t]{0,8}[-_=*‐–—]{3,}[ \t]{0,8}$")
 _DIVIDERS = {
     **dict.fromkeys(map(str.casefold, ORIGINAL_DIVIDERS), What.ORIGINAL),
     **dict.fromkeys(map(str.casefold, FORWARD_DIVIDERS), What.FORWARD),
@@ -87,6 +87,9 @@ _ANGLE = re.compile(r"(?:<|&lt;|\[)\s{0,3}(?:mailto:)?[^<>\s\[\]]{1,120}@[^<>\s\
 _NAMED = re.compile(r"^[\"'“„]?[^\W\d_][^<>@:?!\d]{0,70}[\"'”]?\s?(?:<|&lt;|\[)\s?(?:mailto:)?[^<>\s]{1,120}@[^<>\s]{1,160}")
 _BARE = re.compile(r"^[\w.+-]{1,64}@[\w.-]{1,120}\w(?=\s)")
 _SENTENCE_END = re.compile(r"[^\W\d_]{5,}[.!?]$|[!?]$")
+_TIME = re.compile(r"(?<!\d)\d{1,2}[:.h][0-5]\d(?::[0-5]\d)?(?: ?[AaPp]\.?[Mm]\b\.?)?(?: (?:GMT|UTC)?[+-]\d\d:?\d\d)?")
+_DIRECTION = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_NAME_PARTICLES = frozenset({"via", "von", "van", "de", "der", "den", "da", "di", "del", "la", "le", "af", "bin", "al"})
 _WRAPPED = frozenset("<(")
 
 
@@ -217,16 +220,16 @@ def unknown_block(lines: Sequence[str], start: int) -> Boundary | None:
 
 def _reply_line(lines: Sequence[str], start: int) -> Boundary | None:
     """Return "On DATE, NAME <ADDRESS> wrote:", which clients wrap over up to six lines."""
-    first = lines[start][:MAX_LINE_CHARS].strip(" \t*_")
+    first = _plain(lines[start]).strip("*_ \t")
     lead = first.lstrip("-‐–— \t\"'“„\u200e\u200f")
     by_date = bool(_OPENER.match(lead)) or lead[:1].isdigit() or lead.startswith("在")
-    by_weekday = not by_date and bool(re.match(r"^[^\W\d_]{2,14}[,.]? ?\d{1,2}\D", lead))
+    by_weekday = not by_date and bool(re.match(r"^[^\W\d_]{2,14}[,.]{0,2} ?\d{1,2}\D", lead))
     by_name = not by_date and not by_weekday and bool(_NAMED.match(lead) or _BARE.match(lead))
     if not (by_date or by_weekday or by_name):
         return None
     joined, number, used = "", start, 0
     while number < len(lines) and used < MAX_REPLY_LINES:
-        line = lines[number][:MAX_LINE_CHARS].strip()
+        line = _plain(lines[number])
         if not line:
             following = lines[number + 1].strip()[:1] if number + 1 < len(lines) else ""
             if not joined or following not in _WRAPPED:
@@ -274,7 +277,24 @@ def _is_reply_line(joined: str, by_name: bool) -> bool:
         behind = text[verbs[-1].end() :].strip(" \xa0\u202f:：-‐–—*_>\"'") if verbs else ""
         # "he wrote that nothing works and asked:" is a person's sentence; a client has only a name, an address, a date there.
         return not behind or bool(_ANGLE.search(behind) or _DATE.search(behind))
-    return bool(_ISO.match(text)) and bool(_ANGLE.search(text)) and text.rstrip(" :").endswith(">")
+    if not _ANGLE.search(text) or not text.rstrip(" :：").endswith(">"):
+        return False
+    return bool(_ISO.match(text)) or _date_then_name(text)
+
+
+def _date_then_name(text: str) -> bool:
+    """Return whether nothing but a name stands between the time and the address: the reply lines without a verb (Russian Gmail)."""
+    times = [found.end() for found in _TIME.finditer(text) if found.end() < text.rfind("<")]
+    if not times or not text.rstrip().endswith((":", "：")):
+        return False
+    words = text[times[-1] : text.rfind("<")].split()
+    return len(words) <= 8 and not any(word[:1].islower() and word not in _NAME_PARTICLES for word in words)
+
+
+def _plain(line: str) -> str:
+    """Return a line without the marks of writing direction, outer spaces and excess length."""
+    text = line[:MAX_LINE_CHARS]
+    return (text if text.isascii() else _DIRECTION.sub("", text)).strip()
 
 
 def _next_words(lines: Sequence[str], start: int) -> int:
