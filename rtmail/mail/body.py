@@ -21,6 +21,7 @@ from rtmail.mail.structure import Node, Survey, survey
 TEXT_BYTES = 1_000_000
 """Of one text part; the rest is in the raw mail."""
 NAME_BYTES = 200
+PIECE_BYTES = 1_000_000
 ENTITIES = 4
 """Mails within signed containers within one another."""
 
@@ -93,23 +94,28 @@ def gather(raw: bytes, tree: Survey, prefix: str = "", level: int = 0) -> Body:
 
 def payload(raw: bytes, node: Node) -> bytes:
     """Return the bytes of a part, its Content-Transfer-Encoding undone as far as it can be; never raises."""
-    data = raw[node.start : node.end]
+    return bytes(_decoded(raw, node))
+
+
+def _decoded(raw: bytes, node: Node) -> bytes | memoryview:
+    """Return what `payload` does, but a view of the mail where nothing had to be undone: 25 MB are not copied to be hashed."""
+    coded = memoryview(raw)[node.start : node.end]
     encoding = node.encoding
     if encoding == "base64":
-        return _base64(data)
+        return _base64(coded)
     if encoding == "quoted-printable":
-        return binascii.a2b_qp(data)
+        return binascii.a2b_qp(coded)
     if encoding in _UU_ENCODINGS:
-        _, files = uudecode(data.decode("latin-1").replace("\r\n", "\n"))
-        return files[0].data if files else data
-    return data
+        _, files = uudecode(str(coded, "latin-1").replace("\r\n", "\n"))
+        return files[0].data if files else coded
+    return coded
 
 
-def _base64(data: bytes) -> bytes:
+def _base64(coded: memoryview) -> bytes:
     try:
-        return binascii.a2b_base64(data)
+        return binascii.a2b_base64(coded)
     except binascii.Error:
-        kept = _BASE64_JUNK.sub(b"", data)
+        kept = _BASE64_JUNK.sub(b"", coded)
         return binascii.a2b_base64(kept[: len(kept) - (len(kept) % 4 == 1)] + b"===")
 
 
@@ -195,11 +201,11 @@ class _Gatherer:
 
     def text_piece(self, node: Node, body: Body) -> tuple[str, bool]:
         """Return the text of a text part and whether it came from HTML; files uuencoded in it go to `body`."""
-        data = payload(self.raw, node)
-        if len(data) > TEXT_BYTES:
+        whole = _decoded(self.raw, node)
+        if len(whole) > TEXT_BYTES:
             body.defects.append(f"text longer than {TEXT_BYTES} bytes")
-            body.overlong.append(hashlib.sha256(_one_line_end(data)).hexdigest())
-            data = data[:TEXT_BYTES]
+            body.overlong.append(_digest_of_lines(whole))
+        data = bytes(whole[:TEXT_BYTES])
         is_html = node.type == "text/html"
         declared = _parameter(node, "charset")
         if is_html and not declared and (match := _META_CHARSET.search(data, 0, 2000)):
@@ -224,16 +230,16 @@ class _Gatherer:
     def _attached(self, node: Node) -> Body:
         """Gather a part that is no text: an attachment, or a container of another sort to look into."""
         body = Body()
-        data = payload(self.raw, node)
+        data = _decoded(self.raw, node)
         name = clean_name(_file_name(node))
         if node.type in tnef.TYPES or name.lower() == "winmail.dat":
-            unpacked = tnef.unpack(data)
+            unpacked = tnef.unpack(bytes(data))
             if unpacked is not None:
                 self._unpack_tnef(node, unpacked, body)
                 return body
             body.defects.append("unreadable winmail.dat")
         if node.type in smime.TYPES and self.level < ENTITIES:
-            content = smime.signed_content(data)
+            content = smime.signed_content(bytes(data))
             if content is not None:
                 body.take(gather(content, survey(content), f"{self._path(node)}.s", self.level + 1))
                 return body
@@ -243,12 +249,12 @@ class _Gatherer:
         if node.type in MESSAGE_TYPES:
             body.attached.append(found)
         if node.type == "text/calendar":
-            text = charset.decode(data[:TEXT_BYTES], _parameter(node, "charset") or "utf-8")[0]
+            text = charset.decode(bytes(data[:TEXT_BYTES]), _parameter(node, "charset") or "utf-8")[0]
             if said := clean_body(invite.summary(text)):
                 body.calendars.append(said)
         return body
 
-    def _found(self, node: Node, data: bytes, name: str) -> Found:
+    def _found(self, node: Node, data: bytes | memoryview, name: str) -> Found:
         kind = node.type if _TYPE.fullmatch(node.type) else "application/octet-stream"
         disposition, content_id = self._disposition(node), _content_id(node)
         if not name:
@@ -258,8 +264,7 @@ class _Gatherer:
             inline=disposition == "inline" or (bool(content_id) and disposition != "attachment"),
         )  # fmt: skip
         # SMTP brings CR LF and a pipe LF: an unencoded part must have one digest by both roads.
-        coded = node.encoding == "base64"
-        digest = attachment.sha256 if coded else hashlib.sha256(_one_line_end(data).rstrip(b"\n")).hexdigest()
+        digest = attachment.sha256 if node.encoding == "base64" else _digest_of_lines(data)
         return Found(attachment, digest, lambda: payload(self.raw, node))
 
     def _unpack_tnef(self, node: Node, unpacked: tnef.Unpacked, body: Body) -> None:
@@ -281,8 +286,18 @@ def _file(path: str, file: Uuencoded) -> Found:
     return Found(attachment, digest, lambda: file.data)
 
 
-def _one_line_end(data: bytes) -> bytes:
-    return data.replace(b"\r\n", b"\n")
+def _digest_of_lines(data: bytes | memoryview) -> str:
+    """Return the SHA-256 of `data` with LF line ends and none at the end, a piece at a time."""
+    digest = hashlib.sha256()
+    held = b""
+    for at in range(0, len(data), PIECE_BYTES):
+        piece = held + data[at : at + PIECE_BYTES]
+        # Line ends at the end of a piece wait: they may be the last ones, or lack their LF.
+        kept = piece.rstrip(b"\r\n")
+        held = piece[len(kept) :]
+        if kept:
+            digest.update(kept.replace(b"\r\n", b"\n"))
+    return digest.hexdigest()
 
 
 def _content_id(node: Node) -> str:

@@ -36,7 +36,8 @@ REFERENCES = 200
 """Message-IDs kept of References: the first and the last ones."""
 MESSAGE_ID_CHARS = 998
 QUOTE_LINES = 20_000
-"""A longer text is not searched for quotes, all of it counts as new (a pasted log, or a bomb)."""
+QUOTE_LINE_CHARS = 50_000
+"""A longer text, or one with a longer line, is not searched for quotes, all of it counts as new (a pasted log, or a bomb)."""
 STUB_TEXT_BYTES = 20_000
 STUB_FIELD_CHARS = 500
 OWN_PREFIX = "x-rtmail-"
@@ -201,10 +202,11 @@ class _Reading:
         nothing = (Proof.NONE, "not readable")
         pairs = [(entry.name, unfolded(entry.value)) for entry in fields.entries]
         proof, proof_reason = self._guarded("proof", lambda: prove(pairs, identity, self.site, self.envelope), nothing)
-        short = text.count("\n") <= QUOTE_LINES
+        lines = text.split("\n")
+        short = len(lines) <= QUOTE_LINES and max(map(len, lines)) <= QUOTE_LINE_CHARS
         split = self._guarded("quotes", lambda: quoting.split(text), None) if short else None
         if not short:
-            self.defects.append(f"more than {QUOTE_LINES} lines, not searched for quotes")
+            self.defects.append("too long to be searched for quotes")
         reply_text = split.new if split is not None else text
         quoted = split.quoted if split is not None else ""
         attached = self._attached(gathered, tree, judged)

@@ -1,0 +1,96 @@
+"""The inside of a reader process: takes batches of mails from its socket, answers with Mails, ends when the socket does.
+
+`reader` starts it. Limits come first, then the libraries, then one empty answer that says "ready". A mail that meets the
+memory limit is answered with "memory" and ends the process, since what else failed on the way cannot be known.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import resource
+import signal
+import socket
+from typing import NoReturn
+
+from rtmail.engine.reader import EXIT_MEMORY, LENGTH
+from rtmail.mail.message import read
+from rtmail.mail.site import Site
+
+
+def main(limits: dict[str, int]) -> NoReturn:
+    """Serve the socket at standard input until it closes."""
+    # What libraries say about hostile mail interests nobody, and a core file would hold somebody's mail.
+    logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _warm_up()
+    # Private data, not address space: the libraries' read-only pages are shared and cost nothing.
+    resource.setrlimit(resource.RLIMIT_DATA, (limits["memory_bytes"], limits["memory_bytes"]))
+    connection = socket.socket(fileno=os.dup(0))
+    try:
+        _serve(connection, limits["cpu_seconds"])
+    except MemoryError:
+        os._exit(EXIT_MEMORY)
+    except OSError:
+        pass
+    os._exit(0)
+
+
+def _warm_up() -> None:
+    """Import what nearly every mail needs, so that no mail pays for it."""
+    import mailparser  # noqa: F401  (imported to be there)
+
+
+def _serve(connection: socket.socket, cpu_seconds: int) -> None:
+    site: Site | None = None
+    _answer(connection, b"")
+    while (header := _exactly(connection, LENGTH.size)) is not None:
+        frame = _exactly(connection, LENGTH.unpack(header)[0])
+        if frame is None:
+            return
+        changed, announced = pickle.loads(frame)
+        site = changed or site
+        assert site is not None, "the first batch brings the site"
+        # All of the batch is taken before the first answer: two sides that both write would wait for ever.
+        mails = [_exactly(connection, size) for size, _ in announced]
+        for number, (_, envelope) in enumerate(announced):
+            raw, mails[number] = mails[number], None
+            if raw is None:
+                return
+            _allow(cpu_seconds)
+            try:
+                answer = pickle.dumps(read(raw, envelope, site), protocol=pickle.HIGHEST_PROTOCOL)
+            except MemoryError:
+                _answer(connection, pickle.dumps("memory"))
+                return
+            _answer(connection, answer)
+            # Not to be held while waiting for the next batch, which may be as large.
+            del raw, answer
+
+
+def _allow(cpu_seconds: int) -> None:
+    """Let the process use `cpu_seconds` more of the processor; the kernel ends it with SIGXCPU after that."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def _answer(connection: socket.socket, data: bytes) -> None:
+    connection.sendall(LENGTH.pack(len(data)) + data)
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes | None:
+    """Return `count` bytes in one piece, None when the daemon is gone."""
+    if not count:
+        return b""
+    # MSG_WAITALL fills one buffer: a mail of 25 MB is held once.
+    data = connection.recv(count, socket.MSG_WAITALL)
+    while len(data) < count:
+        more = connection.recv(count - len(data), socket.MSG_WAITALL)
+        if not more:
+            return None
+        data += more
+    return data
