@@ -66,6 +66,9 @@ def receive(stdin: BinaryIO, recipients: Sequence[str], spool: Spool, *, limit_b
         failpoint("pipe-received")
         number = spool.keep(raw, envelope)
         failpoint("pipe-kept")
+    except Deferred as deferred:
+        log.put_off(ingress="pipe", peer="", reply=deferred.reply, why=type(deferred.__cause__).__name__ if deferred.__cause__ else "")
+        return told(deferred)
     except Answered as answered:
         log.refused(ingress="pipe", peer="", sender=sender or "", recipient=",".join(recipients), reply=answered.reply)
         return told(answered)

@@ -40,7 +40,10 @@ OVERRUN = 4
 
 
 class Acceptor(Protocol):
-    """What stands behind the door; the daemon gives it, with the store inside."""
+    """What stands behind the door; the daemon gives it, with the store inside.
+
+    What is not a coroutine is asked on the event loop at every command: it looks at memory, or a file system's figures.
+    """
 
     def recipient(self, address: str) -> None:
         """Return when mail for `address` is taken; raises UnknownRecipient, or Deferred."""
@@ -422,6 +425,10 @@ class Session(SMTP):
                     raise Refused(554, "5.4.6", "too many hops, this looks like a mail loop")
                 failpoint("ingress-received")
                 spool = await self._house.acceptor.keep(raw, envelope)
+        except Deferred as deferred:
+            why = type(deferred.__cause__).__name__ if deferred.__cause__ else ""
+            log.put_off(ingress=self._house.kind, peer=self._peer, reply=deferred.reply, why=why)
+            return deferred
         except Answered as answered:
             log.refused(ingress=self._house.kind, peer=self._peer, sender=envelope.sender or "", recipient=",".join(envelope.recipients),
                         reply=answered.reply)
