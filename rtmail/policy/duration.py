@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from rtmail.policy.hours import Hours, add, add_business_days
 
-_OPEN_TIME = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?")
-_DAYS = re.compile(r"(\d{1,4})(bd|d)")
+_OPEN_TIME = re.compile(r"(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?")
+_DAYS = re.compile(r"([0-9]{1,4})(bd|d)")
 CURE = 'write minutes and hours as "90m", "4h" or "1h30m", business days as "1bd", days round the clock as "30d", at once as "0"'
 
 
