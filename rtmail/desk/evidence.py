@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from rtmail.desk.ticket import Participant, Role, Status, Ticket
+from rtmail.desk.ticket import Participant, Status
 from rtmail.mail.address import key, parse_list, split_detail
 from rtmail.mail.model import Envelope, Kind, Mail
 from rtmail.mail.site import Door, OwnAddress, Site
@@ -148,17 +148,6 @@ class RequestFacts:
     organisation: str = ""
     reopen_within: timedelta = REOPEN_WITHIN
     revoked: Mapping[int, date] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, ticket: Ticket, reopen_within: timedelta = REOPEN_WITHIN) -> RequestFacts:
-        """Return the facts of a stored ticket; `revoked` is its field of that name, party id -> ISO date."""
-        owner = (Participant(ticket.owner, Role.OWNER, "", ""),) if ticket.owner else ()
-        revoked = {int(party): date.fromisoformat(day) for party, day in (ticket.fields.get("revoked") or {}).items()}
-        return cls(
-            number=ticket.number, queue=ticket.queue, status=ticket.status, status_at=ticket.status_at or ticket.opened_at,
-            subject=ticket.subject, participants=ticket.participants + owner, removed=ticket.removed, merged_into=ticket.merged_into,
-            reopen_within=reopen_within, revoked=revoked,
-        )
 
 
 @dataclass(frozen=True, slots=True)
