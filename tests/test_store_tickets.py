@@ -14,6 +14,7 @@ from fakes.stores import NOW, add_event, minutes, store, ticket_of, url
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply
 from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Attachment
+from rtmail.policy.rows import Clock, ClockKind, Reach, State, Step
 from rtmail.store import Conflict, Content, LinkKind, NotThere, Rung, RungTaken, Store
 
 
@@ -64,6 +65,26 @@ def test_replaying_the_events_gives_the_ticket(store: Store) -> None:
         assert store.ticket(ticket.id) == store.replayed(ticket.id)
     assert [(p.person, p.role, p.name) for p in store.ticket(ticket.id).participants] == [
         (ann.id, Role.REQUESTOR, "Ann"), (bob.id, Role.WATCHER, "Bob")]
+
+
+def test_clocks_are_rows_beside_the_events_that_carry_them(store: Store) -> None:
+    ticket = ticket_of(store)
+    triage = Clock(ClockKind.TRIAGE, 1, State.RUNNING, "P1", "always", NOW, NOW + minutes(30), "triage = 30m")
+    ladder = Clock(ClockKind.LADDER, 1, State.RUNNING, "P1", "always", NOW, NOW + minutes(1), steps=(
+        Step(1, NOW + minutes(1), ("cto",), reached=(("cto", Reach.DEPUTY),)),))
+    ticket = add_event(store, ticket, EventKind.CLOCK, row=triage.to_row())
+    ticket = add_event(store, ticket, EventKind.CLOCK, row=ladder.to_row())
+    assert store.ticket(ticket.id).clocks == (ladder, triage)
+    assert next(iter(store.list_tickets())).next_due_at == NOW + minutes(30)
+    met = replace(triage, state=State.MET, settled_at=NOW + minutes(3), settled_by="staff", settled_event=4)
+    again = replace(triage, generation=2, due_at=NOW + minutes(90))
+    ticket = add_event(store, ticket, EventKind.CLOCK, row=met.to_row())
+    ticket = add_event(store, ticket, EventKind.CLOCK, row=again.to_row())
+    assert store.ticket(ticket.id).clocks == (ladder, met, again)
+    assert store.ticket(ticket.id) == store.replayed(ticket.id)
+    assert next(iter(store.list_tickets())).next_due_at == NOW + minutes(90)
+    assert store._rows("SELECT kind, generation, state, settled_by FROM clock ORDER BY kind, generation") == [
+        ("ladder", 1, "running", ""), ("triage", 1, "met", "staff"), ("triage", 2, "running", "")]
 
 
 def test_erasing_words_and_people_leaves_replay_true(store: Store) -> None:

@@ -10,18 +10,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply
 from rtmail.failpoint import failpoint
 from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Attachment
+from rtmail.policy.rows import Clock, ClockKind, State
 from rtmail.store.database import Database, places, reads, writes
 from rtmail.store.faults import Conflict, NotThere, RungTaken
 from rtmail.store.values import clean, dump, instant, instant_or_none, length, load, micros, micros_or_none
-
-if TYPE_CHECKING:
-    from rtmail.policy.clocks import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +82,8 @@ class TicketSummary:
     next_due_at: datetime | None
 
 
+_PROMISES = frozenset({ClockKind.TRIAGE, ClockKind.FIRST_RESPONSE, ClockKind.UPDATE, ClockKind.RESOLUTION})
+"""What the next due time of a list is about: neither the rungs behind a promise nor the closing."""
 LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
 
 _COLUMNS = ("id, number, queue, subject, status, opened_at, policy_version, priority, priority_state, owner, removed, events, "
@@ -224,8 +224,6 @@ class Tickets(Database):
             clocks: dict[int, list[Clock]] = {}
             for ticket_id, clock in self._rows(f"SELECT ticket_id, clock FROM clock WHERE ticket_id IN {places(len(ids))} "
                                                "ORDER BY ticket_id, kind, generation", ids):
-                from rtmail.policy.clocks import Clock
-
                 clocks.setdefault(ticket_id, []).append(Clock.from_row(load(clock)))
             loaded += [_ticket(row, tuple(participants.get(row[0], ())), tuple(clocks.get(row[0], ()))) for row in rows]
         return loaded
@@ -396,7 +394,7 @@ class Tickets(Database):
 
 def _changing(ticket: Ticket, wake_at: datetime | None) -> tuple[Any, ...]:
     requestor = ticket.requestor
-    due = [micros(c.due_at) for c in ticket.clocks if c.settled_at is None and c.due_at is not None]
+    due = [micros(c.due_at) for c in ticket.clocks if c.state is State.RUNNING and c.kind in _PROMISES and c.due_at is not None]
     return (clean(ticket.queue), clean(ticket.subject), str(ticket.status), ticket.policy_version, clean(ticket.priority),
             clean(ticket.priority_state), ticket.owner, requestor.person if requestor else 0, dump(ticket.removed), ticket.events,
             dump(ticket.thread), micros_or_none(ticket.status_at), ticket.last_public_seq, micros_or_none(ticket.last_public_at),

@@ -81,7 +81,7 @@ CREATE TABLE clock (
     ticket_id bigint NOT NULL, kind text NOT NULL, generation integer NOT NULL, state text NOT NULL,
     started_at bigint, due_at bigint, settled_at bigint, settled_by text NOT NULL, clock text NOT NULL,
     PRIMARY KEY (ticket_id, kind, generation)){clustered};
-CREATE INDEX clock_due ON clock (due_at) WHERE settled_at IS NULL AND due_at IS NOT NULL;
+CREATE INDEX clock_due ON clock (due_at) WHERE state = 'running';
 
 CREATE TABLE rung (
     ticket_id bigint NOT NULL, clock text NOT NULL, generation integer NOT NULL, rung integer NOT NULL,
