@@ -199,7 +199,7 @@ def _linked(text: str, images: Mapping[str, tuple[str, str]]) -> str:
         end = match.end()
         if match[1] is None:
             url = escape(match[0])
-            parts.append(f'<a href="{url}" class="web" style="color:#1a5fb4;word-break:break-all;">{url}</a>')
+            parts.append(f'<a href="{url}" class="web" style="color:#1a5fb4;word-break:break-word;overflow-wrap:anywhere;">{url}</a>')
         elif match[1] in images:
             parts.append(image_html(*images[match[1]]))
         else:

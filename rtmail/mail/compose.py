@@ -48,6 +48,9 @@ REFERENCES = 20
 
 _COPIES = frozenset({"opened", "notice", "words", "relayed", "comment", "state"})
 """Mails that carry an event itself: all copies of one event share one Message-ID, so that everybody's client threads them."""
+_BRIEF = frozenset({"page"})
+"""Mails to a pager or phone: one line of PAGE_CHARACTERS, nothing else; a mark would be half of it."""
+PAGE_CHARACTERS = 140
 _STAFF_HEADER = re.compile(r"X-RTMail-[A-Z][A-Za-z-]{0,40}")
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
@@ -107,18 +110,19 @@ class _Composing:
         language = draft.to.language or self.site.language
         rendered = templates.render(draft.template, self._facts(), self._offers(), queue=draft.queue, language=language)
         subject = self._subject(rendered.subject)
-        text = f"{plain(rendered.blocks)}\n\n{mark}\n"
-        if draft.to.staff:
-            text = f"{mark}\n\n{text}"
-        files = self._files(load)
         headers = self._headers(subject)
+        if draft.template in _BRIEF:
+            text, files = one_line(plain(rendered.blocks), PAGE_CHARACTERS), []
+            root, leaves = text_part(text, "plain"), [Enclosed("text/plain")]
+        else:
+            text, files = self._text(rendered.blocks, mark), self._files(load)
+            frame = self._frame(subject, mark, files, rendered.blocks)
+            html = templates.html(rendered.blocks, frame, queue=draft.queue, language=rendered.language)
+            root, leaves = self._body(text, html, files), self._leaves(files)
         self._trip(text, headers, files)
-        html = templates.html(
-            rendered.blocks, self._frame(subject, mark, files, rendered.blocks), queue=draft.queue, language=rendered.language
-        )
-        raw = message([_written(name, value) for name, value in headers], self._body(text, html, files))
+        raw = message([_written(name, value) for name, value in headers], root)
         sender = self._envelope_sender()
-        verify(raw, Intent(headers, self._leaves(files), sender, self.recipient))
+        verify(raw, Intent(headers, leaves, sender, self.recipient))
         return Outgoing(
             raw=raw, message_id=self.message_id, envelope_sender=sender, recipient=self.recipient, person=draft.to.person,
             template=draft.template, urgency=draft.urgency, expires=draft.expires, report=draft.report,
@@ -142,19 +146,25 @@ class _Composing:
         return {**facts, **draft.facts}
 
     def _subject(self, said: str) -> str:
+        """Prefix, tag, subject. A mail with a subject of its own ("Escalation P1: ...") begins a topic, it answers none."""
         said = bare_subject(said, self.site)
+        answers = self.draft.in_reply_to and said == self.title
         tag = f"[{self.site.tag} #{self.draft.number}] " if self.draft.number else ""
-        return one_line(f"{'Re: ' if self.draft.in_reply_to else ''}{tag}{said}")
+        return one_line(f"{'Re: ' if answers else ''}{tag}{said}")
+
+    def _text(self, blocks: Sequence[Block], mark: str) -> str:
+        text = f"{plain(blocks)}\n\n{mark}\n"
+        return f"{mark}\n\n{text}" if self.draft.to.staff else text
 
     def _offers(self) -> list[Offer]:
         draft = self.draft
         links = list(draft.links)
-        if draft.to.staff and draft.number:
+        if draft.to.staff and draft.number and draft.template not in _BRIEF:
             if draft.reply_to is ReplyTo.CORRESPONDENCE and not any(link.action is Action.COMMENT for link in links):
                 links.append(Link("comment", Action.COMMENT))
             if draft.reply_to is ReplyTo.COMMENT and not any(link.action is Action.REPLY for link in links):
                 links.append(Link("answer the customer", Action.REPLY))
-        return [Offer(link.name, link.name, self._mailto(link), link.request or draft.number) for link in links]
+        return [Offer(link.name, link.name[:1].upper() + link.name[1:], self._mailto(link), link.request or draft.number) for link in links]
 
     def _mailto(self, link: Link) -> str:
         """RFC 6068. Without plus addresses the signed detail ends the subject."""
@@ -267,14 +277,13 @@ class _Composing:
         }
 
     def _body(self, text: str, html: str, files: Sequence[tuple[str, File]]) -> Part:
-        seed = f"{self.message_id} {self.outbox_id}"
         shown = [file_part(file) for _, file in files if file.content_id]
         enclosed = [file_part(file) for _, file in files if not file.content_id]
         body = text_part(html, "html")
         if shown:
-            body = multipart("related", [body, *shown], seed)
-        body = multipart("alternative", [text_part(text, "plain"), body], seed)
-        return multipart("mixed", [body, *enclosed], seed) if enclosed else body
+            body = multipart("related", [body, *shown])
+        body = multipart("alternative", [text_part(text, "plain"), body])
+        return multipart("mixed", [body, *enclosed]) if enclosed else body
 
     def _leaves(self, files: Sequence[tuple[str, File]]) -> list[Enclosed]:
         shown = [file for _, file in files if file.content_id]

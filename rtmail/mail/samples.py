@@ -23,6 +23,7 @@ _COPIED = Recipient(102, "ann@acme.example", "Ann Poe", staff=False)
 _STRANGER = Recipient(0, "zoe@elsewhere.example", "", staff=False)
 _ENGINEER = Recipient(1, "jane@example.com", "Jane Doe", staff=True)
 _MANAGER = Recipient(2, "max@example.com", "Max Lee", staff=True)
+_PAGER = Recipient(2, "4915550100@sms.example", "", staff=True)
 _ADMIN = Recipient(0, "ops@example.net", "", staff=True)
 _BOB = "Bob Roe <bob@acme.example>"
 _CIRCLE_TO = (Address("bob@acme.example", "Bob Roe"),)
@@ -69,6 +70,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "who": _BOB, "text": _QUESTION, "at": SENT_AT, "joined": ["eve@acme.example"],
         "flags": ["Unverified: the mail was known by its subject tag only, and was passed on to nobody."],
     },
+    "numbered": {"engineer": "Jane Doe"},
     "words": {"text": _ANSWER},
     "relayed": {"text": _QUESTION},
     "comment": {"who": "Jane Doe", "text": "The fuser was replaced last week.\nProbably the same batch.", "at": SENT_AT, "flags": []},
@@ -95,8 +97,8 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
     "held-expired": {"claimed": "jane@example.com", "at": _at(9, 50), "reason": "DMARC failed", "text": _ANSWER},
     "received": {},
     "undeliverable": {
-        "address": "ann@acme.example", "status": "5.1.1", "said": "550 5.1.1 <ann@acme.example>: user unknown", "at": SENT_AT,
-        "expired": False, "clock": "The first response counts as not given; it is now due Mon 23 Nov 2026, 16:00 CET.", "text": _ANSWER,
+        "recipient": "ann@acme.example", "status": "5.1.1", "answer": "550 5.1.1 <ann@acme.example>: user unknown", "outcome": "bounced",
+        "at": SENT_AT, "clock": "The first response counts as not given; it is now due Mon 23 Nov 2026, 16:00 CET.", "text": _ANSWER,
     },
     "admin-notice": {
         "title": "A mail is in quarantine",
@@ -122,6 +124,8 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "customer": _row(at=_at(12), text=_QUESTION), "staff": _row(at=_at(12, 50), who="Jane Doe", text=_ANSWER),
         "told": [_row(at=_at(12, 46), who="Max Lee (technical-support-manager)")],
     },
+    "page": {"priority": "P1", "rule": "not solved within 1h", "due_at": _at(13)},
+    "closed": {},
     "closing": {"text": "The spare part is in, the printer works again.", "close_at": _at(14, day=26)},
     "priority-told": {"priority": "P2", "meaning": "The network is degraded", "first_by": _at(16), "update_every": "2 hours"},
 }
@@ -129,8 +133,8 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
 OPTIONAL: Mapping[str, frozenset[str]] = {
     "acknowledgement": frozenset({"looked_at"}), "opened": frozenset({"flags", "due"}), "notice": frozenset({"flags", "joined"}),
     "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went"}),
-    "undeliverable": frozenset({"status", "said", "expired", "clock"}), "admin-notice": frozenset({"rows", "cure"}),
-    "nudge": frozenset({"last_at", "said_at", "text"}), "holding-update": frozenset({"owner", "eta_at", "next_at"}),
+    "undeliverable": frozenset({"at", "clock", "text"}), "admin-notice": frozenset({"rows", "cure"}),
+    "page": frozenset({"due_at"}), "nudge": frozenset({"last_at", "said_at", "text"}), "holding-update": frozenset({"owner", "eta_at", "next_at"}),
     "missed": frozenset({"said_at", "text"}), "escalation": frozenset({"late", "late_why", "acked", "customer", "staff"}),
     "closing": frozenset({"text", "close_at"}), "priority-told": frozenset({"first_by", "update_every"}),
 }
@@ -148,6 +152,7 @@ _LINKS: Mapping[str, tuple[Link, ...]] = {
     "nudge": (Link("take", Action.TAKE), Link("wait", Action.WAIT)),
     "missed": (Link("take", Action.TAKE),),
     "escalation": (Link("acknowledge", Action.ACK), Link("take", Action.TAKE), Link("snooze", Action.SNOOZE, body="snooze until Mon 9:00")),
+    "closed": (Link("reopen", Action.REOPEN),),
     "closing": (Link("approve", Action.APPROVE), Link("reopen", Action.REOPEN)),
     "priority-told": (Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE)),
 }
@@ -189,6 +194,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "acknowledgement": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "opened": {"to": _ENGINEER, **heard, "in_reply_to": ""},
         "notice": {"to": _ENGINEER, **heard},
+        "numbered": {"to": _CUSTOMER, **customers, "in_reply_to": "<1@jane.example.com>", "references": ("<1@jane.example.com>",)},
         "words": {"to": _CUSTOMER, **customers, **words, "author": "Jane Doe", "circle_cc": _CIRCLE_CC},
         "relayed": {"to": _COPIED, **customers, **words, "author": "Bob Roe", "circle_to": _CIRCLE_TO},
         "comment": {"to": _MANAGER, **staff, **words, **request, "author": "Jane Doe", "reply_to": ReplyTo.COMMENT},
@@ -205,6 +211,8 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "holding-update": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "missed": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "escalation": {"to": _MANAGER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
+        "page": {"to": _PAGER, **staff, **told, "reply_to": ReplyTo.COMMENT, "urgency": 0},
+        "closed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "closing": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "priority-told": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
     }

@@ -24,7 +24,7 @@ from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rtmail.errors import Problem, RtmailError
-from rtmail.mail.blocks import Block, Marker, Pieces, Run, parse, shortened, words_html
+from rtmail.mail.blocks import Block, Marker, Pieces, Row, Run, parse, shortened, words_html
 from rtmail.mail.speech import duration, when
 from rtmail.mail.wire import many_lines, one_line
 
@@ -37,6 +37,7 @@ QUOTED_LINES = 20
 
 _PIECES = "words", "quote", "link", "links"
 _ALWAYS = frozenset({*_PIECES, "range", "dict", "lang", "zone"})
+_OURS = frozenset({Block, Row, Run})
 _GROWING = frozenset({"*", "**", "%"})
 
 
@@ -106,7 +107,7 @@ class Templates:
         pieces = Pieces()
         placing = _Placing(pieces, offers)
         values = {**facts, **placing.functions(), "lang": spoken, "zone": self._zone}
-        subject, _, body = self._run(template, values).lstrip("\n").partition("\n")
+        subject, _, body = self._run(template, values).partition("\n")
         blocks = parse(body.strip("\n"), pieces)
         return Rendered(one_line(subject), blocks + placing.rest(), spoken)
 
@@ -199,6 +200,14 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         del self.filters["random"]
         self.filters["when"] = _when
         self.filters["duration"] = _duration
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Facts are dicts, and their keys come before the methods of dicts; blocks are ours and need no sandbox."""
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        if type(obj) in _OURS and attribute in obj.__slots__:
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if any(isinstance(side, (str, bytes, list, tuple, dict)) for side in (left, right)):

@@ -39,7 +39,10 @@ _UNWRAPPABLE = ("message/", "multipart/")
 
 def one_line(text: str, limit: int = TEXT_LIMIT) -> str:
     """Return `text` as one line of visible characters, white space collapsed, cut to `limit` characters."""
-    cleaned = " ".join(_UNSEEN.sub("", " ".join(text.split())).split())
+    if text.isprintable() and "  " not in text and text == text.strip():
+        cleaned = text
+    else:
+        cleaned = " ".join(_UNSEEN.sub("", " ".join(text.split())).split())
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1].rstrip() + "…"
 
 
@@ -60,7 +63,7 @@ def file_name(name: str) -> str:
     if not dot or len(ending) > 16:
         stem, ending = cleaned, ""
     room = FILE_NAME_BYTES - len((dot + ending).encode()) if ending else FILE_NAME_BYTES
-    stem = stem.encode()[:room].decode(errors="ignore")
+    stem = stem.encode()[:room].decode(errors="ignore").rstrip(". ")
     return f"{stem}.{ending}" if ending else stem
 
 
@@ -201,12 +204,13 @@ def file_part(file: File) -> Part:
     return Part(head, _base64(file.content))
 
 
-def multipart(subtype: str, parts: Sequence[Part], seed: str) -> Part:
-    """Return multipart/`subtype`; its boundary follows from `seed`, so that the same mail is the same bytes.
+def multipart(subtype: str, parts: Sequence[Part]) -> Part:
+    """Return multipart/`subtype`.
 
-    "=_" cannot begin a line of quoted-printable or base64 after "--"; a 7bit part is searched for it.
+    The boundary is the same in all mails, which spares the reader (`intent`) a pattern a mail. "=_" cannot stand in
+    quoted-printable or base64; where a 7bit part holds it, another boundary follows from it.
     """
-    boundary = "=_" + hashlib.sha256(f"{subtype} {seed}".encode()).hexdigest()[:32]
+    boundary = f"=_rtmail_{subtype}"
     while any(boundary.encode() in part.body for part in parts):
         boundary = "=_" + hashlib.sha256(boundary.encode()).hexdigest()[:32]
     delimiter = f"--{boundary}\r\n".encode()

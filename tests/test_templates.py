@@ -1,0 +1,265 @@
+"""Templates: which file is used, how strict they are, what values may do, and how blocks, instants and lengths read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from fakes.mailroom import TEMPLATES, TEXTS, composed, kind, part
+
+from rtmail.mail.blocks import Block, Run, plain, words_html
+from rtmail.mail.samples import OPTIONAL, known_facts, names, sample, sample_draft
+from rtmail.mail.speech import duration, when
+from rtmail.mail.templates import Offer, TemplateError, Templates
+
+CUSTOMERS = ("acknowledgement", "numbered", "received", "holding-update", "closing", "closed", "priority-told")
+
+
+def said(source: str, offers: list[Offer] | None = None, **facts: Any) -> str:
+    """Return the plain text that the template `source` says."""
+    return plain(Templates({"x.txt.j2": "subject\n\n" + source}).render("x", facts, offers or []).blocks)
+
+
+# The shipped ones
+
+
+def test_every_mail_has_its_template_and_no_template_is_left_over() -> None:
+    assert TEMPLATES.names() == tuple(sorted(names()))
+
+
+def test_shipped_templates_have_no_mistakes() -> None:
+    assert TEMPLATES.problems(known_facts()) == []
+
+
+@pytest.mark.parametrize("name", CUSTOMERS)
+def test_customers_are_written_to_in_three_languages(name: str) -> None:
+    assert TEMPLATES.languages(name) == ("de", "en", "uk")
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_template_does_without_its_optional_facts(name: str) -> None:
+    for language in TEMPLATES.languages(name):
+        facts = {fact: value for fact, value in sample(name).items() if fact not in OPTIONAL.get(name, ())}
+        text = part(composed(kind(name, facts=facts, to=sample_draft(name, language=language).to)), "text/plain")
+        assert "\n\n\n" not in text
+        assert "None" not in text
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_template_needs_its_other_facts(name: str) -> None:
+    for fact in set(sample(name)) - OPTIONAL.get(name, frozenset()):
+        with pytest.raises(TemplateError):
+            composed(kind(name, facts={other: value for other, value in sample(name).items() if other != fact}))
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_template_says_what_it_is_given(name: str) -> None:
+    """Each fact is documented at the top of its template."""
+    head = TEXTS[f"{name}.txt.j2"].partition("-#}")[0]
+    assert [fact for fact in sample(name) if fact not in head] == []
+
+
+def test_an_acknowledgement_tells_nothing_of_the_body() -> None:
+    text = part(composed(kind("acknowledgement", facts={**sample("acknowledgement"), "text": "SECRET"})), "text/plain")
+    assert "SECRET" not in text
+    assert "15:30 CET" in text
+
+
+# Which file
+
+
+@pytest.mark.parametrize(
+    ("queue", "language", "used"),
+    [
+        ("", "", "plain"),
+        ("", "en", "plain"),
+        ("", "de", "german"),
+        ("", "de-AT", "austrian"),
+        ("", "de_CH", "german"),
+        ("", "fr", "plain"),
+        ("sales", "", "sales"),
+        ("sales", "de", "german sales"),
+        ("sales", "fr", "sales"),
+        ("support", "de", "german"),
+        ("support", "uk", "plain"),
+    ],
+)  # fmt: skip
+def test_the_nearest_file_is_used(queue: str, language: str, used: str) -> None:
+    texts = {
+        "x.txt.j2": "plain", "x.de.txt.j2": "german", "x.de-at.txt.j2": "austrian", "sales/x.txt.j2": "sales",
+        "sales/x.de.txt.j2": "german sales",
+    }  # fmt: skip
+    assert Templates(texts).render("x", {}, queue=queue, language=language).subject == used
+
+
+def test_the_sites_language_stands_in_for_an_unknown_one() -> None:
+    templates = Templates({"x.txt.j2": "plain", "x.uk.txt.j2": "Ukrainian"}, language="uk")
+    assert templates.render("x", {}).language == "uk"
+    assert templates.render("x", {}, language="en").subject == "plain"
+
+
+def test_a_template_in_english_speaks_english_throughout() -> None:
+    templates = Templates({"x.txt.j2": "{{ at|when }}"})
+    assert templates.render("x", {"at": datetime(2026, 5, 4, tzinfo=UTC)}, language="de").subject == "Mon 4 May 2026, 00:00 UTC"
+
+
+# Strict, sandboxed, capped
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("{{ nothing }}", "'nothing' is undefined"),
+        ("{% if nothing %}x{% endif %}", "'nothing' is undefined"),
+        ("{{ words(nothing) }}", "'nothing' is undefined"),
+        ("{{ nothing|when }}", "undefined"),
+        ("{{ 3|when }}", "'when' takes an instant"),
+        ("{{ 3|duration }}", "'duration' takes a length"),
+        ("{{ ''.__class__ }}", "unsafe"),
+        ("{{ (1).__class__.__base__ }}", "unsafe"),
+        ("{{ 'a' * 1000000000 }}", "numbers only"),
+        ("{{ 10 ** 10 ** 10 }}", "powers"),
+        ("{{ '%1000000000d' % 1 }}", "numbers only"),
+        ("{{ range(1001)|list }}", "at most 1000"),
+        ("{% for a in range(1000) %}{% for b in range(1000) %}spam{% endfor %}{% endfor %}", "writes more than"),
+        ("{{ rows.append(1) }}", "unsafe"),
+        ("{{ rows.nothing }}", "no attribute 'nothing'"),
+        ("{% include 'secret.txt' %}", "does not exist"),
+        ("{{ lipsum() }}", "'lipsum' is undefined"),
+    ],
+)
+def test_mistakes_and_tricks_are_refused_with_their_line(text: str, what: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        said(text, rows=[])
+    assert what in caught.value.problem.what
+    assert (caught.value.problem.file, caught.value.problem.line) in (("x.txt.j2", 3), ("x.txt.j2", 1))
+
+
+def test_syntax_errors_and_missing_templates_say_where() -> None:
+    with pytest.raises(TemplateError, match=r"x\.txt\.j2:2: .*unknown tag 'endfor'"):
+        Templates({"x.txt.j2": "hi\n{% endfor %}"}).render("x", {})
+    with pytest.raises(TemplateError, match="no such template"):
+        Templates({}).render("x", {})
+    with pytest.raises(TemplateError, match="too long"):
+        Templates({"x.txt.j2": "x" * 70_000}).render("x", {})
+
+
+def test_the_linter_finds_names_that_no_mail_has() -> None:
+    templates = Templates(
+        {"x.txt.j2": "s\n\n{{ known }}\n{{ knwon }}", "y.txt.j2": "{% if %}", "sales/z.de.txt.j2": "", "x.de.txt.j2": "{{ link('a') }}"}
+    )
+    found = [(problem.file, problem.line, problem.what) for problem in templates.problems({"x": {"known"}, "y": ()})]
+    assert found == [
+        ("sales/z.de.txt.j2", 1, "no mail is called 'z'"),
+        ("x.txt.j2", 4, "no fact is called 'knwon'"),
+        ("y.txt.j2", 1, "Expected an expression, got 'end of statement block'"),
+    ]
+
+
+def test_no_value_is_template_source() -> None:
+    assert said("{{ name }}\n\n{{ words(name) }}", name="{{ 7*7 }}{% raw %}") == "{{ 7*7 }}{% raw %}\n\n{{ 7*7 }}{% raw %}"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("two\nlines", "two lines"), ("a\r\n\r\n- item\n---", "a - item ---"), ("\x020\x03", "0"), ("\u202eabc", "abc"),
+        (None, ""), (["a\nb", 3], "a b, 3"),
+        ("x" * 2000, "x" * 999 + "…"), (7, "7"), ("  Label: value", "Label: value"),
+    ],
+)  # fmt: skip
+def test_a_value_is_one_line_and_makes_no_structure(value: object, shown: str) -> None:
+    rendered = Templates({"x.txt.j2": "{{ value }}\n\nIt says: {{ value }}"}).render("x", {"value": value})
+    assert plain(rendered.blocks) == f"It says: {shown}"
+    assert [block.kind for block in rendered.blocks] == ["paragraph"]
+    assert rendered.subject == (shown if len(shown) <= 250 else shown[:249] + "…")
+
+
+# Blocks
+
+
+def test_the_shape_of_a_template_becomes_blocks() -> None:
+    text = "One\ntwo\n\nHead\n---\n- a\n- b\n  more\n\n  Label: 1\n  Longer label: 2\nafter"
+    assert said(text) == "One\ntwo\n\nHead\n----\n\n- a\n- b\n  more\n\n  Label:        1\n  Longer label: 2\n\nafter"
+
+
+def test_links_stand_where_they_are_placed_and_the_rest_at_the_end() -> None:
+    offers = [
+        Offer(name, name.title(), f"mailto:{name}@x", request) for name, request in (("take", 1), ("ack", 1), ("snooze", 2), ("wait", 2))
+    ]
+    assert said("Now {{ link('ack', 'yes') }}!{{ link('none') }}\n\n{{ links(request=2) }}\n\nBye", offers) == (
+        "Now yes <mailto:ack@x>!\n\n  Snooze:\n  <mailto:snooze@x>\n  Wait:\n  <mailto:wait@x>\n\nBye\n\n  Take:\n  <mailto:take@x>"
+    )
+    assert said("{{ links(('wait', 'Later'), 'take') }}", offers).startswith("  Take:\n  <mailto:take@x>\n  Later:\n")
+
+
+def test_quotations_are_cut_and_words_are_not() -> None:
+    text = "\n".join(f"line {n}" for n in range(30))
+    assert said("{{ words(text) }}", text=text) == text
+    assert said("{{ quote(text, 2) }}", text="a\n\nb") == "> a\n>\n> […]"
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("a < b & c\nd", '<p dir="auto" style="margin:0 0 12px;">a &lt; b &amp; c<br>\nd</p>'),
+        ("a  b", '<p dir="auto" style="margin:0 0 12px;">a&nbsp;&nbsp;b</p>'),
+        ("see (https://x.example/a_(b)?c=1&d).", 'see (<a href="https://x.example/a_(b)?c=1&amp;d"'),
+        ("javascript:alert(1) data:text/html,x", '<p dir="auto" style="margin:0 0 12px;">javascript:alert(1) data:text/html,x</p>'),
+        ('http://x.example/"onclick="x', "http://x.example/</a>&quot;onclick=&quot;x"),
+        ("a    b\nc    d", "<pre "),
+        ("| a | b |", "<pre "),
+        ("> q\n>> r\nmine", "<blockquote "),
+        ("[cid:1] [cid:2]", 'src="cid:ours" alt="p.png" style="max-width:100%;height:auto;border:0;"> [cid:2]'),
+    ],
+)
+def test_words_as_html(text: str, html: str) -> None:
+    assert html in words_html(text, {"1": ("ours", "p.png")})
+
+
+def test_deep_quotations_do_not_grow_the_html() -> None:
+    assert len(words_html("\n".join(">" * n + " x" for n in range(500)), {})) < 20_000
+
+
+def test_the_layout_escapes_what_it_draws() -> None:
+    blocks = (Block("paragraph", lines=((Run("<b>"), Run("l<", 'mailto:x@y?subject="')),)), Block("heading", text="<h>"))
+    frame = {"subject": "<s>", "site": "", "number": 0, "staff": False, "mark": "<m>", "pictures": {}, "loose_pictures": []}
+    html = TEMPLATES.html(blocks, frame)
+    assert all(tag not in html for tag in ("<b>", "<h>", "<s>", "<m>"))
+    assert 'href="mailto:x@y?subject=&#34;"' in html
+
+
+# Instants and lengths
+
+
+@pytest.mark.parametrize(
+    ("zone", "language", "shown"),
+    [
+        ("Europe/Berlin", "en", "Mon 23 Nov 2026, 15:00 CET"),
+        ("Europe/Berlin", "de-AT", "Mo 23. Nov. 2026, 15:00 CET"),
+        ("Europe/Kyiv", "uk", "пн 23 листопада 2026, 16:00 EET"),
+        ("America/Sao_Paulo", "pt", "Mon 23 Nov 2026, 11:00 UTC-03"),
+        ("Asia/Kathmandu", "en", "Mon 23 Nov 2026, 19:45 UTC+0545"),
+        ("UTC", "en", "Mon 23 Nov 2026, 14:00 UTC"),
+    ],
+)
+def test_instants_are_told_on_the_wall_clock(zone: str, language: str, shown: str) -> None:
+    assert when(datetime(2026, 11, 23, 14, tzinfo=UTC), ZoneInfo(zone), language) == shown
+
+
+@pytest.mark.parametrize(
+    ("length", "language", "shown"),
+    [
+        (timedelta(minutes=90), "en", "1 hour 30 minutes"),
+        (timedelta(days=2, hours=3, minutes=4), "en", "2 days 3 hours"),
+        (timedelta(seconds=59), "en", "less than a minute"),
+        (-timedelta(hours=1), "en", "1 hour"),
+        (timedelta(days=1, minutes=1), "de", "1 Tag 1 Minute"),
+        (timedelta(hours=21, minutes=22), "uk", "21 година 22 хвилини"),
+        (timedelta(hours=11, minutes=12), "uk", "11 годин 12 хвилин"),
+    ],
+)
+def test_lengths_are_told_in_their_two_largest_units(length: timedelta, language: str, shown: str) -> None:
+    assert duration(length, language) == shown
