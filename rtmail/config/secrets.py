@@ -1,0 +1,127 @@
+"""Secrets: from the environment, `.env` beside the config, or systemd credentials; never from TOML.
+
+And the signing key: given as RTMAIL_SECRET_KEY, or made once in the state folder. It signs every detail, mark and
+Message-ID of ours, so one that is lost makes old mails of ours strangers; `rtmail backup` takes it along.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dotenv
+
+from rtmail.errors import Problem
+from rtmail.mail.token import Keyring
+
+SECRET_KEY = "RTMAIL_SECRET_KEY"
+RELAY_PASSWORD = "RTMAIL_RELAY_PASSWORD"
+STORE_PASSWORD = "RTMAIL_STORE_PASSWORD"
+KEY_FILE = "secret.key"
+KEY_CURE = "write 64 hex digits, or ID:HEX,ID:HEX with ids 0 to 3 and the current key first (openssl rand -hex 32 makes one)"
+
+_KEY = re.compile(r"(?:([0-3]):)?([0-9a-fA-F]{32,128})")
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What was found, by variable name; `where` tells whence ("environment", "credentials" or the `.env` file and line)."""
+
+    values: Mapping[str, str] = field(repr=False)
+    where: Mapping[str, tuple[str, int]]
+    problems: tuple[Problem, ...] = ()
+
+    def get(self, name: str) -> str:
+        return self.values.get(name, "")
+
+
+def imap_password(name: str) -> str:
+    """Return the variable that holds the password of mailbox `name`."""
+    return f"RTMAIL_IMAP_{_upper(name)}_PASSWORD"
+
+
+def auth_password(person: str) -> str:
+    """Return the variable that holds the password hash of a person for SMTP AUTH."""
+    return f"RTMAIL_AUTH_{_upper(person)}"
+
+
+def gather(folder: Path, environ: Mapping[str, str]) -> Secrets:
+    """Return every RTMAIL_* value; the environment wins over `.env` in `folder`, that over $CREDENTIALS_DIRECTORY.
+
+    A credential is a file named like the variable. A `.env` that others can read is a problem, and so is a line in it
+    that cannot be read.
+    """
+    values: dict[str, str] = {}
+    where: dict[str, tuple[str, int]] = {}
+    problems: list[Problem] = []
+    credentials = environ.get("CREDENTIALS_DIRECTORY", "")
+    for path in sorted(Path(credentials).glob("RTMAIL_*")) if credentials else []:
+        values[path.name] = path.read_text("utf-8").strip()
+        where[path.name] = ("credentials", 0)
+    file = folder / ".env"
+    if file.is_file():
+        if stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO:
+            problems.append(Problem(str(file), 1, "everybody on this machine can read the secrets", f"chmod o= {file}"))
+        lines = file.read_text("utf-8", "replace")
+        found = dotenv.dotenv_values(file, interpolate=False)
+        for name, value in found.items():
+            if not name.startswith("RTMAIL_"):
+                continue
+            line = next((n for n, text in enumerate(lines.splitlines(), 1) if re.match(rf"\s*(export\s+)?{re.escape(name)}\b", text)), 1)
+            where[name] = (str(file), line)
+            if value is None:
+                problems.append(Problem(str(file), line, f"{name} has no value", f"write {name}='…'"))
+            values[name] = value or ""
+    for name, value in environ.items():
+        if name.startswith("RTMAIL_"):
+            values[name] = value
+            where[name] = ("environment", 0)
+    return Secrets(values, where, tuple(problems))
+
+
+def read_keys(text: str) -> Keyring:
+    """Return the keyring of `HEX` (id 0) or `ID:HEX,ID:HEX`, the current key first. Raises ValueError."""
+    keys: dict[int, bytes] = {}
+    for part in re.split(r"[\s,]+", text.strip()):
+        match = _KEY.fullmatch(part)
+        if match is None or len(match[2]) % 2 or int(match[1] or 0) in keys:
+            raise ValueError("not a signing key")
+        keys[int(match[1] or 0)] = bytes.fromhex(match[2])
+    return Keyring(next(iter(keys)), keys)
+
+
+def key_in(state: Path) -> Keyring:
+    """Return the keyring of `secret.key` in `state`, made (mode 0600) when there is none.
+
+    Two processes that start at once get the same key: the file appears whole, and only once.
+    Raises ValueError for a file that holds no key, OSError when it cannot be read or made.
+    """
+    file = state / KEY_FILE
+    if not file.exists():
+        draft = state / f"{KEY_FILE}.{os.getpid()}.new"
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as out:
+                out.write(secrets.token_hex(32) + "\n")
+                out.flush()
+                os.fsync(out.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, file)
+        finally:
+            draft.unlink()
+        folder = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    return read_keys(file.read_text("ascii"))
+
+
+def _upper(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())

@@ -1,0 +1,172 @@
+"""The tables and keys of rtmail.toml, with their kinds and defaults.
+
+Every key has a default here, so that a file with mistakes still yields all the rest to be checked; which keys must be
+given is told by `REQUIRED`. What each key means to a sysadmin stands in config/rtmail.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rtmail.config.values import After, AfterReading, Duration, Listen, Mode, Place, Size
+
+Right = Literal["engineer", "manager", "privacy", "admin"]
+
+
+class Table(BaseModel):
+    """A table of the file: no unknown keys, no quiet conversion ("yes" is not true)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
+
+
+class SiteTable(Table):
+    name: str = ""
+    tag: str = ""
+    domain: str = ""
+    admin: str = ""
+    timezone: str = "UTC"
+    language: str = "en"
+    old_tags: list[str] = []
+    detail: Literal["+", "-", "off"] = "+"
+    public_domains: list[str] = []
+    first_number: int = Field(default=1, ge=1, le=4_000_000_000)
+    state: str = ""
+
+
+class StoreTable(Table):
+    url: str = "sqlite:///rtmail.db"
+
+
+class SmtpTable(Table):
+    """`hostname` "" means the site's domain."""
+
+    listen: Place = Listen("127.0.0.1", 2525)
+    hostname: str = ""
+    max_message: Size = 25 * 1024**2
+    max_recipients: int = Field(default=1000, ge=1, le=100_000)
+    max_connections: int = Field(default=200, ge=1, le=100_000)
+    max_connections_per_ip: int = Field(default=10, ge=1, le=100_000)
+    max_connections_per_network: int = Field(default=10, ge=1, le=100_000)
+    max_bytes_in_flight: Size = 1024**3
+    tls_certificate: str = ""
+    tls_key: str = ""
+    require_tls: bool = False
+    auth: bool = False
+    proxy: list[str] = []
+
+
+class LmtpTable(Table):
+    listen: Place = Listen("127.0.0.1", 2424)
+    mode: Mode = 0o660
+    group: str = ""
+
+
+class ImapTable(Table):
+    """`port` 0 means 993, or 143 without implicit TLS; `queue` "" means the first queue."""
+
+    host: str = ""
+    port: int = Field(default=0, ge=0, le=65535)
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    ca_file: str = ""
+    user: str = ""
+    mailbox: str = "INBOX"
+    after: AfterReading = After("flag")
+    queue: str = ""
+    poll: Duration = timedelta(seconds=60)
+    trusted_headers: list[str] = []
+
+
+class IngressTable(Table):
+    trusted_hops: list[str] = ["127.0.0.1/32", "::1/128"]
+    smtp: SmtpTable | None = None
+    lmtp: LmtpTable | None = None
+    imap: dict[str, ImapTable] = {}
+
+
+class RelayTable(Table):
+    """`hostname` "" means the site's domain."""
+
+    url: str = "smtp://127.0.0.1:25"
+    user: str = ""
+    hostname: str = ""
+    ca_file: str = ""
+    verp: bool = True
+    redirect_to: str = ""
+    connections: int = Field(default=8, ge=1, le=100)
+    retry_for: Duration = timedelta(days=5)
+    min_pause: Duration = timedelta(minutes=1)
+    max_pause: Duration = timedelta(hours=4)
+
+
+class CapsTable(Table):
+    per_address: int = Field(default=10, ge=1)
+    overall: int = Field(default=5000, ge=1)
+    window: Duration = timedelta(hours=24)
+
+
+class AuthTable(Table):
+    trusted_authserv_ids: list[str] = []
+
+
+class QueueTable(Table):
+    address: str = ""
+    comment_address: str = ""
+    policy: str = "default"
+
+
+class PersonTable(Table):
+    name: str = ""
+    email: str = ""
+    aliases: list[str] = []
+    rights: list[Right] = ["engineer"]
+    queues: list[str] = []
+    page: str = ""
+    language: str = ""
+
+
+class RoleTable(Table):
+    person: str = ""
+    deputy: str = ""
+
+
+class OrganisationTable(Table):
+    name: str = ""
+    domains: list[str] = []
+    contacts: list[str] = []
+    plan: str = ""
+
+
+class SendersTable(Table):
+    senders: list[str] = []
+
+
+class Tables(Table):
+    """The whole file."""
+
+    site: SiteTable = SiteTable()
+    store: StoreTable = StoreTable()
+    ingress: IngressTable = IngressTable()
+    relay: RelayTable = RelayTable()
+    caps: CapsTable = CapsTable()
+    auth: AuthTable = AuthTable()
+    queues: dict[str, QueueTable] = {}
+    people: dict[str, PersonTable] = {}
+    roles: dict[str, RoleTable] = {}
+    organisations: dict[str, OrganisationTable] = {}
+    machines: SendersTable = SendersTable()
+    forms: SendersTable = SendersTable()
+
+
+REQUIRED: Mapping[type[Table], Mapping[str, str]] = {
+    SiteTable: {"name": '"Example"', "domain": '"example.com"', "admin": '"ops@example.net"'},
+    QueueTable: {"address": '"support@example.com"', "comment_address": '"support-comment@example.com"'},
+    PersonTable: {"name": '"Jane Doe"', "email": '"jane@example.net"'},
+    RoleTable: {"person": '"jane"'},
+    OrganisationTable: {"name": '"Acme Ltd"'},
+    ImapTable: {"host": '"imap.example.com"', "user": '"support@example.com"'},
+}
+"""Keys that must be given, each with an example."""
