@@ -116,7 +116,13 @@ class Case:
 
     @cached_property
     def proof(self) -> StaffProof:
-        return staff_proof(self.person, self.evidence, self.staff_details, self.confirmed) if self.person else StaffProof.NONE
+        """What proves the person claimed; a signed address counts for the request that it was made for, and no other."""
+        if self.person is None:
+            return StaffProof.NONE
+        facts = self.facts
+        signed = (detail for detail in self.staff_details
+                  if facts and detail.action not in ABOUT_HOLDS and self.same(detail.request, facts))
+        return staff_proof(self.person, self.evidence, signed, self.confirmed)
 
     @cached_property
     def staff(self) -> Person | None:
@@ -146,7 +152,8 @@ class Case:
         for mark in self.evidence.marks:
             yield Clue(Sign.MARK, mark.request, Sign.MARK)
         foreign = list(self.evidence.foreign_ids)
-        if self.staff and self.mail.forwarded:
+        if self.person and self.mail.forwarded:
+            # What a colleague forwards may be known already; a customer's forward says nothing about where it belongs.
             foreign.append(self.mail.forwarded.message_id)
         for message_id in foreign:
             for entry in self.lookups.ledger.get(message_id, ()):
@@ -164,6 +171,11 @@ class Case:
             brought += tuple(replace(one, role=Role.CC) for one in facts.participants if one.role in (Role.REQUESTOR, Role.CC))
             facts = self.lookups.requests.get(facts.merged_into)
         return replace(facts, participants=facts.participants + brought) if facts and brought else facts
+
+    def same(self, number: int, facts: RequestFacts) -> bool:
+        """Tell whether `number` leads to this request."""
+        led = self.request(number)
+        return led is not None and led.number == facts.number
 
     @cached_property
     def named(self) -> tuple[tuple[Clue, RequestFacts], ...]:
@@ -349,23 +361,24 @@ class Case:
             if detail.action in _ANSWERS or detail.person != self.party:
                 continue
             facts = None if detail.action in ABOUT_HOLDS else self.request(detail.request)
-            if self.may(detail.action, facts):
+            if self.may(detail, facts):
                 return detail, facts
         return None
 
-    def may(self, action: Action, facts: RequestFacts | None) -> bool:
-        """Tell whether the sender's role of today lets him use `action`."""
-        role = self.taking_part(facts, self.party, self.author)
-        if self.person is None or (self.staff and role):
-            if role is Role.REQUESTOR and action in _BY_REQUESTOR:
-                return True
-            if role is not None and action in _BY_PARTICIPANT:
-                return True
-        if self.staff is None or action not in _BY_STAFF:
+    def may(self, detail: Detail, facts: RequestFacts | None) -> bool:
+        """Tell whether the sender's role of today lets him use an action address that was made for him.
+
+        Such an address proves its person as a reply address does; DMARC fail was ruled out before.
+        """
+        person = self.staff or (self.person if detail in self.staff_details else None)
+        role = self.taking_part(facts, self.party, self.author) if self.person is None or person else None
+        if role and (detail.action in _BY_PARTICIPANT or (role is Role.REQUESTOR and detail.action in _BY_REQUESTOR)):
+            return True
+        if person is None or detail.action not in _BY_STAFF:
             return False
-        if action in BY_PRIVACY:
-            return facts is not None and PRIVACY in self.staff.rights
-        return action in ABOUT_HOLDS or (facts is not None and self.directory.may_answer(self.staff, facts.queue))
+        if detail.action in BY_PRIVACY:
+            return facts is not None and PRIVACY in person.rights
+        return detail.action in ABOUT_HOLDS or (facts is not None and self.directory.may_answer(person, facts.queue))
 
     @cached_property
     def foreign_action(self) -> bool:
@@ -376,6 +389,12 @@ class Case:
     def may_answer(self) -> bool:
         queue = self.facts.queue if self.facts else self.queue
         return self.staff is not None and self.directory.may_answer(self.staff, queue)
+
+    @cached_property
+    def may_comment(self) -> bool:
+        """Whoever may answer, and colleagues whom somebody asked to watch or own the request."""
+        roles = self.roles(self.facts, self.staff.party, self.author) if self.facts and self.staff else frozenset()
+        return self.may_answer or bool(roles & {Role.OWNER, Role.WATCHER})
 
     # -- the sender as the Verdict shows him --
 

@@ -196,8 +196,10 @@ def _action(case: Case, verdict: Verdict) -> Verdict:
     assert case.action is not None
     detail, facts = case.action
     sender = replace(verdict.sender, role=case.taking_part(facts, case.party, case.author) or verdict.sender.role)
+    if case.person and not case.staff:
+        sender = replace(sender, authenticated=True, staff_proof=StaffProof.DETAIL)
     return replace(verdict, number=facts.number if facts else None, queue=facts.queue if facts else case.queue, detail=detail,
-                   sender=sender, commands=case.staff is not None and verdict.result is Result.ACTION)
+                   sender=sender, commands=case.person is not None and verdict.result is Result.ACTION)
 
 
 def _held(case: Case, verdict: Verdict) -> Verdict:
@@ -313,8 +315,11 @@ def _own(case: Case) -> bool:
 
 
 def _forwards(case: Case) -> bool:
+    """An answer that quotes with a header block, or has a mail attached, stays an answer."""
     forwarded = case.mail.forwarded
-    return forwarded is not None and forwarded.sender is not None and split_detail(forwarded.sender.spec, case.site)[0] is None
+    if forwarded is None or forwarded.sender is None or case.mail.reply_prefix:
+        return False
+    return split_detail(forwarded.sender.spec, case.site)[0] is None
 
 
 def _closed_too_long(case: Case) -> bool:
@@ -327,7 +332,7 @@ def _staff_on_request(case: Case) -> bool:
 
 
 def _mailbox_only(case: Case) -> bool:
-    return not case.details and case.to_public and all(seen.place is Place.MAILBOX for seen in case.evidence.doors)
+    return not case.details and all(seen.place is Place.MAILBOX for seen in case.evidence.doors)
 
 
 def _answers_internal(case: Case) -> bool:
@@ -363,7 +368,7 @@ RULES: tuple[Rule, ...] = (
     Rule("staff-is-requestor", "participant (a member of staff who asked for something himself)", Result.CORRESPONDENCE,
          lambda c: _staff_on_request(c) and c.role is Role.REQUESTOR and not c.to_comment, _corresponded),
     Rule("staff-no-right", "staff, authenticated, without a right in this queue", Result.STAFF_NO_RIGHT,
-         lambda c: _staff_on_request(c) and not c.may_answer, _on_request),
+         lambda c: _staff_on_request(c) and not (c.may_comment if c.to_comment and not c.to_public else c.may_answer), _on_request),
     Rule("staff-machine", "machine mail of staff is never passed on", Result.STAFF_COMMENT,
          lambda c: _staff_on_request(c) and c.machine, _staff_comment),
     Rule("staff-forwards", "staff, authenticated, forwards a mail | a request's", Result.STAFF_FORWARD_ON_REQUEST,

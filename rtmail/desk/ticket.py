@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from rtmail.mail.draft import Visibility
+from rtmail.policy.rows import Clock
 
 
 class Status(StrEnum):
@@ -69,6 +70,9 @@ class EventKind(StrEnum):
     LINKED = "linked"
     MERGED = "merged"
     FIELD = "field"
+    SUBJECT = "subject"
+    MUTED = "muted"
+    """A person wants no copies of this ticket, or wants them again."""
     CLOCK = "clock"
     TOLD = "told"
     """Someone was told by nudge, holding update or escalation."""
@@ -140,7 +144,7 @@ class Ticket:
     participants: tuple[Participant, ...] = ()
     removed: frozenset[int] = frozenset()
     """Party ids that staff removed: strangers until accepted again."""
-    clocks: tuple[Any, ...] = ()
+    clocks: tuple[Clock, ...] = ()
     events: int = 0
     thread: tuple[str, ...] = ()
     status_at: datetime | None = None
@@ -182,11 +186,22 @@ def apply(ticket: Ticket, event: Event) -> Ticket:
     facts = event.facts
     match event.kind:
         case EventKind.OPENED:
-            return replace(ticket, status=Status.NEW, status_at=event.at, thread=_threaded(ticket.thread, event.message_id),
-                           last_public_seq=event.seq, last_public_at=event.at)
+            return replace(
+                ticket,
+                status=Status.NEW,
+                status_at=event.at,
+                thread=_threaded(ticket.thread, event.message_id),
+                last_public_seq=event.seq,
+                last_public_at=event.at,
+            )
         case EventKind.CORRESPONDENCE:
-            return replace(ticket, thread=_threaded(ticket.thread, event.message_id), last_public_seq=event.seq,
-                           last_public_at=event.at, answered=ticket.answered or bool(facts.get("by_staff")))
+            return replace(
+                ticket,
+                thread=_threaded(ticket.thread, event.message_id),
+                last_public_seq=event.seq,
+                last_public_at=event.at,
+                answered=ticket.answered or bool(facts.get("by_staff")),
+            )
         case EventKind.STATUS:
             return replace(ticket, status=Status(facts["new"]), status_at=event.at)
         case EventKind.OWNER:
@@ -205,6 +220,9 @@ def apply(ticket: Ticket, event: Event) -> Ticket:
             return replace(ticket, status=Status.MERGED, status_at=event.at, merged_into=int(facts["into"]))
         case EventKind.FIELD:
             return replace(ticket, fields={**ticket.fields, str(facts["name"]): facts["value"]})
+        case EventKind.MUTED:
+            muted, person = bool(facts["muted"]), int(facts["person"])
+            return replace(ticket, participants=tuple(replace(p, muted=muted) if p.person == person else p for p in ticket.participants))
         case EventKind.CLOCK:
             return replace(ticket, clocks=_clocked(ticket.clocks, facts["row"]))
         case _:
@@ -215,7 +233,7 @@ def _threaded(thread: tuple[str, ...], message_id: str) -> tuple[str, ...]:
     if not message_id or message_id in thread:
         return thread
     thread = (*thread, message_id)
-    return thread if len(thread) <= THREAD_LENGTH else (thread[0], *thread[-(THREAD_LENGTH - 1):])
+    return thread if len(thread) <= THREAD_LENGTH else (thread[0], *thread[-(THREAD_LENGTH - 1) :])
 
 
 def _joined(ticket: Ticket, event: Event) -> Ticket:
@@ -227,9 +245,7 @@ def _joined(ticket: Ticket, event: Event) -> Ticket:
     return replace(ticket, participants=(*ticket.participants, joining), removed=ticket.removed - {joining.person})
 
 
-def _clocked(clocks: tuple[Any, ...], row: Mapping[str, Any]) -> tuple[Any, ...]:
-    from rtmail.policy.clocks import Clock
-
+def _clocked(clocks: tuple[Clock, ...], row: Mapping[str, Any]) -> tuple[Clock, ...]:
     changed = Clock.from_row(row)
     kept = tuple(c for c in clocks if (c.kind, c.generation) != (changed.kind, changed.generation))
     return tuple(sorted((*kept, changed), key=lambda clock: (clock.kind, clock.generation)))

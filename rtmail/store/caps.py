@@ -41,6 +41,11 @@ class Caps(Database):
             "INSERT INTO once (key, expires_at) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at "
             "WHERE once.expires_at <= ? RETURNING key", (clean(key), FOR_EVER if expires_at is None else micros(expires_at), at)))
 
+    @reads
+    def known(self, key: str, now: datetime) -> bool:
+        """Tell whether `once` was called with `key` and has not expired."""
+        return self._row("SELECT 1 FROM once WHERE key = ? AND expires_at > ?", (clean(key), micros(now))) is not None
+
     @writes
     def forget_expired(self, now: datetime) -> int:
         """Delete keys of `once` that have expired and counters of windows that have passed; return how many."""

@@ -1,161 +1,150 @@
-"""A listener in a thread with a fake acceptor behind it, and a raw client to talk to it."""
+"""A small house for tests: two queues, three members of staff, two organisations, real store, real readers."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import Message
+from email.policy import default
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
 
-from rtmail.errors import UnknownRecipient
-from rtmail.ingress.smtp import Limits, Listener, Settings, Shares, Where
+from rtmail.desk.people import Directory, ManagementRole, Organisation, Person, Queue
+from rtmail.engine.engine import Engine
+from rtmail.engine.office import Blueprint, Caps, Office
+from rtmail.engine.reader import ReaderPool
 from rtmail.mail.model import Envelope
+from rtmail.mail.site import Door, OwnAddress, Site
+from rtmail.mail.templates import Templates
+from rtmail.mail.token import Keyring
+from rtmail.policy.schema import parse
+from rtmail.store import OutboxItem, Store
 
-T = TypeVar("T")
-KNOWN = {"support@example.com", "sales@example.com", "postmaster@example.com", "grün@example.com"}
-ARRIVED = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+ROOT = Path(__file__).resolve().parent.parent.parent
+KEYRING = Keyring(0, {0: b"k" * 32})
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+"""A Monday, 10:00 in Berlin."""
+
+
+def template_texts() -> dict[str, str]:
+    return {path.name: path.read_text() for path in (ROOT / "templates").glob("*.j2")}
+
+
+def own_addresses(queues: Mapping[str, Queue]) -> dict[str, OwnAddress]:
+    own: dict[str, OwnAddress] = {}
+    for queue in queues.values():
+        own[queue.address] = OwnAddress(queue.address, queue.name, Door.CORRESPONDENCE)
+        own[queue.comment_address] = OwnAddress(queue.comment_address, queue.name, Door.COMMENT)
+    for name in ("postmaster", "abuse"):
+        own[f"{name}@example.com"] = OwnAddress(f"{name}@example.com", "", Door.ADMIN)
+    return own
+
+
+def blueprint(*, policy: str = "default", detail: str = "+", caps: Caps | None = None, domain: str = "example.com", site_name: str = "Example",
+              authserv_ids: tuple[str, ...] = ("mx.example.com",)) -> Blueprint:
+    queues = {
+        "support": Queue("support", f"support@{domain}", f"support-comment@{domain}", policy),
+        "sales": Queue("sales", f"sales@{domain}", f"sales-comment@{domain}", policy),
+    }
+    people = {
+        "jane": Person("jane", "Jane Doe", "jane@staff.example", queues=("support",)),
+        "kim": Person("kim", "Kim Lee", "kim@staff.example", aliases=("k.lee@staff.example",), queues=("support", "sales")),
+        "max": Person("max", "Max Boss", "max@staff.example", rights=frozenset({"manager"}), queues=()),
+    }
+    roles = {name: ManagementRole(name, "max", "kim") for name in ("technical-support-manager", "customer-relations-manager", "cto", "manager")}
+    organisations = {"acme": Organisation("acme", "Acme Ltd", ("acme.example",), ("boss@acme.example",))}
+    site = Site(name=site_name, tag=site_name, domain=domain, admin="ops@admin.example", detail=detail, addresses=own_addresses(queues),
+                authserv_ids=authserv_ids)
+    text = (ROOT / "config" / "policies" / f"{policy}.toml").read_text()
+    return Blueprint(site=site, directory=Directory(people, queues, roles, organisations), keyring=KEYRING, templates=Templates(template_texts()),
+                     policies=dict.fromkeys(queues, parse(text, f"{policy}.toml")), caps=caps or Caps())
 
 
 @dataclass
-class FakeAcceptor:
-    """Keeps in memory; each fault is an attribute."""
-
-    kept: list[tuple[bytes, Envelope]] = field(default_factory=list)
-    ill: str = ""
-    full: Exception | None = None
-    keeping: Exception | None = None
-    gate: asyncio.Event | None = None
-    entered: threading.Event = field(default_factory=threading.Event)
-    sizes: list[int] | None = None
-    """Set to note lengths instead of keeping the bytes."""
-
-    def recipient(self, address: str) -> None:
-        if address not in KNOWN:
-            raise UnknownRecipient(address)
-
-    def room(self) -> None:
-        if self.full:
-            raise self.full
-
-    def healthy(self) -> str:
-        return self.ill
-
-    async def keep(self, raw: bytes, envelope: Envelope) -> int:
-        self.entered.set()
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.keeping:
-            raise self.keeping
-        if self.sizes is not None:
-            self.sizes.append(len(raw))
-            return len(self.sizes)
-        self.kept.append((raw, envelope))
-        return len(self.kept)
-
-    async def authenticate(self, user: str, password: str) -> str | None:
-        return "jane" if (user, password) == ("jane@example.com", "sécret") else None
-
-
 class House:
-    """`with House(tmp_path) as house:` listens on `house.port`, or on `house.path` for a unix socket."""
+    """An engine on a store in a temporary folder, with a clock that tests move, and a log of what went out."""
 
-    def __init__(self, folder: Path, *, kind: Literal["smtp", "lmtp"] = "smtp", limits: Limits | None = None, where: Where | None = None,
-                 **settings: Any) -> None:
-        self.acceptor = FakeAcceptor()
-        self.spill = folder / "spill"
-        self._limits, self._where, self._kind = limits or Limits(), where or Where(), kind
-        self._settings = Settings("mx.example.com", "example.com", self.spill, **settings)
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+    folder: Path
+    plan: Blueprint = field(default_factory=blueprint)
+    now: datetime = NOW
+    url: str = "sqlite:///house.db"
 
-    def do(self, work: Coroutine[Any, Any, T], seconds: float = 20) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(seconds)
-
-    async def _start(self) -> None:
-        self.shares = Shares(self._limits)
-        self.listener = Listener(self._kind, self.acceptor, self._settings, self.shares, lambda: ARRIVED, self._where)
-        await self.listener.start()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self.do(self._start())
-        self.port, self.path = self.listener.port, self._where.path
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.do(self.listener.drain(0))
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(10)
-        self.loop.close()
-
-    def client(self, source: str = "127.0.0.1") -> Client:
-        if self.path:
-            sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(10)
-            sock.connect(self.path)
-        else:
-            sock = socket.create_connection(("127.0.0.1", self.port), 10, (source, 0))
-        return Client(sock)
-
-
-class Client:
-    """Speaks raw bytes, and reads replies whole."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self._file = sock.makefile("rb")
-
-    def reply(self) -> str:
-        """Return the next reply, its lines joined by newlines; "" when the connection ended."""
-        lines = []
-        while line := self._file.readline().decode():
-            lines.append(line.rstrip("\r\n"))
-            if line[3:4] != "-":
-                break
-        return "\n".join(lines)
-
-    def send(self, data: bytes) -> None:
-        self.sock.sendall(data)
-
-    def say(self, command: str) -> str:
-        self.send(command.encode() + b"\r\n")
-        return self.reply()
-
-    def hello(self, verb: str = "EHLO") -> str:
-        """Take the banner and greet."""
-        assert self.reply().startswith("220 ")
-        return self.say(f"{verb} client.test")
-
-    def begin(self, *recipients: str, verb: str = "EHLO", sender: str = "ann@customer.test") -> None:
-        """Go as far as 354."""
-        self.hello(verb)
-        assert self.say(f"MAIL FROM:<{sender}>").startswith("250")
-        for recipient in recipients or ("support@example.com",):
-            assert self.say(f"RCPT TO:<{recipient}>").startswith("250")
-        assert self.say("DATA").startswith("354")
-
-    def ended(self) -> bool:
-        """Tell whether the connection ends here; waits for it."""
-        try:
-            return self.reply() == ""
-        except ConnectionError:
-            return True
+    def __post_init__(self) -> None:
+        self.store = Store(self.url, self.folder)
+        self.store.open()
+        self.pool = ReaderPool(workers=1)
+        self.engine = Engine(self.store, self.pool, Office(self.plan, self.store, self.now), "test")
+        self.seen: set[int] = set()
 
     def close(self) -> None:
-        self._file.close()
-        self.sock.close()
+        self.pool.close()
+        self.store.close()
+
+    def forward(self, **lengths: float) -> None:
+        self.now += timedelta(**lengths)
+
+    def receive(self, raw: bytes | str, to: str = "support@example.com", sender: str = "bob@acme.example", **envelope: object) -> int:
+        """Take one mail in and let the engine work; returns its spool id."""
+        if isinstance(raw, str):
+            raw = raw.encode()
+        known = {"ingress": "smtp", "arrived_at": self.now, **envelope}
+        (spool_id,) = self.store.put_many([(raw, Envelope(sender=sender, recipients=(to,), **known))])  # type: ignore[arg-type]
+        self.settle()
+        return spool_id
+
+    def settle(self) -> None:
+        while self.engine.work(self.now):
+            pass
+        self.engine.remind(self.now)
+
+    def sweep(self) -> None:
+        while self.engine.sweep(self.now):
+            pass
+
+    def sent(self) -> list[Sent]:
+        """Mails that the relay took since the last call, in order."""
+        out: list[Sent] = []
+        while items := self.store.lease_outbox("relay", self.now, 50, 60):
+            for item in items:
+                self.store.settle_outbox(item, Taken("250 2.0.0 ok"), self.now)
+                out.append(Sent(item))
+        while self.engine.report(self.now):
+            pass
+        return out
 
 
-def until(what: Callable[[], bool], seconds: float = 10) -> None:
-    """Return once `what()` holds; fails when it does not within `seconds`."""
-    pause = threading.Event()
-    for _ in range(int(seconds * 200)):
-        if what():
-            return
-        pause.wait(0.005)
-    raise AssertionError("waited in vain")
+@dataclass(frozen=True)
+class Sent:
+    """One mail as it left."""
+
+    item: OutboxItem
+
+    @property
+    def mail(self) -> Message:
+        return message_from_bytes(self.item.raw, policy=default)
+
+    @property
+    def text(self) -> str:
+        body = self.mail.get_body(("plain",))  # type: ignore[attr-defined]
+        return str(body.get_content())
+
+    def __getitem__(self, header: str) -> str:
+        return str(self.mail[header] or "")
+
+    def __repr__(self) -> str:
+        return f"{self.item.template} to {self.item.recipient}: {self['Subject']}"
+
+
+from rtmail.store.outbox import Sent as Taken  # noqa: E402
+
+
+def mail(*, sender: str = "Bob Roe <bob@acme.example>", to: str = "support@example.com", subject: str = "Printer down", text: str = "It is down.",
+         message_id: str = "<1@acme.example>", headers: str = "", date: str = "Mon, 23 Nov 2026 10:00:00 +0100") -> bytes:
+    """A plain mail; `headers` are further lines without the final line end."""
+    lines = [f"From: {sender}", f"To: {to}", f"Subject: {subject}", f"Date: {date}", "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8"]
+    if message_id:
+        lines.append(f"Message-ID: {message_id}")
+    if headers:
+        lines += headers.splitlines()
+    return ("\r\n".join(lines) + "\r\n\r\n" + text.replace("\n", "\r\n") + "\r\n").encode()

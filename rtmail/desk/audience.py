@@ -1,0 +1,271 @@
+"""Who gets which copy of an event: the drafts that an event of a ticket leads to.
+
+Promise 7 holds by construction: what a participant receives is drafted here from public words only, and what staff receive
+is a draft of another kind. Nobody gets two copies, whatever his roles, and nobody whom the author's own To/Cc reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rtmail.desk.decision import Builder, circle
+from rtmail.desk.people import Person
+from rtmail.desk.ticket import Event, EventKind, Participant, Role
+from rtmail.mail import address
+from rtmail.mail.draft import AttachmentRef, Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
+from rtmail.mail.model import Attachment
+from rtmail.mail.token import Action
+from rtmail.policy import signals
+
+STAFF_LINKS = (Link("take", Action.TAKE),)
+
+
+def refs(attachments: Iterable[Attachment], raw_id: int) -> tuple[AttachmentRef, ...]:
+    """References to the parts of a stored mail, for passing them on."""
+    return tuple(AttachmentRef(raw_id, a.part, a.name, a.type, a.bytes, a.content_id if a.inline else "") for a in attachments)
+
+
+def staff_recipient(person: Person) -> Recipient:
+    return Recipient(person.party, person.email, person.name, staff=True, language=person.language)
+
+
+def participant_recipient(participant: Participant) -> Recipient:
+    return Recipient(participant.person, participant.address, participant.name, staff=False, language=participant.language)
+
+
+def acknowledge(builder: Builder, promised_at: datetime | None) -> None:
+    """The acknowledgement, to the requestor alone: number, subject, when a person will have looked, how to add words."""
+    requestor = builder.ticket.requestor
+    if requestor is None:
+        return
+    event = builder.add(EventKind.ACKNOWLEDGED, visibility=Visibility.PUBLIC)
+    builder.signal(signals.AcknowledgementSent(at=builder.now, event=event.seq))
+    thread = builder.ticket.thread
+    builder.drafts.append(
+        Draft(
+            template="acknowledgement",
+            to=participant_recipient(requestor),
+            visibility=Visibility.PUBLIC,
+            subject=builder.ticket.subject,
+            queue=builder.ticket.queue,
+            number=builder.ticket.number,
+            event=event.seq,
+            facts={"looked_at": promised_at},
+            in_reply_to=thread[-1] if thread else "",
+            references=thread,
+            auto=Auto.REPLIED,
+            reply_to=ReplyTo.CUSTOMER,
+        )
+    )
+
+
+def to_staff(
+    builder: Builder,
+    event: Event,
+    template: str,
+    *,
+    who: str,
+    author: str,
+    text: str,
+    people: Sequence[Person],
+    attachments: tuple[AttachmentRef, ...] = (),
+    flags: Sequence[str] = (),
+    links: Sequence[Link] = STAFF_LINKS,
+    about_customer: bool = True,
+    human: bool = True,
+    reached: Collection[str] = (),
+    but: Collection[int] = (),
+    facts: Mapping[str, Any] | None = None,
+    report: bool = False,
+    urgency: int = 1,
+) -> None:
+    """Tell staff of an event, one copy a person.
+
+    who, author     whose words they are, with address for the text, as a name for the From line
+    about_customer  the words are a customer's: an answer goes to the customer, the comment address is a link; else the reverse
+    flags           what staff must know of these words ("unverified", "from outside" ...)
+    reached, but    address keys that the mail itself reached, and party ids, that get no copy
+    """
+    ticket = builder.ticket
+    root = builder.house.message_id(ticket.number, 1)
+    thread = tuple(dict.fromkeys((*ticket.thread[:1], *(() if event.seq == 1 else (root,)))))
+    everyone = ticket.people(Role.REQUESTOR, Role.CC)
+    shown = {"who": who, "text": text, "flags": list(flags), "at": event.at, **(facts or {})}
+    for person in people:
+        if person.party in but or any(address.key(own) in reached for own in person.addresses):
+            continue
+        builder.drafts.append(
+            Draft(
+                template=template,
+                to=staff_recipient(person),
+                visibility=Visibility.INTERNAL,
+                subject=ticket.subject,
+                queue=ticket.queue,
+                number=ticket.number,
+                event=event.seq,
+                author=author if human else "",
+                circle_to=circle(everyone, Role.REQUESTOR),
+                circle_cc=circle(everyone, Role.CC),
+                facts=shown,
+                in_reply_to=root if event.seq > 1 else "",
+                references=thread,
+                links=tuple(links),
+                attachments=attachments,
+                auto=Auto.NO if human else Auto.GENERATED,
+                suppress=Suppress.NONE if human else Suppress.ABSENCES,
+                reply_to=ReplyTo.CORRESPONDENCE if about_customer else ReplyTo.COMMENT,
+                headers=staff_headers(builder),
+                report=report,
+                urgency=urgency,
+            )
+        )
+
+
+def staff_headers(builder: Builder) -> dict[str, str]:
+    """The X-RTMail-* headers that staff can sort their mail by."""
+    ticket = builder.ticket
+    headers = {"X-RTMail-Request": str(ticket.number), "X-RTMail-Status": str(ticket.status)}
+    if ticket.priority:
+        headers["X-RTMail-Priority"] = ticket.priority
+    due = min((clock.due_at for clock in ticket.clocks if clock.running and clock.due_at), default=None)
+    if due:
+        headers["X-RTMail-Due"] = due.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return headers
+
+
+def to_customers(
+    builder: Builder,
+    event: Event,
+    template: str,
+    *,
+    author: str,
+    text: str,
+    people: Iterable[Participant],
+    attachments: tuple[AttachmentRef, ...] = (),
+    reached: Collection[str] = (),
+    answering: str = "",
+    report: bool = False,
+) -> int:
+    """Send public words to participants, one copy each; tells how many copies were drafted.
+
+    reached    address keys in the author's own To/Cc: they have the mail already
+    answering  Message-ID these words answer, "" for the last one of the thread
+    """
+    ticket = builder.ticket
+    everyone = ticket.people(Role.REQUESTOR, Role.CC)
+    thread = tuple(one for one in ticket.thread if one != event.message_id)
+    count = 0
+    for participant in people:
+        if not participant.address or address.key(participant.address) in reached:
+            continue
+        others = tuple(p for p in everyone if p.person != participant.person and p.address)
+        builder.drafts.append(
+            Draft(
+                template=template,
+                to=participant_recipient(participant),
+                visibility=Visibility.PUBLIC,
+                subject=ticket.subject,
+                queue=ticket.queue,
+                number=ticket.number,
+                event=event.seq,
+                author=author,
+                circle_to=circle(others, Role.REQUESTOR),
+                circle_cc=circle(others, Role.CC),
+                facts={"text": text},
+                in_reply_to=answering or (thread[-1] if thread else ""),
+                references=thread,
+                attachments=attachments,
+                auto=Auto.NO,
+                suppress=Suppress.NONE,
+                reply_to=ReplyTo.CUSTOMER,
+                report=report,
+                urgency=0,
+            )
+        )
+        count += 1
+    return count
+
+
+def ask_author(builder: Builder, person: Person, *, reason: str, text: str, links: Sequence[Link], answering: str = "") -> Event:
+    """Ask a member of staff what was meant, before anything goes out."""
+    event = builder.add(EventKind.ASKED, actor=person.party, facts={"reason": reason})
+    ticket = builder.ticket
+    root = builder.house.message_id(ticket.number, 1)
+    builder.drafts.append(
+        Draft(
+            template="asked",
+            to=staff_recipient(person),
+            visibility=Visibility.INTERNAL,
+            subject=ticket.subject,
+            queue=ticket.queue,
+            number=ticket.number,
+            event=event.seq,
+            links=tuple(links),
+            auto=Auto.REPLIED,
+            reply_to=ReplyTo.COMMENT,
+            urgency=0,
+            facts={"reason": reason, "text": text, "requestor": named(ticket.requestor)},
+            in_reply_to=answering or root,
+            references=(root,),
+        )
+    )
+    return event
+
+
+def receipt(builder: Builder, person: Person, results: Sequence[Mapping[str, Any]], *, answering: str = "", words_went: str = "") -> None:
+    """One private answer to a command mail: each line, what it did or why not, and the state after it."""
+    event = builder.add(EventKind.COMMAND, actor=person.party, facts={"results": [{"line": r["line"], "done": r["done"]} for r in results]})
+    ticket = builder.ticket
+    root = builder.house.message_id(ticket.number, 1)
+    state = [
+        {"what": "Status", "value": str(ticket.status)},
+        {"what": "Owner", "value": owner_name(builder) or "nobody"},
+        {"what": "Priority", "value": ticket.priority or "not set yet"},
+    ]
+    builder.drafts.append(
+        Draft(
+            template="receipt",
+            to=staff_recipient(person),
+            visibility=Visibility.INTERNAL,
+            subject=ticket.subject,
+            queue=ticket.queue,
+            number=ticket.number,
+            event=event.seq,
+            auto=Auto.REPLIED,
+            reply_to=ReplyTo.COMMENT,
+            in_reply_to=answering or root,
+            references=(root,),
+            facts={"results": [dict(r) for r in results], "state": state, "words_went": words_went},
+        )
+    )
+
+
+def tell_state(builder: Builder, event: Event, actor: int, what: str, old: str, new: str) -> None:
+    """Tell staff that a participant changed how the request stands."""
+    who = next((one for one in builder.ticket.participants if one.person == actor), None)
+    to_staff(
+        builder,
+        event,
+        "state",
+        who=named(who),
+        author="",
+        text="",
+        people=builder.staff(),
+        human=False,
+        about_customer=False,
+        facts={"reason": "", "changes": [{"what": what, "old": old, "new": new}]},
+    )
+
+
+def named(participant: Participant | None) -> str:
+    """Name and address of a participant as staff read them."""
+    if participant is None:
+        return "nobody"
+    return f"{participant.name} <{participant.address}>" if participant.name else participant.address
+
+
+def owner_name(builder: Builder) -> str:
+    owner = builder.house.directory.by_party(builder.ticket.owner) if builder.ticket.owner else None
+    return owner.name if owner else ""

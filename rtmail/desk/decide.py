@@ -1,0 +1,39 @@
+"""The whole decision: policy, ticket, stimulus and now go in; events, mails and the next waking come out. Pure.
+
+The engine calls `decide` and commits what it returns; `simulate` calls the same with a clock of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rtmail.desk import effects, incoming, notices
+from rtmail.desk.decision import Builder, Decision, House
+from rtmail.desk.delivery import delivered
+from rtmail.desk.stimulus import AlsoSent, Commanded, Delivered, Received, Stimulus, Tick
+from rtmail.desk.ticket import Ticket
+from rtmail.policy import signals
+from rtmail.policy.model import Policy
+
+
+def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, house: House) -> Decision:
+    """Return what follows from `stimulus` for `ticket`.
+
+    ticket  as stored; for a request that opens, a fresh one with its number and no events
+    now     aware UTC, the instant of the decision
+    """
+    builder = Builder(policy, ticket, now, house)
+    match stimulus:
+        case Received():
+            incoming.receive(builder, stimulus)
+        case Tick():
+            builder.signal(signals.Tick(at=now))
+            incoming.split_overdue(builder)
+        case Commanded():
+            effects.commanded(builder, stimulus)
+        case Delivered():
+            delivered(builder, stimulus)
+        case AlsoSent():
+            incoming.also_sent(builder, stimulus)
+    notices.draft(builder)
+    return builder.result()

@@ -1,0 +1,295 @@
+"""A decision: what shall follow from one stimulus, as plain data; and the builder that collects it.
+
+`decide` makes a `Decision`; the engine commits it: events, drafts, holds and splits together or not at all (promise 4).
+Printing a Decision is a dry run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from rtmail.desk.people import Directory, Person, Queue
+from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply, legal
+from rtmail.mail.draft import Draft, Visibility
+from rtmail.mail.model import Address
+from rtmail.mail.site import Site
+from rtmail.policy import clocks, signals
+from rtmail.policy.clocks import Notice
+from rtmail.policy.duration import Duration
+from rtmail.policy.model import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every decision may look at besides policy and ticket.
+
+    message_id  (number, event) -> the Message-ID that our mails about that event carry
+    """
+
+    site: Site
+    directory: Directory
+    message_id: Callable[[int, int], str]
+
+    def queue(self, name: str) -> Queue:
+        return self.directory.queues[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What somebody wrote, kept in an erasable row beside the event. `person` is its author's party id."""
+
+    subject: str
+    text: str
+    reply_text: str
+    raw_id: int
+    spool_id: int
+    person: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event to write, with the words that belong to it."""
+
+    event: Event
+    words: Words | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Something waits for a person's word: the mail it is about, who is asked, and what a yes does (`held` and links)."""
+
+    kind: str
+    person: int
+    reason: str
+    spool_id: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Open a new request from the words of event `seq`, linked to this one; its clocks start now."""
+
+    seq: int
+    link: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows: the ticket after the events, its mails, what waits for an answer, requests to split off."""
+
+    before: Ticket
+    ticket: Ticket
+    entries: tuple[Entry, ...] = ()
+    drafts: tuple[Draft, ...] = ()
+    asks: tuple[Ask, ...] = ()
+    spawns: tuple[Spawn, ...] = ()
+    links: tuple[tuple[str, int], ...] = ()
+    """(kind, number) of requests that this one is linked to."""
+    wake_at: datetime | None = None
+    results: tuple[Mapping[str, Any], ...] = ()
+    """Lines of the receipt for commands that came without a mail."""
+
+    @property
+    def last_seq(self) -> int:
+        return self.entries[-1].event.seq if self.entries else 0
+
+
+class Builder:
+    """Collects a decision step by step; every event is applied at once, so later steps see what earlier ones did."""
+
+    def __init__(self, policy: Policy, ticket: Ticket, now: datetime, house: House) -> None:
+        self.policy, self.before, self.ticket, self.now, self.house = policy, ticket, ticket, now, house
+        self.entries: list[Entry] = []
+        self.drafts: list[Draft] = []
+        self.asks: list[Ask] = []
+        self.spawns: list[Spawn] = []
+        self.links: list[tuple[str, int]] = []
+        self.notices: list[Notice] = []
+        self.results: list[Mapping[str, Any]] = []
+
+    def add(
+        self,
+        kind: EventKind,
+        *,
+        visibility: Visibility = Visibility.INTERNAL,
+        actor: int = 0,
+        facts: Mapping[str, Any] | None = None,
+        words: Words | None = None,
+        message_id: str = "",
+        at: datetime | None = None,
+    ) -> Event:
+        """Append an event and apply it."""
+        event = Event(
+            seq=self.ticket.events + 1,
+            at=at or self.now,
+            kind=kind,
+            visibility=visibility,
+            actor=actor,
+            facts=facts or {},
+            message_id=message_id,
+        )
+        self.ticket = apply(self.ticket, event)
+        self.entries.append(Entry(event, words))
+        return event
+
+    def say(
+        self,
+        kind: EventKind,
+        *,
+        actor: int,
+        words: Words,
+        visibility: Visibility = Visibility.PUBLIC,
+        facts: Mapping[str, Any] | None = None,
+        at: datetime | None = None,
+    ) -> Event:
+        """Append words that go out under our own Message-ID for the event."""
+        return self.add(
+            kind,
+            visibility=visibility,
+            actor=actor,
+            facts=facts,
+            words=words,
+            at=at,
+            message_id=self.house.message_id(self.ticket.number, self.ticket.events + 1),
+        )
+
+    def status(self, new: Status, *, actor: int = 0, reason: str = "") -> bool:
+        """Change the status where that is legal; a change to the same status is none. Tells whether it changed."""
+        old, facts = self.ticket.status, self.facts()
+        if old is new or not legal(old, new):
+            return False
+        event = self.add(EventKind.STATUS, visibility=Visibility.PUBLIC, actor=actor, facts={"old": old, "new": new, "reason": reason})
+        self.signal(signals.StatusChanged(at=self.now, new=new, event=event.seq), facts)
+        return True
+
+    def join(self, person: int, role: Role, address: str, name: str, *, actor: int = 0, reason: str = "") -> bool:
+        """Make a person a participant or staff member of the ticket, once. Tells whether he is new in that role."""
+        if any(p.person == person and p.role is role for p in self.ticket.participants):
+            return False
+        self.add(
+            EventKind.JOINED,
+            visibility=Visibility.INTERNAL if role in (Role.OWNER, Role.WATCHER) else Visibility.PUBLIC,
+            actor=actor,
+            facts={"person": person, "role": role, "reason": reason},
+        )
+        named = tuple(
+            replace(p, address=address, name=name) if p.person == person and not p.address else p for p in self.ticket.participants
+        )
+        self.ticket = replace(self.ticket, participants=named)
+        return True
+
+    def leave(self, person: int, *roles: Role, actor: int = 0, by_staff: bool = False) -> None:
+        facts: dict[str, Any] = {"person": person, "by_staff": by_staff}
+        if roles:
+            facts["roles"] = [str(role) for role in roles]
+        self.add(EventKind.LEFT, actor=actor, facts=facts)
+
+    def own(self, person: Person | None, *, actor: int) -> bool:
+        """Give the ticket to `person` (None: to nobody). Tells whether that changed anything."""
+        new = person.party if person else 0
+        if self.ticket.owner == new:
+            return False
+        self.add(EventKind.OWNER, actor=actor, facts={"old": self.ticket.owner, "new": new})
+        if person:
+            self.signal(signals.Taken(at=self.now, event=self.ticket.events))
+        return True
+
+    def rename(self, subject: str) -> None:
+        """Give the ticket another subject; the event holds none, since a subject is somebody's words."""
+        self.ticket = replace(self.ticket, subject=subject)
+
+    def note(self, name: str, value: Any) -> None:
+        """Set a field of the ticket; None takes it away from view."""
+        self.add(EventKind.FIELD, facts={"name": name, "value": value})
+
+    def signal(self, signal: signals.Signal, facts: signals.Facts | None = None) -> None:
+        """Let the clocks see what happened: each changed row becomes an event, each notice waits to be drafted.
+
+        facts  as they stood before the signal, where the event that it follows is applied already
+        """
+        advance = clocks.advance(self.policy, self.ticket.clocks, facts or self.facts(), signal)
+        before = {(clock.kind, clock.generation): clock for clock in self.ticket.clocks}
+        changes: dict[tuple[str, int], list[clocks.Change]] = {}
+        for change in advance.changes:
+            changes.setdefault((change.kind, change.generation), []).append(change)
+        for clock in advance.clocks:
+            key = (clock.kind, clock.generation)
+            if before.get(key) != clock:
+                self.add(
+                    EventKind.CLOCK,
+                    facts={
+                        "clock": str(clock.kind),
+                        "generation": clock.generation,
+                        "row": clock.to_row(),
+                        "changes": [
+                            {
+                                "what": str(one.what),
+                                "rule": one.rule,
+                                "old_due": one.old_due.isoformat() if one.old_due else None,
+                                "new_due": one.new_due.isoformat() if one.new_due else None,
+                            }
+                            for one in changes.get(key, ())
+                        ],
+                    },
+                )
+        self.notices.extend(advance.notices)
+
+    def facts(self) -> signals.Facts:
+        """What the clocks may know of the ticket."""
+        ticket = self.ticket
+        cadence = ticket.fields.get("update_every")
+        return signals.Facts(
+            status=str(ticket.status),
+            opened_at=ticket.opened_at,
+            priority=ticket.priority,
+            priority_state=ticket.priority_state,
+            owner=ticket.owner,
+            cadence=Duration.parse(cadence) if cadence else None,
+        )
+
+    def wake_at(self) -> datetime | None:
+        """The next instant at which time alone makes something happen to this ticket."""
+        pending = [datetime.fromisoformat(at) for at in (self.ticket.fields.get("outside") or {}).values()]
+        clock = clocks.wake_at(self.ticket.clocks)
+        if clock:
+            pending.append(clock)
+        return min(pending, default=None)
+
+    def result(self) -> Decision:
+        return Decision(
+            before=self.before,
+            ticket=self.ticket,
+            entries=tuple(self.entries),
+            drafts=tuple(self.drafts),
+            asks=tuple(self.asks),
+            spawns=tuple(self.spawns),
+            links=tuple(self.links),
+            wake_at=self.wake_at(),
+            results=tuple(self.results),
+        )
+
+    def staff(self, *, all_of_queue: bool = False) -> tuple[Person, ...]:
+        """Staff who get copies: owner and watchers; where nobody owns the ticket, everyone of its queue."""
+        directory, ticket = self.house.directory, self.ticket
+        mine = [p.person for p in ticket.people(Role.OWNER, Role.WATCHER) if not p.muted]
+        if ticket.owner:
+            mine.insert(0, ticket.owner)
+        else:
+            all_of_queue = True
+        people = {person.key: person for party in mine if (person := directory.by_party(party))}
+        if all_of_queue:
+            people |= {person.key: person for person in directory.staff_of(ticket.queue)}
+        return tuple(people.values())
+
+    def customers(self) -> tuple[Participant, ...]:
+        """Requestor and Cc who have not muted the request."""
+        return tuple(p for p in self.ticket.people(Role.REQUESTOR, Role.CC) if not p.muted)
+
+
+def circle(participants: Iterable[Participant], role: Role) -> tuple[Address, ...]:
+    """The addresses of the participants in `role`, as a participant's copy shows them."""
+    return tuple(Address(p.address, p.name) for p in participants if p.role is role)

@@ -1,0 +1,107 @@
+"""What the fate of an outgoing mail does: the relay took it, or it came back.
+
+An answer meets its clock when it is given and keeps it met only if the relay takes it; one that fails or bounces gives
+the time back, and its author is told in the same thread what to do (promise 5).
+"""
+
+from __future__ import annotations
+
+from rtmail.desk import audience
+from rtmail.desk.decision import Builder
+from rtmail.desk.stimulus import Delivered
+from rtmail.desk.ticket import EventKind
+from rtmail.mail.draft import Auto, Draft, Recipient, ReplyTo, Suppress, Visibility
+from rtmail.policy import signals
+from rtmail.policy.rows import ClockKind, Reach
+
+WORDS_TEMPLATES = frozenset({"words"})
+LADDER_TEMPLATES = frozenset({"escalation", "missed", "nudge"})
+
+
+def delivered(builder: Builder, stimulus: Delivered) -> None:
+    """Record the fate, let the clocks know, and tell whoever wrote the words when it is a bad one."""
+    facts = {
+        "outcome": stimulus.outcome,
+        "of": stimulus.about.seq,
+        "template": stimulus.template,
+        "person": stimulus.person,
+        "status": stimulus.status,
+        "outbox": stimulus.outbox_id,
+    }
+    event = builder.add(EventKind.DELIVERY, facts=facts)
+    requestor = builder.ticket.requestor
+    counts = stimulus.template in WORDS_TEMPLATES and (requestor is None or requestor.person == stimulus.person)
+    if stimulus.outcome == "sent":
+        if counts:
+            builder.signal(signals.Delivered(at=builder.now, event=stimulus.about.seq))
+        return
+    if counts:
+        builder.signal(signals.Returned(at=builder.now, event=stimulus.about.seq))
+    elif stimulus.template in LADDER_TEMPLATES:
+        _untold(builder, stimulus)
+    _tell(builder, stimulus, event.seq)
+
+
+def _untold(builder: Builder, stimulus: Delivered) -> None:
+    """A notice of the ladder did not arrive: the clocks look for the next person who can be told."""
+    facts = stimulus.about.facts
+    role = (facts.get("roles") or {}).get(str(stimulus.person))
+    if "rung" in facts and role:
+        builder.signal(
+            signals.NoticeFailed(
+                at=builder.now,
+                clock=ClockKind(facts["clock"]),
+                generation=facts["generation"],
+                rung=facts["rung"],
+                role=role,
+                reach=Reach(facts["reach"]),
+                event=builder.ticket.events,
+            )
+        )
+
+
+def _tell(builder: Builder, stimulus: Delivered, seq: int) -> None:
+    """The author of the words hears of it; where a machine wrote them, owner and watchers do, and the admin when nobody is left."""
+    directory = builder.house.directory
+    person = directory.by_party(stimulus.about.actor) if stimulus.about.actor else None
+    people = [person] if person else [one for one in builder.staff() if one.party != stimulus.person]
+    recipients = [audience.staff_recipient(one) for one in people]
+    if not recipients:
+        recipients = [Recipient(0, builder.house.site.admin, "", staff=True)]
+    number = builder.ticket.number
+    clock = _owed_again(builder)
+    root = builder.house.message_id(number, 1)
+    about = builder.house.message_id(number, stimulus.about.seq)
+    for recipient in recipients:
+        builder.drafts.append(
+            Draft(
+                template="undeliverable",
+                to=recipient,
+                visibility=Visibility.INTERNAL,
+                subject=builder.ticket.subject,
+                queue=builder.ticket.queue,
+                number=number,
+                event=seq,
+                auto=Auto.REPLIED,
+                suppress=Suppress.ALL,
+                reply_to=ReplyTo.COMMENT,
+                in_reply_to=about,
+                references=tuple(dict.fromkeys((root, about))),
+                urgency=0,
+                facts={
+                    "address": stimulus.recipient,
+                    "status": stimulus.status,
+                    "said": stimulus.said,
+                    "at": builder.now,
+                    "text": stimulus.text,
+                    "expired": stimulus.outcome == "expired",
+                    "clock": clock,
+                },
+            )
+        )
+
+
+def _owed_again(builder: Builder) -> str:
+    """One sentence on the promise that the returned answer had met, "" for none."""
+    owed = next((clock for clock in builder.ticket.clocks if clock.running and clock.started_at == builder.now and clock.due_at), None)
+    return f"The {owed.name.replace('-', ' ')} is owed again, by {owed.due_at:%a %d %b %Y %H:%M} UTC." if owed else ""

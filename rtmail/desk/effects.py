@@ -1,0 +1,450 @@
+"""What each command does: a table from its name to the function that carries it out on a builder.
+
+Rights and the strength of the proof are looked at here, when the command is processed, never when it was offered. Every
+command yields one line of the receipt: done, or why not and what to write instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rtmail.desk import arguments, audience, notices
+from rtmail.desk.arguments import ArgumentError
+from rtmail.desk.commands import BY_NAME, Command, Parsed
+from rtmail.desk.decision import Builder, Spawn, Words
+from rtmail.desk.people import Person
+from rtmail.desk.stimulus import Commanded
+from rtmail.desk.ticket import EventKind, Role, Status, legal
+from rtmail.mail import address
+from rtmail.mail.draft import Visibility
+from rtmail.mail.token import Action
+from rtmail.policy import signals
+
+Result = Mapping[str, Any]
+
+
+class CannotDo(Exception):  # noqa: N818 -- the answer to a person, not an error of ours
+    """A command that is refused: why, and the line that would do."""
+
+    def __init__(self, why: str, instead: str = "") -> None:
+        super().__init__(why)
+        self.why, self.instead = why, instead
+
+
+@dataclass(slots=True)
+class Run:
+    """One mail's commands being carried out by `person`; `strong` tells whether destructive words may act."""
+
+    builder: Builder
+    person: Person
+    strong: bool
+    parties: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.builder.house.site.timezone)
+
+    def me(self) -> Person:
+        """The staff member himself; somebody at the shell is nobody whom mail could reach."""
+        if not self.person.party:
+            raise CannotDo("this needs a member of staff; name one", f"Owner: {next(iter(self.builder.house.directory.people), 'jane')}")
+        return self.person
+
+
+def done(line: str, outcome: str) -> Result:
+    return {"line": line, "done": True, "outcome": outcome, "instead": ""}
+
+
+def refused(line: str, why: str, instead: str = "") -> Result:
+    return {"line": line, "done": False, "outcome": why, "instead": instead}
+
+
+def run(builder: Builder, person: Person, parsed: Parsed, *, strong: bool, parties: Mapping[str, int]) -> list[Result]:
+    """Carry out all commands of a mail in order; returns the receipt's lines."""
+    running = Run(builder, person, strong, parties)
+    results = [_one(running, command) for command in parsed.commands]
+    return results + [refused(one.line, one.why, one.suggestion) for one in parsed.unclear]
+
+
+def act(builder: Builder, person: Person, action: Action, parsed: Parsed, *, strong: bool, parties: Mapping[str, int]) -> list[Result]:
+    """Carry out the action of a signed address, then the commands that were written beside it."""
+    if action is Action.CONFIRM_FORWARD:
+        results = [_confirm_forward(builder)]
+    else:
+        name, value = _ACTIONS[action]
+        written = [command for command in parsed.commands if command.name == name]
+        command = written[0] if written else Command(name, value, action.name.lower(), 0)
+        results = [_one(Run(builder, person, strong, parties), command)]
+        parsed = Parsed(tuple(one for one in parsed.commands if one not in written), parsed.words, parsed.unclear)
+    return results + run(builder, person, parsed, strong=strong, parties=parties)
+
+
+def commanded(builder: Builder, stimulus: Commanded) -> None:
+    """Commands without a mail: from the shell, or confirmed later."""
+    builder.results.extend(run(builder, stimulus.person, stimulus.parsed, strong=stimulus.strong, parties=stimulus.parties))
+    if stimulus.shell_user:
+        builder.add(
+            EventKind.COMMAND,
+            facts={"shell_user": stimulus.shell_user, "results": [{"line": r["line"], "done": r["done"]} for r in builder.results]},
+        )
+
+
+def customer_action(builder: Builder, action: Action, person: int, words: Words) -> None:
+    """What a participant's link does: approve, reopen, agree, disagree. Only the requestor approves or agrees."""
+    requestor = builder.ticket.requestor
+    mine = requestor is not None and requestor.person == person
+    event = builder.add(EventKind.COMMAND, visibility=Visibility.PUBLIC, actor=person, facts={"action": action.name.lower()}, words=words)
+    status, state = builder.ticket.status, builder.ticket.priority_state
+    if action is Action.APPROVE and mine and status is Status.RESOLVED:
+        builder.status(Status.CLOSED, actor=person, reason="approved by the requestor")
+    elif action is Action.REOPEN and status in (Status.RESOLVED, Status.CLOSED):
+        facts = builder.facts()
+        signal = signals.Refused if status is Status.RESOLVED else signals.ReopenedAfterClosed
+        builder.signal(signal(at=builder.now, event=event.seq), facts)
+        builder.status(Status.OPEN, actor=person, reason="reopened by the requestor")
+        audience.tell_state(builder, event, person, "Status", str(status), str(builder.ticket.status))
+    elif action in (Action.AGREE, Action.DISAGREE) and mine and builder.ticket.priority:
+        new = "agreed" if action is Action.AGREE else "disputed"
+        builder.add(
+            EventKind.PRIORITY,
+            visibility=Visibility.PUBLIC,
+            actor=person,
+            facts={"old": builder.ticket.priority, "new": builder.ticket.priority, "state": new},
+        )
+        if new == "disputed":
+            audience.tell_state(builder, event, person, "Priority", state or "proposed", new)
+    elif action in (Action.MUTE, Action.UNMUTE):
+        builder.add(EventKind.MUTED, actor=person, facts={"person": person, "muted": action is Action.MUTE})
+
+
+def split(builder: Builder, seq: int, *, reason: str, actor: int = 0) -> None:
+    """Words from outside become their own request."""
+    waiting = dict(builder.ticket.fields.get("outside") or {})
+    waiting.pop(str(seq), None)
+    builder.note("outside", waiting)
+    builder.add(EventKind.FIELD, actor=actor, facts={"name": f"split:{seq}", "value": reason})
+    builder.spawns.append(Spawn(seq, "split", reason))
+
+
+def _one(running: Run, command: Command) -> Result:
+    spec = BY_NAME[command.name]
+    line = command.line.strip()
+    effect = EFFECTS.get(command.name)
+    if effect is None:
+        return refused(line, "this word does nothing on a request")
+    if spec.rights and not spec.rights & running.person.rights:
+        return refused(line, f"your rights do not include it: it needs {' or '.join(sorted(spec.rights))}")
+    if spec.destructive and not running.strong:
+        return refused(line, "this cannot be undone by everybody, so it needs a mail whose sender is proven by DMARC, or SMTP AUTH")
+    try:
+        return done(line, effect(running, command.value))
+    except CannotDo as cannot:
+        return refused(line, cannot.why, cannot.instead)
+    except ArgumentError as error:
+        return refused(line, error.what, error.cure)
+
+
+def _status(running: Run, value: str) -> str:
+    return _to_status(running, arguments.status(value))
+
+
+def _to_status(running: Run, new: Status, reason: str = "") -> str:
+    builder = running.builder
+    old = builder.ticket.status
+    if old is new:
+        return f"it was {new} already"
+    if not legal(old, new):
+        raise CannotDo(f"a request that is {old} cannot become {new}")
+    if new in (Status.REJECTED,):
+        builder.signal(signals.Ended(at=builder.now, how=str(new), event=builder.ticket.events + 1))
+    builder.status(new, actor=running.person.party, reason=reason)
+    if new is Status.RESOLVED:
+        notices.ask_approval(builder, "")
+    return f"request #{builder.ticket.number} is {new}"
+
+
+def _owner(running: Run, value: str) -> str:
+    directory = running.builder.house.directory
+    wanted = value.strip().lower()
+    if wanted in ("nobody", "none", "-"):
+        running.builder.own(None, actor=running.person.party)
+        return "nobody owns it now"
+    if wanted == "me":
+        return _take(running, "")
+    person = (
+        directory.people.get(wanted)
+        or directory.staff(wanted)
+        or next((one for one in directory.people.values() if one.name.lower() == wanted), None)
+    )
+    if person is None:
+        raise CannotDo(f"there is no colleague {value.strip()!r}; there are {', '.join(sorted(directory.people))}")
+    if not directory.may_answer(person, running.builder.ticket.queue):
+        raise CannotDo(f"{person.name} does not work in the queue {running.builder.ticket.queue}")
+    running.builder.own(person, actor=running.person.party)
+    return f"{person.name} owns it now"
+
+
+def _take(running: Run, _: str) -> str:
+    me = running.me()
+    old = audience.owner_name(running.builder)
+    if not running.builder.own(me, actor=me.party):
+        return "it was yours already"
+    return f"it is yours now{f', it was {old}´s' if old else ''}"
+
+
+def _untake(running: Run, _: str) -> str:
+    running.builder.own(None, actor=running.person.party)
+    return "nobody owns it now"
+
+
+def _priority(running: Run, value: str) -> str:
+    builder = running.builder
+    known = builder.policy.priorities
+    wanted = value.strip().upper()
+    target = (
+        known.get(wanted)
+        or known.get(f"P{wanted}")
+        or next((one for one in known.values() if str(one.code) == wanted or one.key.upper() == wanted), None)
+    )
+    if target is None:
+        raise CannotDo(f"there is no priority {value.strip()}; there are {', '.join(known)}", f"Priority: {next(iter(known))}")
+    facts = builder.facts()
+    old = builder.ticket.priority
+    event = builder.add(
+        EventKind.PRIORITY,
+        visibility=Visibility.PUBLIC,
+        actor=running.person.party,
+        facts={"old": old, "new": target.key, "state": "proposed"},
+    )
+    builder.signal(signals.Prioritised(at=builder.now, priority=target.key, by_staff=True, event=event.seq), facts)
+    if old != target.key:
+        notices.tell_priority(builder, event, target)
+    return f"the priority is {target.key}: {target.meaning}; the requestor is told" if old != target.key else f"{target.key} is confirmed"
+
+
+def _subject(running: Run, value: str) -> str:
+    running.builder.add(EventKind.SUBJECT, actor=running.person.party, words=Words(value, "", "", 0, 0, running.person.party))
+    running.builder.rename(value)
+    return "the subject is changed"
+
+
+def _add(role: Role) -> Callable[[Run, str], str]:
+    def effect(running: Run, value: str) -> str:
+        builder = running.builder
+        added = []
+        for one in arguments.addresses(value):
+            if builder.house.site.addresses.get(address.key(one.spec)):
+                raise CannotDo(f"{one.spec} is an address of ours")
+            if builder.house.directory.staff(one.spec):
+                raise CannotDo(f"{one.spec} is a colleague's address", f"AddAdminCc: {builder.house.directory.staff(one.spec).key}")  # type: ignore[union-attr]
+            person = running.parties.get(address.key(one.spec), 0)
+            if not person:
+                raise CannotDo(f"{one.spec} is not known")
+            if builder.join(person, role, one.spec, one.name, actor=running.person.party, reason="added by staff"):
+                added.append(one.spec)
+        return f"{', '.join(added)} takes part now" if added else "they took part already"
+
+    return effect
+
+
+def _remove(role: Role) -> Callable[[Run, str], str]:
+    def effect(running: Run, value: str) -> str:
+        builder = running.builder
+        gone = []
+        for one in arguments.addresses(value):
+            for participant in [p for p in builder.ticket.people(role) if address.key(p.address) == address.key(one.spec)]:
+                builder.leave(participant.person, role, actor=running.person.party, by_staff=True)
+                gone.append(one.spec)
+        if not gone:
+            raise CannotDo("nobody with this address takes part that way")
+        return f"{', '.join(gone)} takes no part any more"
+
+    return effect
+
+
+def _watcher(joins: bool) -> Callable[[Run, str], str]:
+    def effect(running: Run, value: str) -> str:
+        directory = running.builder.house.directory
+        person = directory.people.get(value.strip().lower()) or directory.staff(value.strip())
+        if person is None:
+            raise CannotDo(f"there is no colleague {value.strip()!r}; there are {', '.join(sorted(directory.people))}")
+        if joins:
+            running.builder.join(person.party, Role.WATCHER, person.email, person.name, actor=running.person.party, reason="added by staff")
+            return f"{person.name} gets copies"
+        running.builder.leave(person.party, Role.WATCHER, actor=running.person.party)
+        return f"{person.name} gets no more copies"
+
+    return effect
+
+
+def _cadence(running: Run, value: str) -> str:
+    builder, every = running.builder, arguments.length(value)
+    facts = builder.facts()
+    builder.note("update_every", str(every))
+    builder.signal(signals.CadenceSet(at=builder.now, every=every, event=builder.ticket.events), facts)
+    return f"the requestor hears of it every {every}"
+
+
+def _next(running: Run, value: str) -> str:
+    builder = running.builder
+    due = arguments.instant(value, builder.now, running.zone)
+    builder.note("next", due.isoformat())
+    builder.signal(signals.Promised(at=builder.now, due_at=due, event=builder.ticket.events))
+    return f"the next update is promised for {_shown(due, running.zone)}"
+
+
+def _eta(running: Run, value: str) -> str:
+    due = arguments.instant(value, running.builder.now, running.zone)
+    running.builder.note("eta", due.isoformat())
+    return f"expected to be solved {_shown(due, running.zone)}"
+
+
+def _reopen(running: Run, _: str) -> str:
+    builder = running.builder
+    old, facts = builder.ticket.status, builder.facts()
+    if old in (Status.CLOSED, Status.REJECTED):
+        builder.signal(signals.ReopenedAfterClosed(at=builder.now, by_customer=False, event=builder.ticket.events + 1), facts)
+    return _to_status(running, Status.OPEN)
+
+
+def _accept(running: Run, _: str) -> str:
+    builder = running.builder
+    waiting = dict(builder.ticket.fields.get("outside") or {})
+    if not waiting:
+        raise CannotDo("nobody from outside waits for a word on this request")
+    seq = max(waiting, key=int)
+    person = int((builder.ticket.fields.get("outside_people") or {}).get(seq, 0))
+    builder.join(person, Role.CC, "", "", actor=running.person.party, reason="accepted by staff")
+    waiting.pop(seq)
+    builder.note("outside", waiting)
+    return "the writer is in Cc of this request from now on"
+
+
+def _split(running: Run, _: str) -> str:
+    waiting = running.builder.ticket.fields.get("outside") or {}
+    if not waiting:
+        raise CannotDo("no words from outside wait on this request")
+    split(running.builder, max(map(int, waiting)), reason="split by staff", actor=running.person.party)
+    return "the words from outside are a request of their own"
+
+
+def _spam(running: Run, _: str) -> str:
+    builder = running.builder
+    builder.signal(signals.Ended(at=builder.now, how="spam", event=builder.ticket.events + 1))
+    builder.status(Status.REJECTED, actor=running.person.party, reason="spam")
+    return "closed silently as junk"
+
+
+def _ack(running: Run, value: str) -> str:
+    builder, me = running.builder, running.me()
+    until = None
+    if value:
+        until = _until(running, value)
+    role = next((role for role in _roles_of(builder, me)), "")
+    if not role:
+        raise CannotDo("only who was told up the ladder acknowledges")
+    builder.signal(signals.ManagerAcked(at=builder.now, role=role, until=until, event=builder.ticket.events))
+    builder.add(EventKind.FIELD, actor=me.party, facts={"name": f"acked:{role}", "value": builder.now.isoformat()})
+    return "acknowledged: no more reminders" + (f" until {_shown(until, running.zone)}" if until else "")
+
+
+def _snooze(running: Run, value: str) -> str:
+    builder, me = running.builder, running.me()
+    until = _until(running, value)
+    roles = list(_roles_of(builder, me))
+    builder.signal(signals.Snoozed(at=builder.now, who=roles[0] if roles else "owner", until=until, event=builder.ticket.events))
+    return f"no reminder before {_shown(until, running.zone)}"
+
+
+def _until(running: Run, value: str) -> datetime:
+    try:
+        return arguments.length(value).after(running.builder.now, running.builder.policy.hours("always"))
+    except ArgumentError:
+        return arguments.until(value, running.builder.now, running.zone)
+
+
+def _roles_of(builder: Builder, person: Person) -> Sequence[str]:
+    roles = builder.house.directory.roles.values()
+    return [role.key for role in roles if person.key in (role.person, role.deputy)]
+
+
+def _mute(muted: bool) -> Callable[[Run, str], str]:
+    def effect(running: Run, _: str) -> str:
+        me = running.me()
+        running.builder.add(EventKind.MUTED, actor=me.party, facts={"person": me.party, "muted": muted})
+        return "no more copies of this request" if muted else "copies of this request again"
+
+    return effect
+
+
+def _comment(running: Run, _: str) -> str:
+    return "the words below stay among staff"
+
+
+def _standing(running: Run, _: str) -> str:
+    ticket = running.builder.ticket
+    return f"it is {ticket.status}, {audience.owner_name(running.builder) or 'nobody'} owns it, priority {ticket.priority or 'not set yet'}"
+
+
+def _confirm_forward(builder: Builder) -> Result:
+    acknowledged = builder.ticket.fields.get("acknowledged")
+    if acknowledged:
+        return refused("tell the requestor", "the requestor was told already")
+    builder.note("acknowledged", builder.now.isoformat())
+    due = {clock.kind.value: clock.due_at for clock in builder.ticket.clocks if clock.running}
+    audience.acknowledge(builder, due.get("triage") or due.get("first-response"))
+    return done("tell the requestor", "the acknowledgement is on its way")
+
+
+def _shown(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%a %d %b %H:%M %Z}"
+
+
+EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
+    "status": _status,
+    "owner": _owner,
+    "take": _take,
+    "untake": _untake,
+    "priority": _priority,
+    "subject": _subject,
+    "addcc": _add(Role.CC),
+    "delcc": _remove(Role.CC),
+    "addrequestor": _add(Role.REQUESTOR),
+    "delrequestor": _remove(Role.REQUESTOR),
+    "addwatcher": _watcher(True),
+    "delwatcher": _watcher(False),
+    "update-every": _cadence,
+    "next": _next,
+    "eta": _eta,
+    "resolve": lambda running, _: _to_status(running, Status.RESOLVED),
+    "wait": lambda running, _: _to_status(running, Status.WAITING),
+    "close": lambda running, _: _to_status(running, Status.CLOSED),
+    "reject": lambda running, _: _to_status(running, Status.REJECTED),
+    "reopen": _reopen,
+    "accept": _accept,
+    "split": _split,
+    "spam": _spam,
+    "ack": _ack,
+    "snooze": _snooze,
+    "mute": _mute(True),
+    "unmute": _mute(False),
+    "comment": _comment,
+    "standing": _standing,
+}
+_ACTIONS: Mapping[Action, tuple[str, str]] = {
+    Action.TAKE: ("take", ""),
+    Action.ACK: ("ack", ""),
+    Action.SNOOZE: ("snooze", "2h"),
+    Action.REOPEN: ("reopen", ""),
+    Action.ACCEPT: ("accept", ""),
+    Action.SPLIT: ("split", ""),
+    Action.MUTE: ("mute", ""),
+    Action.UNMUTE: ("unmute", ""),
+    Action.RESOLVE: ("resolve", ""),
+    Action.WAIT: ("wait", ""),
+    Action.SHOW: ("standing", ""),
+}

@@ -1,0 +1,336 @@
+"""The mails that clocks ask for: each `policy.clocks.Notice` becomes an event and one draft a reader.
+
+Whom a role name means is looked up here; where nobody can be reached the clocks are told at once, and name the next in line.
+Words of people (the last ones of each side) are put in by the engine, which has the store at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rtmail.desk import audience
+from rtmail.desk.decision import Builder
+from rtmail.desk.ticket import Event, EventKind, Status
+from rtmail.mail.draft import Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
+from rtmail.mail.token import Action
+from rtmail.policy import signals
+from rtmail.policy.clocks import Notice, NoticeKind
+from rtmail.policy.model import Priority
+from rtmail.policy.rows import ClockKind, Reach
+
+ROUNDS = 10
+"""Role, deputy, admin, and no further; a bound against a policy that names roles in a ring."""
+_STAFF_LINKS: Mapping[NoticeKind, tuple[Link, ...]] = {
+    NoticeKind.NUDGE: (Link("take", Action.TAKE), Link("wait", Action.WAIT)),
+    NoticeKind.MISSED: (Link("take", Action.TAKE),),
+    NoticeKind.ESCALATION: (Link("acknowledge", Action.ACK), Link("take", Action.TAKE), Link("snooze", Action.SNOOZE, body="snooze 2h")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """One reader of a notice, and the role he reads it in."""
+
+    recipient: Recipient
+    role: str
+    page: str = ""
+
+
+def draft(builder: Builder) -> None:
+    """Turn all notices that the clocks left with `builder` into events and drafts."""
+    for _ in range(ROUNDS):
+        notices, builder.notices = builder.notices, []
+        if not notices:
+            return
+        for notice in notices:
+            match notice.kind:
+                case NoticeKind.ACKNOWLEDGEMENT:
+                    audience.acknowledge(builder, notice.next_at)
+                case NoticeKind.HOLDING_UPDATE:
+                    _holding_update(builder, notice)
+                case NoticeKind.CLOSING:
+                    close(builder)
+                case _:
+                    _to_staff(builder, notice)
+
+
+def _holding_update(builder: Builder, notice: Notice) -> None:
+    requestor = builder.ticket.requestor
+    if requestor is None:
+        return
+    event = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts=_facts(notice))
+    builder.drafts.append(
+        Draft(
+            template="holding-update",
+            to=audience.participant_recipient(requestor),
+            visibility=Visibility.PUBLIC,
+            subject=builder.ticket.subject,
+            queue=builder.ticket.queue,
+            number=builder.ticket.number,
+            event=event.seq,
+            in_reply_to=builder.ticket.thread[-1] if builder.ticket.thread else "",
+            references=builder.ticket.thread,
+            auto=Auto.GENERATED,
+            reply_to=ReplyTo.CUSTOMER,
+            report=True,
+            urgency=0,
+            facts={
+                "status": str(builder.ticket.status),
+                "owner": audience.owner_name(builder),
+                "eta_at": _instant(builder.ticket.fields.get("eta")),
+                "next_at": notice.next_at,
+            },
+        )
+    )
+
+
+def close(builder: Builder) -> None:
+    """Nobody answered the question whether the request is solved: it closes, with a word."""
+    builder.status(Status.CLOSED, reason="no answer")
+    requestor = builder.ticket.requestor
+    if requestor is None:
+        return
+    event = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts={"notice": "closed"})
+    builder.drafts.append(
+        Draft(
+            template="closed",
+            to=audience.participant_recipient(requestor),
+            visibility=Visibility.PUBLIC,
+            subject=builder.ticket.subject,
+            queue=builder.ticket.queue,
+            number=builder.ticket.number,
+            event=event.seq,
+            links=(Link("reopen", Action.REOPEN),),
+            auto=Auto.GENERATED,
+            in_reply_to=builder.ticket.thread[-1] if builder.ticket.thread else "",
+            references=builder.ticket.thread,
+            reply_to=ReplyTo.CUSTOMER,
+        )
+    )
+
+
+def ask_approval(builder: Builder, text: str) -> None:
+    """The request was resolved: the requestor is asked whether it may be closed."""
+    requestor = builder.ticket.requestor
+    if requestor is None:
+        return
+    closing = next((clock for clock in builder.ticket.clocks if clock.name == "closing" and clock.running), None)
+    event = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts={"notice": "closing"})
+    builder.drafts.append(
+        Draft(
+            template="closing",
+            to=audience.participant_recipient(requestor),
+            visibility=Visibility.PUBLIC,
+            subject=builder.ticket.subject,
+            queue=builder.ticket.queue,
+            number=builder.ticket.number,
+            event=event.seq,
+            auto=Auto.GENERATED,
+            reply_to=ReplyTo.CUSTOMER,
+            links=(Link("approve", Action.APPROVE), Link("reopen", Action.REOPEN)),
+            references=builder.ticket.thread,
+            in_reply_to=builder.ticket.thread[-1] if builder.ticket.thread else "",
+            facts={"text": text, "close_at": closing.due_at if closing else None},
+        )
+    )
+
+
+def tell_priority(builder: Builder, event: Event, target: Priority) -> None:
+    """The requestor hears what priority his request has and what that means, and may agree or not."""
+    requestor = builder.ticket.requestor
+    if requestor is None:
+        return
+    first = next((clock.due_at for clock in builder.ticket.clocks if clock.name == "first-response" and clock.running), None)
+    builder.drafts.append(
+        Draft(
+            template="priority-told",
+            to=audience.participant_recipient(requestor),
+            visibility=Visibility.PUBLIC,
+            subject=builder.ticket.subject,
+            queue=builder.ticket.queue,
+            number=builder.ticket.number,
+            event=event.seq,
+            auto=Auto.GENERATED,
+            reply_to=ReplyTo.CUSTOMER,
+            links=(Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE)),
+            references=builder.ticket.thread,
+            in_reply_to=builder.ticket.thread[-1] if builder.ticket.thread else "",
+            facts={
+                "priority": target.key,
+                "meaning": target.meaning,
+                "first_by": first,
+                "update_every": str(target.update_every) if target.update_every else "",
+            },
+        )
+    )
+
+
+def _to_staff(builder: Builder, notice: Notice) -> None:
+    """Nudge, miss or escalation: one copy for each who is told, in the roles that the notice names and those below."""
+    readers: dict[str, _Reader] = {}
+    unreached: list[str] = []
+    for role in notice.tell:
+        found = list(_readers(builder, role, notice.reach))
+        if not found:
+            unreached.append(role)
+        for reader in found:
+            readers.setdefault(reader.recipient.address, reader)
+    for role in notice.cc:
+        for reader in _readers(builder, role, Reach.PERSON):
+            readers.setdefault(reader.recipient.address, reader)
+    roles = {str(reader.recipient.person): reader.role for reader in readers.values()}
+    if readers:
+        event = builder.add(EventKind.TOLD, facts={**_facts(notice), "roles": roles})
+        for reader in readers.values():
+            builder.drafts.append(_staff_draft(builder, notice, reader, event.seq))
+            if notice.page and reader.page:
+                builder.drafts.append(_page(builder, notice, reader, event.seq))
+    for role in unreached:
+        if notice.rung is not None:
+            builder.signal(
+                signals.NoticeFailed(
+                    at=builder.now,
+                    clock=ClockKind(notice.clock),
+                    generation=notice.generation,
+                    rung=notice.rung,
+                    role=role,
+                    reach=notice.reach,
+                    event=builder.ticket.events,
+                )
+            )
+
+
+def _staff_draft(builder: Builder, notice: Notice, reader: _Reader, seq: int) -> Draft:
+    ticket = builder.ticket
+    root = builder.house.message_id(ticket.number, 1)
+    return Draft(
+        template=notice.template,
+        to=reader.recipient,
+        visibility=Visibility.INTERNAL,
+        subject=ticket.subject,
+        queue=ticket.queue,
+        number=ticket.number,
+        event=seq,
+        references=tuple(dict.fromkeys((*ticket.thread[:1], root))),
+        in_reply_to=root,
+        facts=_words_for(builder, notice, reader),
+        links=_STAFF_LINKS.get(notice.kind, ()),
+        auto=Auto.GENERATED,
+        suppress=Suppress.ABSENCES,
+        reply_to=ReplyTo.CORRESPONDENCE if notice.kind is NoticeKind.NUDGE else ReplyTo.COMMENT,
+        headers=audience.staff_headers(builder),
+        urgency=0,
+        report=notice.kind is NoticeKind.ESCALATION,
+    )
+
+
+def _page(builder: Builder, notice: Notice, reader: _Reader, seq: int) -> Draft:
+    """A plain copy of at most 140 characters for a pager or phone."""
+    ticket = builder.ticket
+    return Draft(
+        template="page",
+        to=Recipient(reader.recipient.person, reader.page, "", staff=True),
+        visibility=Visibility.INTERNAL,
+        subject=ticket.subject,
+        queue=ticket.queue,
+        number=ticket.number,
+        event=seq,
+        auto=Auto.GENERATED,
+        suppress=Suppress.ABSENCES,
+        reply_to=ReplyTo.COMMENT,
+        urgency=0,
+        facts={"priority": ticket.priority, "rule": notice.rule, "due_at": notice.due_at},
+    )
+
+
+def _words_for(builder: Builder, notice: Notice, reader: _Reader) -> dict[str, Any]:
+    ticket = builder.ticket
+    clock = notice.clock.replace("-", " ")
+    facts: dict[str, Any] = {"who": audience.named(ticket.requestor), "priority": ticket.priority, "due_at": notice.due_at}
+    if notice.kind is NoticeKind.NUDGE:
+        return {
+            **facts,
+            "clock": clock,
+            "left": max(notice.due_at - builder.now, builder.now - builder.now),
+            "last_at": ticket.last_public_at,
+        }
+    facts["owner"] = audience.owner_name(builder)
+    if notice.kind is NoticeKind.MISSED:
+        return {**facts, "clock": clock, "late": builder.now - notice.due_at}
+    target = builder.policy.priorities.get(ticket.priority)
+    organisation = (
+        builder.house.directory.organisation_of(ticket.requestor.address) if ticket.requestor and ticket.requestor.address else None
+    )
+    facts |= {
+        "role": reader.role,
+        "rung": notice.rung or 1,
+        "why": notice.rule,
+        "organisation": organisation.name if organisation else "",
+        "status": str(ticket.status),
+        "priority": f"{target.key}: {target.meaning}" if target else "",
+        "opened_at": ticket.opened_at,
+        "promises": _promises(builder),
+        "told": _told_before(builder, notice),
+    }
+    if notice.acks:
+        facts["acked"] = "; ".join(f"{_role_name(builder, ack.role)}, until {ack.until:%d %b %H:%M} UTC" for ack in notice.acks)
+    if notice.late_by.total_seconds() >= 60:
+        facts |= {"late": notice.late_by, "late_why": "rtmail was not running, or could not be reached, when it fell due."}
+    return facts
+
+
+def _promises(builder: Builder) -> list[dict[str, Any]]:
+    states = {"met": "kept", "missed": "missed", "returned": "returned", "running": "open", "paused": "stands still"}
+    return [
+        {"what": clock.name.replace("-", " "), "due_at": clock.due_at, "state": states[clock.state.value]}
+        for clock in builder.ticket.clocks
+        if clock.due_at and clock.state.value in states and clock.name in ("triage", "first-response", "update", "resolution")
+    ][-6:]
+
+
+def _told_before(builder: Builder, notice: Notice) -> list[dict[str, Any]]:
+    told = [(at, role) for clock in builder.ticket.clocks for role, at in clock.told if at < builder.now]
+    return [{"at": at, "who": _role_name(builder, role)} for at, role in sorted(told)]
+
+
+def _role_name(builder: Builder, role: str) -> str:
+    person = builder.house.directory.reached(role)
+    return f"{person.name} ({role})" if person else role
+
+
+def _facts(notice: Notice) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "notice": str(notice.kind),
+        "clock": notice.clock,
+        "generation": notice.generation,
+        "rule": notice.rule,
+        "due_at": notice.due_at.isoformat(),
+        "late_seconds": int(notice.late_by.total_seconds()),
+    }
+    if notice.rung is not None:
+        facts |= {"rung": notice.rung, "reach": str(notice.reach), "skipped": list(notice.skipped), "alarm": notice.alarm}
+    return facts
+
+
+def _readers(builder: Builder, role: str, reach: Reach) -> Iterable[_Reader]:
+    """Who reads what is told to `role`, at this reach."""
+    directory, site = builder.house.directory, builder.house.site
+    if reach is Reach.ADMIN or role == "admin":
+        return [_Reader(Recipient(0, site.admin, "", staff=True), role)]
+    if role in ("owner", "queue", "author"):
+        owner = directory.by_party(builder.ticket.owner) if role != "queue" else None
+        people = (owner,) if owner else directory.staff_of(builder.ticket.queue)
+        return [_Reader(audience.staff_recipient(one), role, one.page) for one in people]
+    named = directory.roles.get(role)
+    if reach is Reach.DEPUTY:
+        person = directory.people.get(named.deputy) if named else None
+    else:
+        person = directory.reached(role)
+    return [_Reader(audience.staff_recipient(person), role, person.page)] if person else []
+
+
+def _instant(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,91 @@
+"""What can happen to a ticket: a mail arrives, time passes, somebody commands, a sent mail meets its fate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rtmail.desk.commands import Parsed
+from rtmail.desk.match import Verdict
+from rtmail.desk.people import Person
+from rtmail.desk.ticket import Event
+from rtmail.mail.model import Mail
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A mail was judged.
+
+    raw_id, spool_id  where its bytes are kept and which arrival it was
+    at                the time of the event (envelope's arrival, never the Date header)
+    parties           `address.key` -> party id of everybody the verdict names: sender, requestor, joins
+    parsed            commands and other words of its new text
+    answerable        an automatic answer may go out; `withheld` says why not (caps of the loop breaker)
+    flagged           its Message-ID was seen before with other words
+    confirmed         the author was asked and said yes: it is not asked about again
+    """
+
+    mail: Mail
+    verdict: Verdict
+    raw_id: int
+    spool_id: int
+    at: datetime
+    parties: Mapping[str, int]
+    parsed: Parsed
+    answerable: bool
+    withheld: str = ""
+    flagged: bool = False
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """Staff commands that came without words: from the shell, or by an action address.
+
+    strong  the proof suffices for destructive words; answering: Message-ID of the command mail, "" for the shell
+    """
+
+    person: Person
+    parsed: Parsed
+    strong: bool
+    answering: str = ""
+    shell_user: str = ""
+    parties: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The fate of one outgoing mail: outcome "sent", "bounced", "failed", "expired".
+
+    about  the event it was sent for; text: its words; said: what the other side's server said
+    """
+
+    outcome: str
+    template: str
+    about: Event
+    person: int
+    recipient: str
+    status: str
+    said: str
+    text: str
+    outbox_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlsoSent:
+    """A mail of this ticket came by a further delivery, to queues that had not heard of it."""
+
+    queues: tuple[str, ...]
+    who: str
+    text: str
+    message_id: str
+    at: datetime
+
+
+Stimulus = Received | Tick | Commanded | Delivered | AlsoSent

@@ -1,0 +1,256 @@
+"""The engine: takes mails from the spool, wakes tickets that are due, brings fates of sent mails back, runs commands.
+
+Each of `work`, `sweep`, `report` and `remind` does one bounded batch and says how much it did; the daemon calls them in a
+thread of their own. Work on one mail or ticket is one transaction; several share a commit, each in a savepoint of its own,
+so that one that fails takes none of the others with it.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from rtmail import log
+from rtmail.desk import commands
+from rtmail.desk.decide import decide
+from rtmail.desk.people import Person
+from rtmail.desk.stimulus import Commanded, Delivered, Tick
+from rtmail.desk.ticket import Event
+from rtmail.engine import notices
+from rtmail.engine.intake import Intake
+from rtmail.engine.keeping import Keeper
+from rtmail.engine.office import Office
+from rtmail.engine.reader import ReaderPool, ReadFailed
+from rtmail.errors import Deferred, RtmailError
+from rtmail.failpoint import failpoint
+from rtmail.mail import message
+from rtmail.mail.model import Mail
+from rtmail.store import Conflict, Fate, LeaseLost, Origin, OutboxRow, Outcome, Settlement, SpoolItem, Store, StoreFailed
+
+ATTEMPTS = 3
+"""After so many failures a mail is set aside."""
+LEASE_SECONDS = 300.0
+BATCH = 24
+AGAIN_AFTER = timedelta(seconds=5)
+
+OURS = (RtmailError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""A slip in what follows from one mail or ticket: it is tried again, then set aside; the others go on."""
+
+
+class NoSuchRequest(RtmailError, LookupError):  # noqa: N818
+    """There is no request with this number."""
+
+
+class Engine:
+    """One daemon's engine. `owner` names it in leases; `posted` is called when mails were put into the outbox."""
+
+    def __init__(self, store: Store, pool: ReaderPool, office: Office, owner: str, posted: Callable[[], None] = lambda: None) -> None:
+        self.store, self.pool, self.owner, self.posted = store, pool, owner, posted
+        self.use(office)
+
+    def use(self, office: Office) -> None:
+        """Work with another office from the next batch on (reload)."""
+        self.office = office
+        self._intake = Intake(self.store, office)
+        self._keeper = Keeper(self.store, office)
+
+    # -- mails --------------------------------------------------------------------------------------------------
+
+    def work(self, now: datetime) -> int:
+        """Take in up to a batch of waiting mails; returns how many were looked at."""
+        items = self.store.lease_spool(self.owner, now, BATCH, LEASE_SECONDS)
+        if not items:
+            return 0
+        failpoint("engine-leased")
+        mails = self._read(items)
+        failpoint("engine-read")
+        self.store.run(lambda: self._take_all(items, mails, now))
+        failpoint("engine-committed")
+        self.posted()
+        return len(items)
+
+    def _read(self, items: Sequence[SpoolItem]) -> list[Mail | ReadFailed]:
+        jobs = [(self.store.raw(item.raw_id), item.envelope) for item in items if item.attempts <= ATTEMPTS]
+        read = iter(self.pool.read_many(jobs, self.office.site))
+        return [next(read) if item.attempts <= ATTEMPTS else ReadFailed("died while this mail was worked on") for item in items]
+
+    def _take_all(self, items: Sequence[SpoolItem], mails: Sequence[Mail | ReadFailed], now: datetime) -> None:
+        for item, mail in zip(items, mails, strict=True):
+            if isinstance(mail, ReadFailed):
+                self._failed(item, mail, f"could not be read: {mail.reason}", now)
+            else:
+                self._take(item, mail, now)
+
+    def _take(self, item: SpoolItem, mail: Mail, now: datetime) -> None:
+        try:
+            with self.store.transaction():
+                settlement = self._intake.take(item, mail, now)
+                failpoint("intake-taken")
+                self.store.settle_many([settlement], now)
+        except LeaseLost as error:
+            log.failed(stage="settle", error=error, spool=item.id)
+        except Conflict:
+            self.store.retry_spool(item, now)
+        except (Deferred, StoreFailed):
+            raise
+        except OURS as error:
+            self._failed(item, error, "".join(traceback.format_exception(error, limit=-4)), now)
+        else:
+            _tell(settlement, mail)
+
+    def _failed(self, item: SpoolItem, error: Exception, why: str, now: datetime) -> None:
+        """Try again later; the third time set the mail aside, tell the admin, and open a request from what could be read."""
+        if item.attempts < ATTEMPTS:
+            later = now + AGAIN_AFTER * item.attempts
+            self.store.retry_spool(item, later)
+            log.retried(spool=item.id, attempt=item.attempts, until=later, error=error)
+            return
+        last = why.strip().splitlines()[-1]
+        stub = message.stub(self.store.raw(item.raw_id), item.envelope, self.office.site, last)
+        ticket, number = 0, 0
+        try:
+            with self.store.transaction():
+                taken = self._intake.take(item, stub, now)
+                ticket, number = taken.ticket, int((taken.trace or {}).get("number") or 0)
+        except OURS as second:
+            log.failed(stage="stub", error=second, spool=item.id)
+        with self.store.transaction():
+            notices.quarantined(self._keeper, item, last, number, now)
+            self.store.settle_many([Settlement(item, Outcome.QUARANTINED, why, ticket, 0, {"rule": "quarantine", "number": number})], now)
+        log.quarantined(spool=item.id, why=last)
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def sweep(self, now: datetime) -> int:
+        """Wake tickets whose time has come; returns how many."""
+        ids = self.store.due_tickets(now, BATCH, self.owner, LEASE_SECONDS)
+        if ids:
+            self.store.run(lambda: self._sweep_all(ids, now))
+            failpoint("sweep-committed")
+            self.posted()
+        return len(ids)
+
+    def _sweep_all(self, ids: Sequence[int], now: datetime) -> None:
+        for ticket_id in ids:
+            try:
+                with self.store.transaction():
+                    ticket = self.store.ticket(ticket_id, lock=True)
+                    decision = decide(self.office.policy(ticket.policy_version), ticket, Tick(), now, self.office.house)
+                    kept = self._keeper.keep(decision, now)
+                    for spawn in decision.spawns:
+                        self._intake.spawn(kept, spawn.seq, spawn.reason, now)
+            except (Deferred, StoreFailed):
+                raise
+            except OURS as error:
+                # One ticket's trouble must not keep the others from being told; its lease brings it back.
+                log.failed(stage="sweep", error=error, ticket=ticket_id)
+
+    # -- fates --------------------------------------------------------------------------------------------------
+
+    def report(self, now: datetime) -> int:
+        """Bring what became of outgoing mails back to their tickets; returns how many fates."""
+        rows = self.store.unreported(BATCH)
+        if rows:
+            self.store.run(lambda: self._report_all(rows, now))
+            failpoint("report-committed")
+            self.posted()
+        return len(rows)
+
+    def _report_all(self, rows: Sequence[OutboxRow], now: datetime) -> None:
+        with self.store.transaction():
+            mine = self.store.mark_reported(rows)
+            for row in rows:
+                if row.id in mine and row.ticket and row.fate is not Fate.WAITING:
+                    self._delivered(row, now)
+
+    def _delivered(self, row: OutboxRow, now: datetime) -> None:
+        ticket = self.store.ticket(row.ticket, lock=True)
+        about = self.store.event(row.ticket, row.event)
+        if about is None:
+            return
+        if row.remote_id:
+            self.store.record(row.remote_id, row.ticket, row.event, Origin.RECEIVED, row.person)
+        self._keeper.keep(
+            decide(self.office.policy(ticket.policy_version), ticket, fate_of(row, about, self._text_of(about)), now, self.office.house),
+            now,
+        )
+
+    def _text_of(self, about: Event) -> str:
+        return self.store.content(about.content_id).text if about.content_id else ""
+
+    # -- people -------------------------------------------------------------------------------------------------
+
+    def remind(self, now: datetime) -> int:
+        """Tell people what waits for their word."""
+        sent = notices.held(self._keeper, self._read_again, now)
+        if sent:
+            self.posted()
+        return sent
+
+    def _read_again(self, spool_id: int) -> Mail:
+        row = self.store.spool_row(spool_id)
+        raw = self.store.raw(row.raw_id)
+        (mail,) = self.pool.read_many([(raw, row.envelope)], self.office.site)
+        return message.stub(raw, row.envelope, self.office.site, mail.reason) if isinstance(mail, ReadFailed) else mail
+
+    def command(self, number: int, text: str, unix_user: str, now: datetime) -> list[dict[str, object]]:
+        """Run the mail grammar from the shell on request `number`; returns the receipt's lines. Raises NoSuchRequest."""
+        person = Person(key=f"shell:{unix_user}", name=f"{unix_user} (shell)", email="", rights=frozenset({"engineer", "manager", "admin"}))
+        results: list[dict[str, object]] = []
+
+        def job() -> None:
+            found = self.store.by_number(number, lock=True)
+            if found is None:
+                raise NoSuchRequest(f"there is no request #{number}")
+            parsed = commands.parse(text)
+            stimulus = Commanded(person=person, parsed=parsed, strong=True, shell_user=unix_user)
+            decision = decide(self.office.policy(found.policy_version), found, stimulus, now, self.office.house)
+            self._keeper.keep(decision, now)
+            results[:] = [dict(result) for result in decision.results]
+
+        self.store.run(job)
+        self.posted()
+        return results
+
+
+def fate_of(row: OutboxRow, about: Event, text: str) -> Delivered:
+    """Return the stimulus that a settled outgoing mail is for its ticket."""
+    return Delivered(
+        outcome=str(row.fate),
+        template=row.template,
+        about=about,
+        person=row.person,
+        recipient=row.recipient,
+        status=row.status,
+        said=row.said,
+        text=text,
+        outbox_id=row.id,
+    )
+
+
+def _tell(settlement: Settlement, mail: Mail) -> None:
+    """Log how a mail ended."""
+    spool, sender, why = settlement.item.id, mail.sender.spec, settlement.reason
+    match settlement.outcome:
+        case Outcome.EVENT:
+            queue = str((settlement.trace or {}).get("queue") or "")
+            log.matched(
+                spool=spool,
+                sender=sender,
+                kind=str(mail.kind),
+                ticket=int((settlement.trace or {}).get("number") or 0),
+                event=settlement.event,
+                queue=queue,
+                why=why,
+            )
+        case Outcome.HELD:
+            log.held(spool=spool, hold=spool, sender=sender, ticket=None, why=why)
+        case Outcome.BOUNCE:
+            log.bounced(spool=spool, outbox=None, ticket=None, status=mail.bounce.status if mail.bounce else "", why=why)
+        case Outcome.JUNK:
+            log.junked(spool=spool, sender=sender, why=why)
+        case Outcome.QUARANTINED:
+            log.quarantined(spool=spool, why=why)
+        case Outcome.IGNORED:
+            log.ignored(spool=spool, sender=sender, kind=str(mail.kind), why=why)

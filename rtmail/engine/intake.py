@@ -1,0 +1,385 @@
+"""The road of one mail inside one transaction: seen before? who wrote? what does it do? and the keeping of all that.
+
+Called by the engine for a leased spool item whose bytes were read; returns how the item ends. Everything that it writes
+commits with that ending, or not at all (promises 2, 3, 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from rtmail.desk import commands
+from rtmail.desk.decide import decide
+from rtmail.desk.decision import Decision
+from rtmail.desk.evidence import Evidence, gather
+from rtmail.desk.match import Result, StaffProof, Verdict, judge
+from rtmail.desk.splitting import split_off
+from rtmail.desk.stimulus import AlsoSent, Delivered, Received
+from rtmail.desk.ticket import Status, Ticket
+from rtmail.engine import notices
+from rtmail.engine.keeping import Keeper
+from rtmail.engine.lookup import look_up
+from rtmail.engine.office import Office
+from rtmail.mail import address
+from rtmail.mail.model import Address, Mail
+from rtmail.mail.site import Door
+from rtmail.mail.token import Action
+from rtmail.mail.tripwire import LeakError
+from rtmail.store import Duplicate, Held, Hold, NotThere, Origin, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
+from rtmail.store import Entry as LedgerEntry
+
+CITED_AT_MOST = 20
+"""Ids from one mail's References that are noted; longer chains repeat what is known."""
+_OPENING = frozenset(
+    {
+        Result.NEW_REQUEST,
+        Result.NEW_LINKED,
+        Result.CONTINUES,
+        Result.STAFF_FORWARD_NEW,
+        Result.STAFF_ON_BEHALF,
+        Result.STAFF_TO_US,
+    }
+)
+_HOLD_ACTIONS = {
+    Action.CONFIRM_HELD: Held.RELEASED,
+    Action.DISCARD_HELD: Held.DISCARDED,
+    Action.SEND_AS_CORRESPONDENCE: Held.RELEASED,
+    Action.SEND_AS_COMMENT: Held.COMMENTED,
+}
+STAFF_CLAIM = "staff-claim"
+
+
+class Intake:
+    """Takes mails in for one office."""
+
+    def __init__(self, store: Store, office: Office) -> None:
+        self.store, self.office = store, office
+        self.keeper = Keeper(store, office)
+
+    def take(self, item: SpoolItem, mail: Mail, now: datetime) -> Settlement:
+        """Return how `item` ends; what follows from it is written in the caller's transaction."""
+        seen = self.store.remember(mail.message_id, mail.fingerprint, item.id, item.arrived_at, mail.date is not None)
+        answered_holds = [hold for hold in self.store.holds_of(item.id) if hold.state in (Held.RELEASED, Held.COMMENTED)]
+        flagged = isinstance(seen, SameIdOtherPrint)
+        known = replace(mail, message_id="") if flagged else mail
+        evidence = gather(known, item.envelope, self.office.site, self.office.keyring, now.astimezone(UTC).date())
+        if isinstance(seen, Duplicate):
+            return self._again(item, evidence, seen, now)
+        lookups, tickets = look_up(self.store, self.office, evidence)
+        confirmed = next((hold for hold in answered_holds if hold.kind == STAFF_CLAIM), None)
+        person = self.office.directory.by_party(confirmed.person) if confirmed else None
+        verdict = judge(evidence, lookups, self.office.site, self.office.directory, now, confirmed=person.key if person else "")
+        verdict = _as_answered(verdict, answered_holds)
+        trace = _trace(verdict, mail, flagged=flagged, seen=seen)
+        return self._end(item, mail, verdict, tickets, trace, now, flagged=flagged, confirmed=bool(answered_holds))
+
+    def _again(self, item: SpoolItem, evidence: Evidence, seen: Duplicate, now: datetime) -> Settlement:
+        """The same mail once more: nothing happens twice, but queues that only this delivery names are told."""
+        queues = [door.address.queue for door in evidence.doors if door.address.queue]
+        if seen.ticket:
+            ticket = self.store.ticket(seen.ticket, lock=True)
+            told = {ticket.queue, *(ticket.fields.get("queues") or ())}
+            also = tuple(dict.fromkeys(queue for queue in queues if queue not in told))
+            if also:
+                first = self.store.spool_row(seen.spool_id)
+                policy = self.office.policy(ticket.policy_version)
+                sender = _shown(evidence.mail.sender)
+                stimulus = AlsoSent(
+                    queues=also, who=sender, text=evidence.mail.text, message_id=evidence.mail.message_id, at=first.arrived_at
+                )
+                self.keeper.keep(decide(policy, ticket, stimulus, now, self.office.house), now)
+        return Settlement(
+            item, Outcome.IGNORED, f"duplicate of spool {seen.spool_id}", seen.ticket, 0, {"rule": "duplicate", "of": seen.spool_id}
+        )
+
+    def _end(
+        self,
+        item: SpoolItem,
+        mail: Mail,
+        verdict: Verdict,
+        tickets: Mapping[int, Ticket],
+        trace: dict[str, Any],
+        now: datetime,
+        *,
+        flagged: bool,
+        confirmed: bool,
+    ) -> Settlement:
+        match verdict.result:
+            case Result.LOOP:
+                return Settlement(item, Outcome.IGNORED, f"own loop: {verdict.reason}", trace=trace)
+            case Result.JUNK:
+                return Settlement(item, Outcome.JUNK, verdict.reason, trace=trace)
+            case Result.ADMIN | Result.ADMIN_LOOP:
+                if verdict.result is Result.ADMIN:
+                    notices.pass_to_admin(self.keeper, item, mail, now)
+                return Settlement(item, Outcome.QUARANTINED, f"for the admin: {verdict.reason}", trace=trace)
+            case Result.HOLD_STAFF_CLAIM:
+                person = self.office.directory.people[verdict.sender.staff]
+                self.store.hold(
+                    STAFF_CLAIM, item.id, person.party, verdict.reason, {"number": verdict.number or 0, "queue": verdict.queue}, now
+                )
+                return Settlement(item, Outcome.HELD, verdict.reason, trace=trace)
+            case Result.BOUNCE if verdict.outbox_id:
+                return self._bounced(item, mail, verdict, tickets, trace, now)
+            case Result.BOUNCE if verdict.number is None:
+                return Settlement(item, Outcome.BOUNCE, "bounce of no mail of ours", trace=trace)
+            case Result.AUTO_REPLY | Result.REPORT if verdict.number is None:
+                return Settlement(item, Outcome.IGNORED, f"{verdict.result} without a request", trace=trace)
+        if verdict.detail and verdict.result is Result.ACTION and verdict.detail.action in _HOLD_ACTIONS:
+            return self._answer_hold(item, verdict, trace, now)
+        return self._event(item, mail, verdict, tickets, trace, now, flagged=flagged, confirmed=confirmed)
+
+    def _event(
+        self,
+        item: SpoolItem,
+        mail: Mail,
+        verdict: Verdict,
+        tickets: Mapping[int, Ticket],
+        trace: dict[str, Any],
+        now: datetime,
+        *,
+        flagged: bool,
+        confirmed: bool,
+    ) -> Settlement:
+        """The mail concerns a request: decide and keep."""
+        parties = self._parties(verdict, mail, now)
+        parsed = commands.parse(mail.reply_text, subject=mail.subject)
+        opening = verdict.result in _OPENING
+        if opening:
+            version, policy = self.office.current_policy(verdict.queue)
+            ticket = Ticket(
+                id=0,
+                number=self.store.next_number(),
+                queue=verdict.queue,
+                subject=mail.subject,
+                status=Status.NEW,
+                opened_at=min(item.arrived_at, now),
+                policy_version=version,
+            )
+        else:
+            assert verdict.number is not None
+            ticket = self.store.ticket(tickets[verdict.number].id, lock=True)
+            policy = self.office.policy(ticket.policy_version)
+        withheld = self._withheld(verdict, now) if verdict.answerable and not flagged else ""
+        received = Received(
+            mail=replace(mail, message_id="") if flagged else mail,
+            verdict=verdict,
+            raw_id=item.raw_id,
+            spool_id=item.id,
+            at=min(item.arrived_at, now),
+            parties=parties,
+            parsed=parsed,
+            answerable=verdict.answerable and not withheld and not flagged,
+            withheld=withheld,
+            flagged=flagged,
+            confirmed=confirmed,
+        )
+        try:
+            decision = decide(policy, ticket, received, now, self.office.house)
+            kept = self.keeper.keep(decision, now, mail.attachments)
+        except LeakError as leak:
+            # The rails in desk should have asked; what still trips at rendering is asked about, never sent.
+            if not verdict.sender.staff:
+                raise
+            ask = replace(verdict, result=Result.STAFF_ASK_FIRST, ask=f"it would show the customer something internal: {leak.reason}")
+            decision = decide(policy, ticket, replace(received, verdict=ask), now, self.office.house)
+            kept = self.keeper.keep(decision, now, mail.attachments)
+        for spawn in decision.spawns:
+            self.spawn(kept, spawn.seq, spawn.reason, now)
+        if withheld:
+            notices.breaker_tripped(self.keeper, verdict.sender.address.spec, withheld, now)
+        seq = self._event_of(decision, item)
+        held = any(ask.kind == "asked" for ask in decision.asks) and verdict.result is Result.STAFF_ASK_FIRST
+        self._ledger(kept, seq, received.mail, parties.get(address.key(verdict.sender.address.spec), 0))
+        trace["number"] = kept.number
+        if verdict.admin:
+            notices.pass_to_admin(self.keeper, item, mail, now)
+        return Settlement(item, Outcome.HELD if held else Outcome.EVENT, verdict.reason, kept.id, seq, trace)
+
+    def _event_of(self, decision: Decision, item: SpoolItem) -> int:
+        """The event that this mail became: the first with its words, else the last."""
+        return next((entry.event.seq for entry in decision.entries if entry.words and entry.words.spool_id == item.id), decision.last_seq)
+
+    def _withheld(self, verdict: Verdict, now: datetime) -> str:
+        """Why the loop breaker keeps an automatic answer back, "" when it does not."""
+        caps = self.office.caps
+        one = verdict.requestor or verdict.sender.address
+        if self.store.peek(f"auto:{address.key(one.spec)}", now, caps.window) >= caps.per_address:
+            return f"{caps.per_address} automatic answers to this address within {notices.span(caps.window)}"
+        if self.store.peek("auto", now, caps.window) >= caps.overall:
+            return f"{caps.overall} automatic answers within {notices.span(caps.window)}"
+        return ""
+
+    def _parties(self, verdict: Verdict, mail: Mail, now: datetime) -> dict[str, int]:
+        """Give a party row to everybody whom the mail makes part of a request; returns ids by address key."""
+        people: list[Address] = [verdict.sender.address, *verdict.joins]
+        if verdict.requestor:
+            people.append(verdict.requestor)
+        if mail.forwarded and mail.forwarded.sender and verdict.sender.staff:
+            people.append(mail.forwarded.sender)
+        found: dict[str, int] = {}
+        for one in people:
+            if one.spec and address.key(one.spec) not in found:
+                organisation = self.office.directory.organisation_of(one.spec)
+                party = self.store.party_for(
+                    one.spec, one.name, now, organisation=organisation.key if organisation else "", language=mail.language
+                )
+                found[address.key(one.spec)] = party.id
+        return found
+
+    def _ledger(self, ticket: Ticket, seq: int, mail: Mail, person: int) -> None:
+        entries = [LedgerEntry(mail.message_id, ticket.id, seq, Origin.RECEIVED, person)] if mail.message_id else []
+        entries += [
+            LedgerEntry(cited, ticket.id, seq, Origin.CITED, person)
+            for cited in dict.fromkeys((*mail.in_reply_to, *mail.references[-CITED_AT_MOST:]))
+        ]
+        self.store.record_many(entries)
+
+    def _bounced(
+        self, item: SpoolItem, mail: Mail, verdict: Verdict, tickets: Mapping[int, Ticket], trace: dict[str, Any], now: datetime
+    ) -> Settlement:
+        """A report about a mail of ours: it is recorded on its request, and a final one settles the mail's fate."""
+        bounce = mail.bounce
+        final = bounce is not None and not bounce.temporary
+        fresh = False
+        if final and bounce:
+            fresh = self.store.mark_bounced(verdict.outbox_id, bounce.status, mail.subject, now)
+        row = self.store.by_id(verdict.outbox_id)
+        if row is None or not row.ticket:
+            return Settlement(item, Outcome.BOUNCE, verdict.reason, trace=trace)
+        ticket = self.store.ticket(row.ticket)
+        ended = self._event(
+            item,
+            mail,
+            replace(verdict, number=ticket.number),
+            {**tickets, ticket.number: ticket},
+            trace,
+            now,
+            flagged=False,
+            confirmed=False,
+        )
+        about = self.store.event(row.ticket, row.event)
+        if final and fresh and about:
+            text = self.store.content(about.content_id).text if about.content_id else ""
+            moved = self.store.ticket(row.ticket, lock=True)
+            fate = Delivered(
+                outcome="bounced",
+                template=row.template,
+                about=about,
+                person=row.person,
+                recipient=row.recipient,
+                status=row.status,
+                said=mail.subject,
+                text=text,
+                outbox_id=row.id,
+            )
+            self.keeper.keep(decide(self.office.policy(moved.policy_version), moved, fate, now, self.office.house), now)
+        return ended
+
+    def _answer_hold(self, item: SpoolItem, verdict: Verdict, trace: dict[str, Any], now: datetime) -> Settlement:
+        """The real person answered about a mail that waits: it goes its way, or is discarded. Once."""
+        assert verdict.detail is not None
+        hold = self._hold(verdict.detail.request)
+        if hold is None or hold.person != verdict.detail.person:
+            return Settlement(item, Outcome.IGNORED, "answer about a mail that nobody holds for this person", trace=trace)
+        state = _HOLD_ACTIONS[verdict.detail.action]
+        first = self.store.settle_hold(hold.id, state, hold.person, now)
+        if first and state is not Held.DISCARDED:
+            self.store.requeue_spool(hold.spool_id, now)
+        said = f"{state} the held mail {hold.spool_id}" if first else f"hold {hold.id} was answered before"
+        return Settlement(item, Outcome.IGNORED, said, trace=trace)
+
+    def _hold(self, hold_id: int) -> Hold | None:
+        try:
+            return self.store.held(hold_id)
+        except NotThere:
+            return None
+
+    def spawn(self, ticket: Ticket, seq: int, reason: str, now: datetime) -> Ticket:
+        """Open a new request from the words of one event; its clocks start now, the arrival stays shown."""
+        event = self.store.event(ticket.id, seq)
+        assert event is not None
+        content = self.store.content(event.content_id)
+        party = self.store.party(content.party)
+        version, policy = self.office.current_policy(ticket.queue)
+        fresh = Ticket(
+            id=0,
+            number=self.store.next_number(),
+            queue=ticket.queue,
+            subject=content.subject,
+            status=Status.NEW,
+            opened_at=now,
+            policy_version=version,
+        )
+        decision = split_off(
+            policy,
+            fresh,
+            now,
+            self.office.house,
+            source=ticket,
+            event=event,
+            text=content.text,
+            raw_id=content.raw_id,
+            spool_id=content.spool_id,
+            person=party.id,
+            sender=Address(party.address, party.name),
+            reason=reason,
+        )
+        kept = self.keeper.keep(decision, now, content.attachments)
+        if event.message_id:
+            self.store.record(event.message_id, kept.id, 1, Origin.RECEIVED, party.id)
+        return kept
+
+
+def _shown(one: Address) -> str:
+    return f"{one.name} <{one.spec}>" if one.name else one.spec
+
+
+def _as_answered(verdict: Verdict, holds: list[Hold]) -> Verdict:
+    """A mail whose author was asked and has answered does what he said."""
+    answered = next((hold for hold in holds if hold.kind == "asked"), None)
+    if answered is None or verdict.number is None:
+        return verdict
+    result = Result.STAFF_COMMENT if answered.state is Held.COMMENTED else Result.STAFF_CORRESPONDENCE
+    door = Door.COMMENT if answered.state is Held.COMMENTED else Door.CORRESPONDENCE
+    return replace(
+        verdict,
+        result=result,
+        rule="answered",
+        reason="its author said what he meant",
+        door=door,
+        ask="",
+        sender=replace(verdict.sender, authenticated=True, staff_proof=max(verdict.sender.staff_proof, StaffProof.CONFIRMED, key=_weight)),
+    )
+
+
+def _weight(proof: StaffProof) -> int:
+    return list(reversed(StaffProof)).index(proof)
+
+
+def _trace(verdict: Verdict, mail: Mail, *, flagged: bool, seen: object) -> dict[str, Any]:
+    """What `rtmail why` prints of the judgement."""
+    sender = verdict.sender
+    return {
+        "result": str(verdict.result),
+        "rule": verdict.rule,
+        "reason": verdict.reason,
+        "number": verdict.number or 0,
+        "queue": verdict.queue,
+        "kind": str(mail.kind),
+        "kind_reason": mail.reason,
+        "staff": sender.staff,
+        "authenticated": sender.authenticated,
+        "proof": str(sender.proof),
+        "staff_proof": str(sender.staff_proof),
+        "role": str(sender.role or ""),
+        "evidence": list(verdict.evidence),
+        "flagged": flagged,
+        "first": seen.spool_id if isinstance(seen, SameIdOtherPrint) else 0,
+        "defects": list(mail.defects[:20]),
+        "links": [[str(link.kind), link.number] for link in verdict.links],
+        "message_id": mail.message_id,
+    }

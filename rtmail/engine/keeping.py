@@ -1,0 +1,151 @@
+"""Carries out a decision: renders its mails and writes ticket, events, outbox and holds in the transaction of the caller.
+
+Ticket state, events, clocks and rendered mails commit together, or not at all (promise 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from rtmail.desk.decision import Ask, Decision, Entry
+from rtmail.desk.ticket import Event, EventKind, Ticket
+from rtmail.engine.office import Office
+from rtmail.failpoint import failpoint
+from rtmail.mail import address
+from rtmail.mail.compose import compose
+from rtmail.mail.draft import Auto, Draft, Outgoing
+from rtmail.mail.message import payload
+from rtmail.mail.model import Attachment
+from rtmail.store import Content, LinkKind, Origin, OutboxItem, Rung, Store
+from rtmail.store import Entry as LedgerEntry
+
+_LINKS = {"continues": LinkKind.CONTINUES, "related": LinkKind.RELATED, "split": LinkKind.SPLIT, "merged": LinkKind.MERGED}
+
+
+class Keeper:
+    """Writes decisions to the store for one office."""
+
+    def __init__(self, store: Store, office: Office) -> None:
+        self.store, self.office = store, office
+
+    def keep(self, decision: Decision, now: datetime, attachments: tuple[Attachment, ...] = ()) -> Ticket:
+        """Write one decision; returns the ticket as stored.
+
+        attachments  of the mail that the decision is about; they are noted with each of its words
+        Raises Conflict or RungTaken when the ticket moved on meanwhile, LeakError when a mail would show internal words.
+        """
+        ask_holds = [self._hold(ask, now) for ask in decision.asks]
+        drafts = [_for_hold(draft, decision.asks, ask_holds) for draft in decision.drafts]
+        outgoing = self.render(drafts, now)
+        entries = _named(decision.entries, drafts, outgoing)
+        rows = [(entry.event, _content(entry, attachments)) for entry in entries]
+        rungs = [
+            Rung(str(entry.event.facts["clock"]), int(entry.event.facts["generation"]), int(entry.event.facts["rung"]))
+            for entry in entries
+            if entry.event.kind is EventKind.TOLD and entry.event.facts.get("rung")
+        ]
+        if decision.before.id:
+            self.store.save(decision.before, decision.ticket, rows, wake_at=decision.wake_at, rungs=rungs)
+            ticket = decision.ticket
+        else:
+            ticket = self.store.create(decision.ticket, rows, wake_at=decision.wake_at, rungs=rungs)
+        for kind, number in decision.links:
+            other = self.store.by_number(number)
+            if other:
+                self.store.add_link(ticket.id, other.id, _LINKS[kind], 0, now)
+        self.post(outgoing, ticket, drafts, now)
+        failpoint("decision-kept-before-commit")
+        return ticket
+
+    def _hold(self, ask: Ask, now: datetime) -> int:
+        return self.store.hold(ask.kind, ask.spool_id, ask.person, ask.reason, ask.facts, now)
+
+    def render(self, drafts: Sequence[Draft], now: datetime) -> list[tuple[int, Outgoing]]:
+        """Return outbox ids and bytes for `drafts`; the same raw mail is read once for all copies."""
+        raws: dict[int, bytes] = {}
+
+        def load(raw_id: int, part: str) -> bytes:
+            if raw_id not in raws:
+                raws[raw_id] = self.store.raw(raw_id)
+            return payload(raws[raw_id], part)
+
+        ids = self.store.reserve(len(drafts))
+        return [
+            (outbox_id, compose(draft, now, outbox_id, self.office.workshop, load)) for outbox_id, draft in zip(ids, drafts, strict=True)
+        ]
+
+    def post(self, outgoing: Sequence[tuple[int, Outgoing]], ticket: Ticket | None, drafts: Sequence[Draft], now: datetime) -> None:
+        """Put rendered mails into the outbox, their ids into the ledger, and count the automatic answers among them."""
+        ticket_id = ticket.id if ticket else 0
+        self.store.add_many(
+            [
+                OutboxItem(
+                    id=outbox_id,
+                    ticket=ticket_id,
+                    event=draft.event,
+                    person=mail.person,
+                    recipient=mail.recipient,
+                    envelope_sender=mail.envelope_sender,
+                    raw=mail.raw,
+                    message_id=mail.message_id,
+                    template=mail.template,
+                    urgency=mail.urgency,
+                    not_before=now,
+                    expires_at=now + (mail.expires or self.office.retry_for),
+                    report=mail.report,
+                )
+                for (outbox_id, mail), draft in zip(outgoing, drafts, strict=True)
+            ],
+            now,
+        )
+        if ticket:
+            self.store.record_many(
+                [
+                    LedgerEntry(mail.message_id, ticket.id, draft.event, Origin.OURS, 0)
+                    for (_, mail), draft in zip(outgoing, drafts, strict=True)
+                ]
+            )
+        caps = self.office.caps
+        for draft in drafts:
+            if draft.auto is not Auto.NO and not draft.to.staff:
+                self.store.count(f"auto:{address.key(draft.to.address)}", now, caps.window)
+                self.store.count("auto", now, caps.window)
+
+
+def _for_hold(draft: Draft, asks: Sequence[Ask], holds: Sequence[int]) -> Draft:
+    """Links of a question are signed for the hold that they settle."""
+    for ask, hold in zip(asks, holds, strict=True):
+        if draft.template == "asked" and draft.event == ask.facts.get("event"):
+            return replace(draft, links=tuple(replace(link, request=hold) for link in draft.links))
+    return draft
+
+
+def _named(entries: Sequence[Entry], drafts: Sequence[Draft], outgoing: Sequence[tuple[int, Outgoing]]) -> list[Entry]:
+    """Give events the Message-ID that their mail went out under, where they have none of their own."""
+    sent = {draft.event: mail.message_id for draft, (_, mail) in zip(drafts, outgoing, strict=True)}
+    return [
+        entry
+        if entry.event.message_id or entry.event.seq not in sent
+        else replace(entry, event=_with_id(entry.event, sent[entry.event.seq]))
+        for entry in entries
+    ]
+
+
+def _with_id(event: Event, message_id: str) -> Event:
+    return replace(event, message_id=message_id)
+
+
+def _content(entry: Entry, attachments: tuple[Attachment, ...]) -> Content | None:
+    words = entry.words
+    if words is None:
+        return None
+    return Content(
+        subject=words.subject,
+        text=words.reply_text if entry.event.kind is not EventKind.OPENED else words.text,
+        attachments=attachments,
+        raw_id=words.raw_id,
+        spool_id=words.spool_id,
+        party=words.person,
+    )

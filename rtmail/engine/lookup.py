@@ -1,0 +1,92 @@
+"""Asks the store what the evidence of a mail names: ledger, requests with their survivors, people, outgoing mails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from rtmail.desk.evidence import Evidence, LedgerEntry, Lookups, Origin, RequestFacts, keys, numbers
+from rtmail.desk.ticket import EventKind, Ticket
+from rtmail.engine.office import Office
+from rtmail.store import Entry, Store
+from rtmail.store import Origin as Kept
+
+_ORIGINS = {Kept.OURS: Origin.OURS, Kept.RECEIVED: Origin.SEEN, Kept.CITED: Origin.REFERENCED}
+_INTERNAL = frozenset(
+    {
+        EventKind.COMMENT,
+        EventKind.COMMAND,
+        EventKind.ASKED,
+        EventKind.TOLD,
+        EventKind.DELIVERY,
+        EventKind.FORWARDED,
+        EventKind.STATUS,
+        EventKind.OWNER,
+    }
+)
+"""Events whose mails to staff are answered at the comment address."""
+
+
+def look_up(store: Store, office: Office, evidence: Evidence) -> tuple[Lookups, dict[int, Ticket]]:
+    """Return what matching needs, and the tickets that were loaded for it by number."""
+    wanted = keys(evidence)
+    entries = store.find(wanted.message_ids) if wanted.message_ids else []
+    outbox = {outbox_id: row.ticket for outbox_id in wanted.outbox_ids if (row := store.by_id(outbox_id)) and row.ticket}
+    by_id = store.tickets({entry.ticket for entry in entries} | set(outbox.values()))
+    ledger: dict[str, tuple[LedgerEntry, ...]] = {}
+    for entry in entries:
+        if ticket := by_id.get(entry.ticket):
+            one = LedgerEntry(ticket.number, _ORIGINS[entry.origin], _is_internal(store, entry))
+            ledger[entry.message_id] = (*ledger.get(entry.message_id, ()), one)
+    named = {outbox_id: by_id[ticket_id].number for outbox_id, ticket_id in outbox.items() if ticket_id in by_id}
+    tickets = {ticket.number: ticket for ticket in by_id.values()}
+    _load(store, tickets, numbers(evidence, ledger, named))
+    parties = {spec: party.id for spec, party in store.parties_by_address(wanted.addresses).items()}
+    requests = {number: _facts(store, office, ticket) for number, ticket in tickets.items()}
+    return Lookups(ledger=ledger, requests=requests, parties=parties, outbox=named), tickets
+
+
+def _load(store: Store, tickets: dict[int, Ticket], wanted: Iterable[int]) -> None:
+    """Load requests by number, and those that they were merged into."""
+    missing = [number for number in wanted if number not in tickets]
+    while missing:
+        found = [ticket for number in missing if (ticket := store.by_number(number))]
+        tickets.update({ticket.number: ticket for ticket in found})
+        missing = [ticket.merged_into for ticket in found if ticket.merged_into and ticket.merged_into not in tickets]
+    for ticket in list(tickets.values()):
+        if ticket.merged_into and ticket.merged_into not in tickets:
+            _load(store, tickets, [ticket.merged_into])
+
+
+def _is_internal(store: Store, entry: Entry) -> bool:
+    """Our mail with this id was among staff: an answer to it at the public address is asked about, not sent."""
+    if entry.origin is not Kept.OURS:
+        return False
+    found = store.event(entry.ticket, entry.event)
+    return found is not None and (found.kind in _INTERNAL or (found.kind is EventKind.CORRESPONDENCE and bool(found.facts.get("by_staff"))))
+
+
+def _facts(store: Store, office: Office, ticket: Ticket) -> RequestFacts:
+    policy = office.policy(ticket.policy_version)
+    status_at = ticket.status_at or ticket.opened_at
+    requestor = ticket.requestor
+    organisation = office.directory.organisation_of(requestor.address) if requestor and requestor.address else None
+    reopen_until = policy.reopen_within.after(status_at, policy.hours(policy.close_calendar))
+    revoked = {int(party): _day(value) for party, value in (ticket.fields.get("revoked") or {}).items()}
+    return RequestFacts(
+        number=ticket.number,
+        queue=ticket.queue,
+        status=ticket.status,
+        status_at=status_at,
+        subject=ticket.subject,
+        participants=ticket.participants,
+        removed=ticket.removed,
+        merged_into=ticket.merged_into,
+        organisation=organisation.key if organisation else "",
+        reopen_within=reopen_until - status_at,
+        revoked=revoked,
+    )
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text)

@@ -1,0 +1,93 @@
+"""What the engine works with besides the store: the house, its policies, the workshop that renders, the caps. Built from config.
+
+A reload builds a new Office and hands it over whole; requests that are open keep the policy version they began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rtmail.desk.decision import House
+from rtmail.desk.people import Directory
+from rtmail.mail.compose import Workshop
+from rtmail.mail.site import Site
+from rtmail.mail.templates import Templates
+from rtmail.mail.token import Keyring, make_message_id
+from rtmail.policy.model import Policy
+from rtmail.policy.schema import from_version
+from rtmail.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How many automatic answers may go out in a window, to one address and altogether (loop breaker without headers)."""
+
+    per_address: int = 10
+    overall: int = 1000
+    window: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What the config says, before the store gave ids to people and policies."""
+
+    site: Site
+    directory: Directory
+    keyring: Keyring
+    templates: Templates
+    policies: Mapping[str, Policy]
+    """Queue name -> the policy under which its new requests open."""
+    caps: Caps = Caps()
+    retry_for: timedelta = timedelta(days=5)
+
+
+class Office:
+    """A blueprint with the ids that the store gave it."""
+
+    def __init__(self, blueprint: Blueprint, store: Store, now: datetime) -> None:
+        parties = store.sync_staff(blueprint.directory.people, now)
+        store.sync_organisations(blueprint.directory.organisations)
+        people = {key: replace(person, party=parties[key]) for key, person in blueprint.directory.people.items()}
+        self.site = blueprint.site
+        self.directory = Directory(
+            people=people,
+            queues=blueprint.directory.queues,
+            roles=blueprint.directory.roles,
+            organisations=blueprint.directory.organisations,
+        )
+        self.keyring = blueprint.keyring
+        self.caps = blueprint.caps
+        self.retry_for = blueprint.retry_for
+        self.workshop = Workshop(
+            site=blueprint.site,
+            queues={q.name: (q.address, q.comment_address) for q in self.directory.queues.values()},
+            keyring=blueprint.keyring,
+            templates=blueprint.templates,
+            staff=frozenset(parties.values()),
+        )
+        self.house = House(blueprint.site, self.directory, self._message_id)
+        self._store = store
+        self._versions: dict[int, Policy] = {}
+        self._current: dict[str, int] = {}
+        for queue, policy in blueprint.policies.items():
+            version = store.policy_version(policy.name, policy.hash, policy.text, {"expanded": policy.expanded()}, now)
+            self._versions[version] = policy
+            self._current[queue] = version
+
+    def _message_id(self, number: int, event: int) -> str:
+        return make_message_id(self.keyring, number, event, self.site.domain)
+
+    def current_policy(self, queue: str) -> tuple[int, Policy]:
+        """Return the version under which a new request of `queue` opens."""
+        version = self._current[queue]
+        return version, self._versions[version]
+
+    def policy(self, version: int) -> Policy:
+        """Return the policy that a request began with."""
+        known = self._versions.get(version)
+        if known is None:
+            kept = self._store.policy(version)
+            known = self._versions[version] = from_version(kept.text, kept.holidays["expanded"])
+        return known

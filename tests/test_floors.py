@@ -1,0 +1,88 @@
+"""Who may import whom: downwards only, one door per library, and nothing pure touches the world."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent / "rtmail"
+MODULES = sorted(ROOT.rglob("*.py"))
+
+FLOORS = {
+    "errors": 0, "failpoint": 0, "log": 0,
+    "mail": 1, "policy": 1,
+    "desk": 2,
+    "store": 3,
+    "engine": 4, "ingress": 4, "egress": 4,
+    "config": 5, "ops": 5,
+    "daemon": 6, "cli": 6, "__main__": 6,
+}
+SIDEWAYS = {("cli", "daemon"), ("ops", "config"), ("cli", "cli")}
+"""Imports within a floor that are meant; everything else on one floor keeps to itself."""
+CONFIG_READERS = {"config", "ops", "daemon", "cli", "__main__"}
+ANYWHERE = {"errors", "failpoint", "log"}
+DOORS = {
+    "aiosmtpd": {"ingress/smtp"}, "aiosmtplib": {"egress/relay"}, "imapclient": {"ingress/imap"},
+    "mailparser": {"mail/message"}, "jinja2": {"mail/templates"}, "peewee": {"store/"}, "playhouse": {"store/"},
+    "schedule": {"daemon"}, "dotenv": {"config"}, "structlog": {"log"}, "holidays": {"policy/hours"},
+    "authres": {"mail/identity"}, "click": {"cli/"}, "pydantic": {"config"}, "flufl": {"mail/bounce"},
+    "quotequail": {"mail/quoting"}, "inscriptis": {"mail/html"}, "tnefparse": {"mail/tnef"},
+    "publicsuffixlist": {"mail/address", "mail/domains"}, "zstandard": {"store/"}, "psycopg": {"store/"}, "cysystemd": {"daemon"},
+}
+WORLDLY = {"os", "socket", "random", "secrets", "time", "subprocess", "sqlite3", "asyncio", "threading", "pathlib"}
+
+
+def wing(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").as_posix()
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_downwards(path: Path) -> None:
+    here = wing(path)
+    if here == "__init__":
+        return
+    for imported in imports(path):
+        parts = imported.split(".")
+        if parts[0] != "rtmail" or len(parts) < 2 or parts[1].startswith("__"):
+            continue
+        there = parts[1]
+        if there in ANYWHERE or there == here:
+            continue
+        assert there in FLOORS, f"{name_of(path)} imports unknown wing {there}"
+        if there == "config":
+            assert here in CONFIG_READERS, f"{name_of(path)} imports config"
+            continue
+        assert FLOORS[there] < FLOORS[here] or (here, there) in SIDEWAYS, f"{name_of(path)} imports {imported}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_each_library_has_one_door(path: Path) -> None:
+    here = name_of(path)
+    for imported in imports(path):
+        doors = DOORS.get(imported.split(".")[0])
+        assert doors is None or any(here == door or here.startswith(door) for door in doors), f"{here} imports {imported}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if wing(p) in ("mail", "policy", "desk")], ids=name_of)
+def test_the_pure_wings_touch_no_world(path: Path) -> None:
+    touched = {imported.split(".")[0] for imported in imports(path)} & WORLDLY
+    assert not touched, f"{name_of(path)} imports {touched}"
+    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+    assert not calls & {"open", "datetime.now", "datetime.utcnow", "date.today"}, name_of(path)
