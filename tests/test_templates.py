@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from fakes.mailroom import TEMPLATES, TEXTS, composed, kind, part
+from fakes.mailroom import FOLDER, TEMPLATES, TEXTS, composed, kind, part
 
 from rtmail.mail.blocks import Block, Run, plain, words_html
 from rtmail.mail.samples import OPTIONAL, known_facts, names, sample, sample_draft
@@ -156,6 +156,19 @@ def test_the_linter_finds_names_that_no_mail_has() -> None:
         ("x.txt.j2", 4, "no fact is called 'knwon'"),
         ("y.txt.j2", 1, "Expected an expression, got 'end of statement block'"),
     ]
+
+
+def test_files_to_be_included_are_no_mails() -> None:
+    templates = Templates({"x.txt.j2": "s\n\n{% include '_foot.txt.j2' %}", "_foot.txt.j2": "Yours, {{ site }}"})
+    assert templates.names() == ("x",)
+    assert templates.problems({"x": {"site"}}) == []
+    assert plain(templates.render("x", {"site": "Example"}).blocks) == "Yours, Example"
+
+
+def test_the_documentation_names_every_mail_and_every_filter() -> None:
+    text = (FOLDER.parent / "docs" / "templates.md").read_text()
+    assert [name for name in names() if f"| `{name}` |" not in text] == []
+    assert [use for use in ("|when", "|duration", "words(", "quote(", "link(", "links(") if use not in text] == []
 
 
 def test_no_value_is_template_source() -> None:

@@ -134,7 +134,8 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "acknowledgement": frozenset({"looked_at"}), "opened": frozenset({"flags", "due"}), "notice": frozenset({"flags", "joined"}),
     "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went"}),
     "undeliverable": frozenset({"at", "clock", "text"}), "admin-notice": frozenset({"rows", "cure"}),
-    "page": frozenset({"due_at"}), "nudge": frozenset({"last_at", "said_at", "text"}), "holding-update": frozenset({"owner", "eta_at", "next_at"}),
+    "page": frozenset({"due_at"}),
+    "nudge": frozenset({"last_at", "said_at", "text"}), "holding-update": frozenset({"owner", "eta_at", "next_at"}),
     "missed": frozenset({"said_at", "text"}), "escalation": frozenset({"late", "late_why", "acked", "customer", "staff"}),
     "closing": frozenset({"text", "close_at"}), "priority-told": frozenset({"first_by", "update_every"}),
 }

@@ -89,7 +89,7 @@ class Templates:
     def names(self) -> tuple[str, ...]:
         """Return the name of every mail that has a template, sorted."""
         files = (path.rpartition("/")[2] for path in self._texts if path.endswith(".txt.j2"))
-        return tuple(sorted({file.partition(".")[0] for file in files}))
+        return tuple(sorted({file.partition(".")[0] for file in files if not file.startswith("_")}))
 
     def languages(self, name: str) -> tuple[str, ...]:
         """Return the languages in which `name` exists, "en" for the file without one."""
@@ -119,13 +119,15 @@ class Templates:
     def problems(self, known: Mapping[str, Collection[str]]) -> list[Problem]:
         """Return the mistakes that can be seen without rendering: syntax, size, and names that no mail of that kind has.
 
-        known   template name -> the facts that it may use; a file of no known name is a mistake too
+        known   template name -> the facts that it may use; a file of no known name is a mistake too, unless it begins with
+                "_": such a file is there to be included
         """
         found = []
         for path in sorted(self._texts):
             name = path.rpartition("/")[2].partition(".")[0]
             environment = self._html if path.endswith(".html.j2") else self._text
-            if name not in known:
+            shared = name.startswith("_")
+            if name not in known and not shared:
                 found.append(Problem(path, 1, f"no mail is called {name!r}", f"name it after one of: {', '.join(sorted(known))}"))
                 continue
             try:
@@ -137,9 +139,10 @@ class Templates:
             except TemplateError as error:
                 found.append(error.problem)
                 continue
-            for unknown in sorted(meta.find_undeclared_variables(tree) - set(known[name]) - _ALWAYS):
+            facts = {fact for each in known.values() for fact in each} if shared else set(known[name])
+            for unknown in sorted(meta.find_undeclared_variables(tree) - facts - _ALWAYS):
                 line = next((n for n, text in enumerate(self._texts[path].split("\n"), 1) if unknown in text), 1)
-                found.append(Problem(path, line, f"no fact is called {unknown!r}", f"use one of: {', '.join(sorted(known[name]))}"))
+                found.append(Problem(path, line, f"no fact is called {unknown!r}", f"use one of: {', '.join(sorted(facts))}"))
         return found
 
     def _find(self, name: str, kind: str, queue: str, language: str) -> tuple[Template, str]:
@@ -185,7 +188,7 @@ class Templates:
             # Whatever a sysadmin's template trips over (a type, a number, a missing name) is told with its line.
             lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
             at = (lines[-1] if lines else 1) or 1
-            raise TemplateError(Problem(path, at, str(error), f"see rtmail template test {_name(path)}")) from error
+            raise TemplateError(Problem(path, at, str(error), "the facts of a mail stand in the comment at the top of its English file")) from error
         return "".join(written)
 
 
@@ -295,6 +298,3 @@ def _duration(context: Context, length: timedelta | Undefined) -> str:
 def _syntax(error: TemplateSyntaxError, path: str) -> Problem:
     return Problem(error.name or path, error.lineno, error.message or "syntax error", "mend the template's syntax")
 
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2].partition(".")[0]
