@@ -66,10 +66,10 @@ def store(tables: Tables, report: Report) -> None:
     """[store]: an URL without a password."""
     url, path = tables.store.url, ("store", "url")
     parts = _split(url)
-    if parts is None or parts.scheme not in ("sqlite", "postgresql", "postgres") or (parts.scheme == "sqlite" and len(parts.path) < 2):
-        report.tell(path, f"{_hidden(url)!r} names no store", 'write "sqlite:///rtmail.db" or "postgresql://user@host/database"')
-    elif parts.scheme == "sqlite" and parts.netloc:
+    if parts is not None and parts.scheme == "sqlite" and parts.netloc:
         report.tell(path, f"{url!r} has a host where the path begins", f'write three slashes: "sqlite:///{parts.netloc}{parts.path}"')
+    elif parts is None or parts.scheme not in ("sqlite", "postgresql", "postgres") or (parts.scheme == "sqlite" and len(parts.path) < 2):
+        report.tell(path, f"{_hidden(url)!r} names no store", 'write "sqlite:///rtmail.db" or "postgresql://user@host/database"')
     elif parts.password is not None:
         report.tell(path, "the password stands in the url", f"leave it out and set {secrets.STORE_PASSWORD} in .env")
 

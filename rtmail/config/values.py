@@ -92,7 +92,7 @@ def read_listen(value: Any) -> Listen:
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not port.isdecimal() or not 1 <= int(port) <= 65535:
         raise Mistake(f"{value!r} is no place to listen", cure)
-    if host != bare or ":" in bare:
+    if host != bare:
         try:
             ipaddress.IPv6Address(bare)
         except ValueError:

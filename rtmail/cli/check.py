@@ -1,0 +1,56 @@
+"""`rtmail check`: every mistake in config, secrets, policies and templates; exit 0 or 78."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from rtmail import config
+from rtmail.config import Config
+from rtmail.errors import EX_CONFIG, ConfigError, Problem
+from rtmail.mail.samples import known_facts
+from rtmail.mail.templates import LAYOUT, Templates
+
+
+@click.command()
+@click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="the rtmail.toml to check")
+def check(path: Path | None) -> None:
+    """Tell every mistake in config, policies and templates."""
+    try:
+        found = config.load(path)
+    except ConfigError as error:
+        _end(error.problems)
+    problems = template_problems(found)
+    if problems:
+        _end(problems)
+    queues = ", ".join(f"{name} ({table.address}, policy {table.policy})" for name, table in found.queues.items())
+    click.echo(f"{found.file}: no mistakes")
+    click.echo(f"queues: {queues}")
+    click.echo(f"people: {', '.join(found.tables.people) or 'nobody yet: nobody hears of new requests'}")
+    staging = f", all of it to {found.relay.redirect_to}" if found.relay.redirect_to else ""
+    click.echo(f"mail goes out through {found.relay_url}{staging}")
+    click.echo(f"data: {found.state}")
+
+
+def template_problems(found: Config) -> list[Problem]:
+    """Return the mistakes in the templates that `found` uses, and those that are missing."""
+    texts = found.templates()
+    known = known_facts()
+    problems = [
+        Problem(str(config.find_shipped("templates", problem.file, found.folder) or problem.file), problem.line, problem.what, problem.cure)
+        for problem in Templates(texts, found.settings.timezone, found.settings.language).problems(known)
+    ]
+    for name in known:
+        file = f"{name}.{'html' if name == LAYOUT else 'txt'}.j2"
+        if file not in texts:
+            problems.append(Problem(f"templates/{file}", 1, "there is no such template", "put the file back, or reinstall rtmail"))
+    return problems
+
+
+def _end(problems: list[Problem]) -> NoReturn:
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    click.echo(f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}", err=True)
+    raise SystemExit(EX_CONFIG)

@@ -1,0 +1,141 @@
+"""`rtmail check` and `rtmail init`: one folder per mistake, each with what must be told; and a beginning that passes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rtmail.cli.check import check
+from rtmail.cli.init import init
+from rtmail.errors import EX_CONFIG
+
+BAD = Path(__file__).parent / "bad_config"
+ROOT = BAD.parent.parent
+FOLDERS = sorted(path.name for path in BAD.iterdir() if path.is_dir())
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*os.environ]:
+        if name.startswith("RTMAIL_") or name in ("STATE_DIRECTORY", "CREDENTIALS_DIRECTORY"):
+            monkeypatch.delenv(name)
+
+
+def laid_out(name: str, tmp_path: Path) -> Path:
+    """Copy a case into a config folder; its `env` becomes `.env`."""
+    folder = tmp_path / "config"
+    shutil.copytree(BAD / name, folder)
+    if (folder / "env").exists():
+        (folder / "env").rename(folder / ".env")
+        (folder / ".env").chmod(0o600)
+    return folder
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_every_mistake_is_told_with_line_and_cure(name: str, tmp_path: Path) -> None:
+    folder = laid_out(name, tmp_path)
+    result = CliRunner().invoke(check, ["-c", str(folder / "rtmail.toml")])
+    told = result.stderr.replace(f"{folder}/", "")
+    assert told == (BAD / name / "expected.txt").read_text("utf-8")
+    assert result.exit_code == EX_CONFIG
+    assert "hunter2" not in result.output
+
+
+def test_there_are_enough_cases() -> None:
+    assert len(FOLDERS) >= 25
+
+
+def test_the_shipped_config_has_no_mistakes() -> None:
+    result = CliRunner().invoke(check, ["-c", str(ROOT / "config" / "rtmail.toml")])
+    assert result.exit_code == 0, result.stderr
+    assert "no mistakes" in result.stdout
+
+
+def test_no_config_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(check, [])
+    assert result.exit_code == EX_CONFIG
+    assert "rtmail init" in result.stderr
+    result = CliRunner().invoke(check, ["-c", "nowhere.toml"])
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (EX_CONFIG, "nowhere.toml:1: there is no such file")
+
+
+def test_a_broken_template_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    (folder / "templates" / "support").mkdir(parents=True)
+    shutil.copy(ROOT / "config" / "rtmail.toml", folder)
+    (folder / "templates" / "receipt.txt.j2").write_text("Subject\n\n{% if %}\n")
+    (folder / "templates" / "support" / "nudge.txt.j2").write_text("Subject\n\n{{ no_such_fact }}\n")
+    (folder / "templates" / "reciept.txt.j2").write_text("Subject\n\nBody\n")
+    result = CliRunner().invoke(check, ["-c", str(folder / "rtmail.toml")])
+    assert result.exit_code == EX_CONFIG
+    for place in ("receipt.txt.j2:3:", "support/nudge.txt.j2:3: no fact is called 'no_such_fact'", "reciept.txt.j2:1: no mail is called"):
+        assert f"{folder}/templates/{place}" in result.stderr
+    assert result.stderr.endswith("3 mistakes\n")
+
+
+def run_init(*words: str | Path) -> tuple[int, str, str]:
+    result = CliRunner().invoke(init, [str(word) for word in words])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_init_alone_passes_check(tmp_path: Path) -> None:
+    code, out, err = run_init(tmp_path / "rt")
+    assert (code, err) == (0, "")
+    file = tmp_path / "rt" / "config" / "rtmail.toml"
+    assert file.read_text("utf-8") == (ROOT / "config" / "rtmail.toml").read_text("utf-8")
+    assert stat.S_IMODE((file.parent / ".env").stat().st_mode) == 0o600
+    assert [line.strip().split()[:2] for line in out.splitlines()[-3:]] == [["rtmail", "check"], ["rtmail", "serve"], ["rtmail", "receive"]]
+    assert CliRunner().invoke(check, ["-c", str(file)]).exit_code == 0
+
+
+def test_init_with_values_passes_check(tmp_path: Path) -> None:
+    code, out, err = run_init(
+        tmp_path, "--site", 'Ämce "Help"', "--domain", "acme.example", "--address", "hilfe@acme.example", "--relay", "smtp://127.0.0.1:25",
+        "--admin", "ops@else.example", "--person", "jo=Jo Doe <jo@else.example>", "--person", "al=al@else.example",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "--to hilfe@acme.example" in out
+    result = CliRunner().invoke(check, ["-c", str(tmp_path / "config" / "rtmail.toml")])
+    assert result.exit_code == 0, result.stderr
+    assert "hilfe@acme.example" in result.stdout
+    assert "people: jo, al" in result.stdout
+    text = (tmp_path / "config" / "rtmail.toml").read_text("utf-8")
+    assert 'name = "Ämce \\"Help\\""' in text
+    assert 'comment_address = "hilfe-comment@acme.example"' in text
+    assert "example.net" not in "".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def test_init_never_overwrites(tmp_path: Path) -> None:
+    assert run_init(tmp_path)[0] == 0
+    files = [tmp_path / "config" / name for name in ("rtmail.toml", ".env", "policies/default.toml")]
+    for file in files:
+        file.write_text('address = "mine@example.com"\n')
+    code, out, _ = run_init(tmp_path, "--domain", "other.example")
+    assert code == 0
+    assert out.count("kept ") == 3
+    assert "--to mine@example.com" in out
+    assert {file.read_text() for file in files} == {'address = "mine@example.com"\n'}
+
+
+def test_init_with_a_mistake_writes_nothing(tmp_path: Path) -> None:
+    code, _, err = run_init(tmp_path / "rt", "--domain", "acme.example", "--admin", "support@acme.example")
+    assert code == EX_CONFIG
+    assert f"{tmp_path}/rt/config/rtmail.toml:" in err
+    assert "nothing written" in err
+    assert not (tmp_path / "rt").exists()
+    assert run_init(tmp_path / "rt", "--person", "Jane Doe")[0] == 2
+    assert run_init(tmp_path / "rt", "--address", "nobody")[0] == 2
+
+
+def test_init_with_a_relay_that_needs_a_password(tmp_path: Path) -> None:
+    assert run_init(tmp_path, "--relay", "smtps://user@mail.acme.example")[0] == 0
+    result = CliRunner().invoke(check, ["-c", str(tmp_path / "config" / "rtmail.toml")])
+    assert "RTMAIL_RELAY_PASSWORD" in result.stderr
+    (tmp_path / "config" / ".env").write_text("RTMAIL_RELAY_PASSWORD='$x'\n")
+    assert CliRunner().invoke(check, ["-c", str(tmp_path / "config" / "rtmail.toml")]).exit_code == 0
