@@ -9,6 +9,8 @@ Whose bounce it is, and whether it is believed, is decided elsewhere by our VERP
 
 from __future__ import annotations
 
+import binascii
+import quopri
 import re
 from collections.abc import Iterator, Sequence
 from email.message import Message
@@ -129,13 +131,9 @@ def _weight(status: str) -> tuple[int, ...]:
 def _blocks(part: Message) -> Iterator[dict[str, str]]:
     """Yield the field groups of a delivery-status part by lower-case name; the first value of a name counts.
 
-    Python parses message/delivery-status into a list of messages, but neither its RFC 6533 sister nor an encoded one.
+    Python parses message/delivery-status into a list of messages, its RFC 6533 sister into one, whatever their encoding.
     """
-    payload = part.get_payload()
-    if isinstance(payload, list) and not part.get("content-transfer-encoding", "").lower().startswith(("base64", "quoted")):
-        groups = [[f"{name}: {value}" for name, value in block.items()] for block in payload[:MAX_BLOCKS] if isinstance(block, Message)]
-    else:
-        groups = [group.split("\n") for group in re.split(r"\n[ \t]*\n", _decoded(part))[:MAX_BLOCKS]]
+    groups = [group.split("\n") for group in re.split(r"\n[ \t]*\n", _status_text(part))[:MAX_BLOCKS]]
     for lines in groups:
         fields: dict[str, str] = {}
         name = ""
@@ -151,6 +149,29 @@ def _blocks(part: Message) -> Iterator[dict[str, str]]:
                 fields[name] = f"{fields[name]} {line.strip()}"[:2000]
         if fields:
             yield fields
+
+
+def _status_text(part: Message) -> str:
+    """Return the text of a delivery-status part as it stood in the mail, its transfer encoding undone."""
+    payload = part.get_payload()
+    if not isinstance(payload, list):
+        return _decoded(part)
+    groups: list[str] = []
+    for block in payload[:MAX_BLOCKS]:
+        if isinstance(block, Message):
+            fields = "\n".join(f"{name}: {value}" for name, value in block.items()[:MAX_HEADERS])
+            body = block.get_payload()
+            groups += [fields, body if isinstance(body, str) else ""]
+    text = "\n\n".join(group for group in groups if group.strip())[: 4 * MAX_CHARS]
+    encoding = str(part.get("content-transfer-encoding", "")).strip().lower()
+    if encoding not in ("base64", "quoted-printable"):
+        return text.replace("\r\n", "\n")
+    data = text.encode("utf-8", "replace")
+    try:
+        plain = binascii.a2b_base64(data) if encoding == "base64" else quopri.decodestring(data)
+    except binascii.Error:
+        return text
+    return plain.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def _original_id(parts: Sequence[Message]) -> str:

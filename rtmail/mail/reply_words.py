@@ -193,7 +193,7 @@ MOBILE_SIGNATURES: tuple[str, ...] = (
     r"skickat från (?:min |mitt )?(?:i?phone|ipad|ipod|mobil\w*|android\w*|samsung\w*|outlook|yahoo|e-post)\b",
     r"sendt fra (?:min |mit |mitt )?(?:i?phone|ipad|ipod|mobil\w*|android\w*|samsung\w*|outlook|yahoo|mail)\b",
     r"lähetetty (?:i?phonesta|ipadista|i?phonestani|puhelimestani|android\w*|samsung\w*|outlook\w*)",
-    r"wysłan[eo] (?:z|ze) (?:mojego |urządzenia |programu |aplikacji )?(?:i?phone\w*|ipad\w*|telefonu|"
+    r"wysłan[eo] (?:z|ze) (?:mojego |urządzenia |programu |aplikacji )?(?:i?phone['’]?\w*|ipad['’]?\w*|telefonu|"
     r"smartfon\w*|android\w*|samsung\w*|outlook\w*|mobiln\w*)",
     r"odesláno z (?:mého )?(?:i?phon\w*|ipad\w*|mobil\w*|telefonu|android\w*|outlook\w*|aplikace)",
     r"odoslané z (?:môjho )?(?:i?phon\w*|ipad\w*|mobil\w*|telefónu|android\w*|outlook\w*)",
