@@ -7,18 +7,17 @@ no choice, and `parse_list` yields only specs that passed the grammar, whatever 
 
 from __future__ import annotations
 
-import binascii
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 from rtmail.mail.domains import is_public_domain, organisational_domain, same_organisation_domain
+from rtmail.mail.headers import decode_words, text_of
 from rtmail.mail.model import Address
 from rtmail.mail.site import OwnAddress, Site
 
 __all__ = [
     "clean_name",
-    "decode_words",
     "is_public_domain",
     "key",
     "normalise",
@@ -43,7 +42,6 @@ _SPEC = re.compile(_SPEC_TEXT)
 # A phrase as senders write it: words with dots, and quoted strings without escapes, folds or angle brackets inside.
 _PHRASE_TEXT = r'(?!\s*\.)(?:[^"()<>\[\]:;@\\,]|"[^"\\<>\n]*")*(?<!\.)'
 _FROM = re.compile(rf"[ \t\n]*(?:(?P<bare>{_SPEC_TEXT})|(?P<phrase>{_PHRASE_TEXT})<(?P<spec>{_SPEC_TEXT})>)[ \t\n]*")
-_WORD = re.compile(r"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[A-Za-z0-9-]*)?\?([bBqQ])\?([^?\s]*)\?=")
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _LINE_END = re.compile(r"[\r\n]+(?![ \t])")
 _DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
@@ -165,35 +163,7 @@ def with_detail(spec: str, detail: str, site: Site) -> str:
 
 def clean_name(text: str) -> str:
     """Return a display name fit to show and to send: encoded-words decoded, one line, no control or direction marks."""
-    shown = []
-    for character in decode_words(text[: MAX_NAME_CHARACTERS * 10]):
-        category = unicodedata.category(character)
-        if category in ("Cc", "Zl", "Zp"):
-            shown.append(" ")
-        elif category not in ("Cf", "Cs"):
-            shown.append(character)
-    return " ".join("".join(shown).split())[:MAX_NAME_CHARACTERS].strip()
-
-
-def decode_words(text: str) -> str:
-    """Return `text` with its RFC 2047 encoded-words decoded; what cannot be decoded stays as it is. Never raises.
-
-    White space between two encoded-words goes, and neighbours in one charset are decoded as one, since many senders
-    split inside a character.
-    """
-    out: list[str] = []
-    pending, pending_charset, end = b"", "", 0
-    for match in _WORD.finditer(text):
-        between = text[end : match.start()]
-        charset, how, payload = match[1].lower(), match[2], match[3]
-        if between.strip() or charset != pending_charset or not end:
-            out.append(_to_text(pending, pending_charset))
-            pending = b""
-            if not (end and not between.strip()):
-                out.append(between)
-        pending += _base64(payload) if how in "bB" else _quoted_printable(payload)
-        pending_charset, end = charset, match.end()
-    return "".join([*out, _to_text(pending, pending_charset), text[end:]])
+    return text_of(text[: MAX_NAME_CHARACTERS * 10])[:MAX_NAME_CHARACTERS].strip()
 
 
 def _harmless(character: str) -> bool:
@@ -268,25 +238,3 @@ def _mailboxes(text: str) -> Iterable[tuple[str, str]]:
             outside.clear()
         elif character != ">":
             outside.append(character)
-
-
-def _to_text(data: bytes, charset: str) -> str:
-    if not data:
-        return ""
-    for name in (charset, "utf-8"):
-        try:
-            return data.decode(name)
-        except (LookupError, UnicodeError, ValueError):
-            continue
-    return data.decode("latin-1")
-
-
-def _base64(payload: str) -> bytes:
-    kept = re.sub(r"[^A-Za-z0-9+/]", "", payload)
-    # One character left over carries no byte.
-    kept = kept[: len(kept) - 1] if len(kept) % 4 == 1 else kept
-    return binascii.a2b_base64(kept + "=" * (-len(kept) % 4))
-
-
-def _quoted_printable(payload: str) -> bytes:
-    return binascii.a2b_qp(payload.encode("ascii", "replace"), header=True)

@@ -236,8 +236,10 @@ class _Gatherer:
             unpacked = tnef.unpack(bytes(data))
             if unpacked is not None:
                 self._unpack_tnef(node, unpacked, body)
-                return body
-            body.defects.append("unreadable winmail.dat")
+                if body.found:
+                    return body
+            # Kept as it came, so that what was not found in it is not lost either.
+            body.defects += [] if body.pieces else ["unreadable winmail.dat"]
         if node.type in smime.TYPES and self.level < ENTITIES:
             content = smime.signed_content(bytes(data))
             if content is not None:

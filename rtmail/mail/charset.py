@@ -120,7 +120,8 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str]:
         if damaged <= DAMAGED_SHARE * sum(not char.isascii() for char in text if char != "\ufffd"):
             return text, defect
     guess = codec(_detected(data))
-    if guess is not None and guess != "ascii":
+    # Any bytes of even number are UTF-16: as a guess it is worth nothing.
+    if guess is not None and not guess.startswith(("ascii", "utf")):
         try:
             return data.decode(guess), f"{defect}, read as {guess}"
         except UnicodeError:

@@ -61,9 +61,9 @@ def scan(raw: bytes, start: int, end: int, max_bytes: int = HEADER_BYTES) -> Blo
             return Block(fields, min(stop + 1, end), defects)
         if match := _FIELD.match(raw, at, stop):
             stop = _folded_end(raw, stop, end)
-            if stop > limit or len(fields) == HEADER_FIELDS:
-                defects.append(f"more than {HEADER_FIELDS} header fields" if stop <= limit else f"header larger than {max_bytes} bytes")
-                if stop > limit and match.end() < limit:
+            if stop >= limit or len(fields) == HEADER_FIELDS:
+                defects.append(f"more than {HEADER_FIELDS} header fields" if stop < limit else f"header larger than {max_bytes} bytes")
+                if stop >= limit and match.end() < limit:
                     fields.append(Field(match[1].decode("ascii"), raw[match.end() : limit].strip()))
                 blank = _BLANK_LINE.search(raw, at, end)
                 return Block(fields, blank.end() if blank else end, defects)

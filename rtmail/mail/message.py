@@ -210,6 +210,9 @@ class _Reading:
         reply_text = split.new if split is not None else text
         quoted = split.quoted if split is not None else ""
         attached = self._attached(gathered, tree, judged)
+        # Looked for only where the first look saw its header: each look reads every line.
+        holds_forward = split is not None and (split.forwarded_header or quoting.has_forward_prefix(subject))
+        inline = self._guarded("forwarded block", lambda: quoting.forwarded_block(text, subject) if holds_forward else None, None)
         date = parser_date or _date_of(fields.first("date"))
         to, cc = self._recipients(fields)
         ids = _ids([fields.first("message-id")])
@@ -234,7 +237,7 @@ class _Reading:
             answerable=judged.verdict.answerable,
             reason=judged.verdict.reason,
             bounce=judged.bounce,
-            forwarded=attached or self._guarded("forwarded block", lambda: quoting.forwarded_block(text, subject) if short else None, None),
+            forwarded=attached or inline,
             marks=self._guarded("marks", lambda: quoting.marks_in(quoted), ()),
             tags=_tags(subject, self.site),
             reply_prefix=quoting.has_reply_prefix(subject),
