@@ -1,1 +1,48 @@
-"""The command line: parses words, calls the floors below, prints what a person would ask next."""
+"""The command line: parses words, calls the floors below, prints what a person would ask next.
+
+Each command is a module of its own and is imported when it is called, so that `rtmail receive` costs no more than it needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from rtmail import __version__
+
+COMMANDS = {
+    "init": "init",
+    "check": "check",
+    "serve": "serve",
+    "receive": "receive",
+    "read": "read",
+    "ticket": "ticket",
+    "why": "why",
+    "outbox": "outbox",
+    "quarantine": "spooled",
+    "held": "spooled",
+    "junk": "spooled",
+    "audit": "audit",
+}
+"""Command -> module of this package that holds it under its own name."""
+
+
+class _Commands(click.Group):
+    """Finds a command's module by name, when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"rtmail.cli.{module}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rtmail")
+def rtmail() -> None:
+    """A request tracker that lives in e-mail."""

@@ -319,18 +319,21 @@ def split_overdue(builder: Builder) -> None:
 def _staff_correspondence(builder: Builder, stimulus: Received) -> None:
     """An engineer's answer: commands run, the words go to requestor and Cc without our quoted notice."""
     person = _person(builder, stimulus)
-    _run(builder, stimulus, person)
+    results = _run(builder, stimulus, person)
+    went = ""
     if any(command.name == "comment" for command in stimulus.parsed.commands):
         _remark(builder, stimulus, person)
-        _join_staff(builder, stimulus, person)
-        return
-    text = public_words(stimulus.mail, stimulus.parsed, builder.house.site, [one.party for one in builder.house.directory.people.values()])
-    if text.words or stimulus.mail.attachments:
+        went = "The other words of your mail stay among staff."
+    else:
+        text = public_words(stimulus.mail, stimulus.parsed, builder.house.site, [one.party for one in builder.house.directory.people.values()])
         if text.leak:
-            _ask(builder, stimulus, person, text.leak)
-        else:
+            _ask(builder, stimulus, person, f"they would show the customer something internal: {text.leak}.")
+            went = "The other words of your mail were not sent yet; see the question about them."
+        elif text.words or stimulus.mail.attachments:
             _publish(builder, stimulus, person, text.words)
+            went = f"The other words of your mail were sent to {audience.named(builder.ticket.requestor)}."
     _join_staff(builder, stimulus, person)
+    _receipt(builder, stimulus, person, results, went)
 
 
 def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *, reached: frozenset[str] | None = None) -> None:
@@ -381,10 +384,11 @@ def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *,
 
 def _comment(builder: Builder, stimulus: Received) -> None:
     person = _person(builder, stimulus)
-    _run(builder, stimulus, person)
+    results = _run(builder, stimulus, person)
     if stimulus.parsed.words.strip() or stimulus.mail.attachments:
         _remark(builder, stimulus, person)
     _join_staff(builder, stimulus, person)
+    _receipt(builder, stimulus, person, results)
 
 
 def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -> None:
@@ -445,10 +449,16 @@ def _ask(builder: Builder, stimulus: Received, person: Person, reason: str, *, l
     )
 
 
-def _run(builder: Builder, stimulus: Received, person: Person) -> None:
-    if stimulus.verdict.commands and (stimulus.parsed.commands or stimulus.parsed.unclear):
-        results = effects.run(builder, person, stimulus.parsed, strong=stimulus.verdict.sender.staff_proof.strong, parties=stimulus.parties)
-        audience.receipt(builder, person, results, answering=stimulus.mail.message_id)
+def _run(builder: Builder, stimulus: Received, person: Person) -> list[effects.Result]:
+    """Carry out the commands of the mail; the receipt follows when all else is done, so that it shows the state after it."""
+    if not stimulus.verdict.commands:
+        return []
+    return effects.run(builder, person, stimulus.parsed, strong=stimulus.verdict.sender.staff_proof.strong, parties=stimulus.parties)
+
+
+def _receipt(builder: Builder, stimulus: Received, person: Person, results: list[effects.Result], words_went: str = "") -> None:
+    if results:
+        audience.receipt(builder, person, results, answering=stimulus.mail.message_id, words_went=words_went)
 
 
 def _join_staff(builder: Builder, stimulus: Received, person: Person) -> None:
@@ -492,7 +502,7 @@ def _forward_new(builder: Builder, stimulus: Received) -> None:
 def _forward_on_request(builder: Builder, stimulus: Received) -> None:
     person = _person(builder, stimulus)
     forwarded = stimulus.mail.forwarded
-    _run(builder, stimulus, person)
+    results = _run(builder, stimulus, person)
     sender = forwarded.sender if forwarded else None
     words = Words(
         subject=forwarded.subject if forwarded else stimulus.mail.subject,
@@ -521,6 +531,7 @@ def _forward_on_request(builder: Builder, stimulus: Received) -> None:
     if stimulus.parsed.words.strip():
         _remark(builder, stimulus, person)
     _join_staff(builder, stimulus, person)
+    _receipt(builder, stimulus, person, results)
 
 
 def _on_behalf(builder: Builder, stimulus: Received) -> None:
@@ -601,7 +612,7 @@ def _staff_to_us(builder: Builder, stimulus: Received) -> None:
         stimulus.answerable,
     )
     person = _person(builder, stimulus)
-    _run(builder, stimulus, person)
+    _receipt(builder, stimulus, person, _run(builder, stimulus, person))
 
 
 def _action(builder: Builder, stimulus: Received) -> None:

@@ -1,0 +1,81 @@
+"""What the commands share: the config option, errors in one line with the cure, an opened store."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from rtmail import config
+from rtmail.config import Config
+from rtmail.errors import EX_CONFIG, ConfigError, RtmailError
+from rtmail.ops import building
+from rtmail.store import Store
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def config_option(command: Command) -> Command:
+    """Give a command `-c/--config PATH`; its function gets the loaded Config as `found`, mistakes end it with exit 78."""
+
+    @functools.wraps(command)
+    def loaded(*args: Any, path: Path | None, **kwargs: Any) -> Any:
+        try:
+            found = config.load(path)
+        except ConfigError as error:
+            refuse(error)
+        return command(*args, found=found, **kwargs)
+
+    option = click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="the rtmail.toml to use")
+    return option(loaded)  # type: ignore[return-value]
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON object a line")
+
+
+def refuse(error: ConfigError) -> NoReturn:
+    """Print every mistake and exit 78."""
+    for problem in error.problems:
+        click.echo(str(problem), err=True)
+    raise SystemExit(EX_CONFIG)
+
+
+def end(text: str, code: int = 1) -> NoReturn:
+    """Print one line about what is wrong and exit."""
+    click.echo(text, err=True)
+    raise SystemExit(code)
+
+
+@contextmanager
+def opened(found: Config) -> Iterator[Store]:
+    """Open the store for one command; what cannot be opened ends it in one line."""
+    try:
+        store = building.open_store(found)
+    except (RtmailError, OSError) as error:
+        end(f"rtmail: the store {found.store_name} cannot be opened: {error}", getattr(error, "exit_code", 1))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def put(value: dict[str, Any]) -> None:
+    """Print one JSON object on a line."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def utc(at: datetime | None) -> str | None:
+    """An instant as scripts read it: ISO 8601 in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
+
+
+def shown(at: datetime | None, zone: str) -> str:
+    """An instant as a person at the terminal reads it."""
+    return f"{at.astimezone(ZoneInfo(zone)):%a %d %b %Y %H:%M:%S %Z}" if at else "-"

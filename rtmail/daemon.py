@@ -1,0 +1,241 @@
+"""The daemon: builds everything from the config, starts it, keeps it ticking, reloads and drains it.
+
+One event loop holds the listeners and the courier; the engine works in a thread of its own, woken by each commit of the
+spool and by a scheduler; readers are child processes. Only here and in the command line is the clock read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import schedule
+
+from rtmail import __version__, config, log
+from rtmail.clockwork import Clock, system
+from rtmail.config import Config, Listen
+from rtmail.egress.courier import Courier
+from rtmail.egress.courier import Settings as CourierSettings
+from rtmail.engine.engine import Engine
+from rtmail.engine.office import Office
+from rtmail.engine.reader import ReaderPool
+from rtmail.errors import ConfigError, Deferred
+from rtmail.failpoint import failpoint
+from rtmail.ingress.limits import Limits, Shares
+from rtmail.ingress.smtp import Listener, Where
+from rtmail.ingress.smtp import Settings as ListenerSettings
+from rtmail.ops import building
+from rtmail.ops.front import DaemonFront
+from rtmail.store import SpoolWriter, Store, StoreFailed
+
+DRAIN_SECONDS = 8.0
+"""For what is under way when we are told to stop; with the closing of store and readers it stays below ten."""
+STORE_AGAIN_SECONDS = 1.0
+
+
+class Ticker:
+    """The engine's thread: works off the spool when woken, and what the scheduler calls for."""
+
+    def __init__(self, engine: Engine, clock: Clock, store: Store, rate: float = 1.0) -> None:
+        self.engine, self._clock, self._store = engine, clock, store
+        self.beat = time.monotonic()
+        self._woken, self._stopping = threading.Event(), threading.Event()
+        self._scheduler = schedule.Scheduler()
+        # schedule counts whole seconds of the system's clock; a rehearsal that runs faster only looks more often.
+        self._scheduler.every(1).seconds.do(self._guarded, "sweep", lambda: self.engine.sweep(self._clock()))
+        self._scheduler.every(10 if rate == 1.0 else 1).seconds.do(self._guarded, "remind", lambda: self.engine.remind(self._clock()))
+        self._scheduler.every(1).hours.do(self._guarded, "forget", lambda: self._store.forget_expired(self._clock()))
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is mail in the spool, or a fate to report; from any thread."""
+        self._woken.set()
+
+    def stop(self, seconds: float) -> None:
+        """Finish the batch under way, then end."""
+        self._stopping.set()
+        self._woken.set()
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._woken.clear()
+            failpoint("engine-beat")
+            self.beat = time.monotonic()
+            worked = self._guarded("work", lambda: self.engine.work(self._clock()))
+            worked += self._guarded("report", lambda: self.engine.report(self._clock()))
+            self._scheduler.run_pending()
+            if not worked:
+                self._woken.wait(0.25)
+
+    def _guarded(self, stage: str, job: Callable[[], int]) -> int:
+        """A job of the ticking that fails must not end the ticking; what it left undone is done by the next round."""
+        try:
+            return job()
+        except StoreFailed:
+            # The database cannot be trusted any more (a failed fsync): only a new start can (R5).
+            log.alarm(what=f"the database failed: {self._store.failed}", help="rtmail doctor")
+            os.kill(os.getpid(), signal.SIGTERM)
+            self._stopping.set()
+        except Deferred as error:
+            log.failed(stage=stage, error=error)
+            self._stopping.wait(STORE_AGAIN_SECONDS)
+        except Exception as error:
+            log.failed(stage=stage, error=error)
+            self._stopping.wait(STORE_AGAIN_SECONDS)
+        return 0
+
+
+class Daemon:
+    """Everything that runs, for one config at a time."""
+
+    def __init__(self, found: Config, clock: Clock = system, rate: float = 1.0) -> None:
+        self.config, self._clock = found, clock
+        owner = f"{socket.gethostname()}:{os.getpid()}"
+        blueprint = building.blueprint(found)
+        self.store = building.open_store(found)
+        self._pool = ReaderPool()
+        engine = Engine(self.store, self._pool, Office(blueprint, self.store, clock()), owner, self._posted)
+        self.ticker = Ticker(engine, clock, self.store, rate)
+        self._writer = SpoolWriter(self.store, lambda _: self.ticker.wake())
+        self.front = DaemonFront(found, self.store, self._writer, lambda: self.store.failed)
+        relay = found.relay
+        self.courier = Courier(
+            self.store,
+            building.make_relay(found),
+            CourierSettings(owner=owner, concurrency=relay.connections, redirect_to=relay.redirect_to),
+            clock=clock,
+            random=random.random,
+        )
+        self.listeners: list[Listener] = []
+        self._stop = asyncio.Event()
+
+    def _posted(self) -> None:
+        self.courier.wake()
+
+    async def run(self, ready: Callable[[Daemon], None] = lambda _: None) -> None:
+        """Start everything, call `ready`, and work until told to stop; then drain."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        self.listeners = self._make_listeners()
+        started: list[Listener] = []
+        try:
+            for listener in self.listeners:
+                await listener.start()
+                started.append(listener)
+            self.ticker.start()
+            couriers = asyncio.create_task(self.courier.run())
+            log.started(
+                version=__version__,
+                config=str(self.config.file),
+                store=self.config.store_name.partition(":")[0],
+                listening=[str(listen) for listen in self._places()],
+            )
+            ready(self)
+            await self._stop.wait()
+        finally:
+            begun = time.monotonic()
+            log.draining(why="told to stop")
+            await asyncio.gather(*(listener.drain(DRAIN_SECONDS / 2) for listener in started))
+            await asyncio.to_thread(self._writer.close)
+            await self.courier.drain(DRAIN_SECONDS / 4)
+            if started:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await couriers
+                await asyncio.to_thread(self.ticker.stop, DRAIN_SECONDS / 4)
+            self._pool.close()
+            self.store.close()
+            log.stopped(seconds=time.monotonic() - begun)
+
+    def stop(self) -> None:
+        """Begin to drain; from the loop's thread."""
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Take a changed config, or keep the old one and say why. Listeners and store stay as they are until a restart."""
+        try:
+            found = config.load(self.config.file)
+            blueprint = building.blueprint(found)
+            office = Office(blueprint, self.store, self._clock())
+        except ConfigError as error:
+            log.broken_config(problems=error.problems, keeps=True)
+            return
+        except (OSError, Deferred) as error:
+            log.failed(stage="reload", error=error)
+            return
+        self.config = found
+        self.front.use(found)
+        self.ticker.engine.use(office)
+        for listener in self.listeners:
+            with contextlib.suppress(OSError):
+                listener.reload()
+        log.reloaded(config=str(found.file), policies=len(blueprint.policies))
+
+    def _places(self) -> list[Listen]:
+        ingress = self.config.ingress
+        return [table.listen for table in (ingress.smtp, ingress.lmtp) if table is not None]
+
+    def _make_listeners(self) -> list[Listener]:
+        found, ingress = self.config, self.config.ingress
+        smtp = ingress.smtp
+        exempt = (*Limits().exempt, *ingress.trusted_hops)
+        limits = (
+            Limits(exempt=exempt)
+            if smtp is None
+            else Limits(
+                message_bytes=smtp.max_message,
+                recipients=smtp.max_recipients,
+                connections=smtp.max_connections,
+                per_address=smtp.max_connections_per_ip,
+                per_network=smtp.max_connections_per_network,
+                flight_bytes=smtp.max_bytes_in_flight,
+                exempt=exempt,
+            )
+        )
+        shares = Shares(limits)
+        spill = found.state / "spill"
+        spill.mkdir(mode=0o700, exist_ok=True)
+        listeners: list[Listener] = []
+        if smtp is not None:
+            settings = ListenerSettings(
+                hostname=found.smtp_hostname,
+                domain=found.settings.domain,
+                spill=spill,
+                certificate=_text(found.path(smtp.tls_certificate)),
+                key=_text(found.path(smtp.tls_key)),
+                tls_required=smtp.require_tls,
+                auth=smtp.auth,
+                proxy=tuple(smtp.proxy),
+            )
+            listeners.append(Listener("smtp", self.front, settings, shares, self._clock, _where(smtp.listen)))
+        if ingress.lmtp is not None:
+            settings = ListenerSettings(hostname=found.smtp_hostname, domain=found.settings.domain, spill=spill)
+            where = _where(ingress.lmtp.listen, mode=ingress.lmtp.mode, group=ingress.lmtp.group)
+            listeners.append(Listener("lmtp", self.front, settings, shares, self._clock, where))
+        return listeners
+
+
+def _text(path: Path | None) -> str:
+    return str(path) if path else ""
+
+
+def _where(listen: Listen, *, mode: int = 0o660, group: str = "") -> Where:
+    return Where(path=str(listen.path), mode=mode, group=group) if listen.path else Where(host=listen.host, port=listen.port)
+
+
+def serve(found: Config, clock: Clock = system, rate: float = 1.0, ready: Callable[[Daemon], None] = lambda _: None) -> None:
+    """Run the daemon until it is told to stop."""
+    asyncio.run(Daemon(found, clock, rate).run(ready))

@@ -1,0 +1,71 @@
+"""What stands behind every door: which addresses we take mail for, whether there is room, and the keeping of a mail.
+
+The daemon hands one to its listeners and mailboxes, `rtmail receive` makes one of its own; all end in the same spool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from rtmail.config import Config
+from rtmail.errors import UnknownRecipient
+from rtmail.failpoint import failpoint
+from rtmail.mail.address import split_detail
+from rtmail.mail.model import Envelope
+from rtmail.mail.site import Site
+from rtmail.store import SpoolWriter, Store
+
+
+class Front:
+    """Checks of a recipient and of the room, for one config at a time."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self._store = store
+        self.use(config)
+
+    def use(self, config: Config) -> None:
+        """Take mail by another config from now on (reload)."""
+        self._config = config
+        self._site: Site = config.site()
+
+    def recipient(self, address: str) -> None:
+        """Return when mail for `address` is taken; raises UnknownRecipient."""
+        if split_detail(address, self._site)[0] is None:
+            raise UnknownRecipient(address)
+
+    def room(self) -> None:
+        """Return when there is room for one more mail; raises DiskFull or Deferred."""
+        self._store.room()
+
+
+class PipeFront(Front):
+    """The front of one `rtmail receive`: keeps in the caller's thread."""
+
+    def keep(self, raw: bytes, envelope: Envelope) -> int:
+        """Commit the mail to disk and return its spool number."""
+        (spool_id,) = self._store.put_many([(raw, envelope)])
+        return spool_id
+
+
+class DaemonFront(Front):
+    """The front of the daemon: many connections share one commit."""
+
+    def __init__(self, config: Config, store: Store, writer: SpoolWriter, trouble: Callable[[], str]) -> None:
+        super().__init__(config, store)
+        self._writer, self._trouble = writer, trouble
+
+    def healthy(self) -> str:
+        """Return "", or why no mail can be taken now."""
+        return self._trouble()
+
+    async def keep(self, raw: bytes, envelope: Envelope) -> int:
+        """Commit the mail to disk and return its spool number; nobody is told 250 before."""
+        failpoint("mail-received")
+        spool_id = await asyncio.wrap_future(self._writer.submit(raw, envelope))
+        failpoint("mail-kept")
+        return spool_id
+
+    async def authenticate(self, user: str, password: str) -> str | None:
+        """Return the key of the person whose credentials these are, or None."""
+        return await asyncio.to_thread(self._config.authenticate, user, password)
