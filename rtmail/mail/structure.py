@@ -163,13 +163,14 @@ class _Surveyor:
 
     def _split(self, node: Node) -> list[tuple[int, int]]:
         """Return the spans between the boundary lines of `node` (RFC 2046 5.1.1), one more than may be used at most."""
-        line = re.compile(rb"(?:^|(?<=\n))--" + re.escape(node.boundary) + rb"(--)?[ \t]*\r?(?:\n|\Z)")
+        # The line end before the dashes is part of the pattern: a literal start is what the regex engine finds fast.
+        line = re.compile(rb"\n--" + re.escape(node.boundary) + rb"(--)?[ \t]*\r?(?=\n|\Z)")
         spans: list[tuple[int, int]] = []
         opened = -1
-        for match in line.finditer(self.raw, node.start, node.end):
+        for match in line.finditer(self.raw, max(node.start - 1, 0), node.end):
             if opened >= 0:
-                spans.append((opened, max(opened, self._before_line_end(match.start()))))
-            opened = match.end()
+                spans.append((opened, max(opened, self._before_line_end(match.start() + 1))))
+            opened = min(match.end() + 1, node.end)
             if match[1] or len(spans) > PARTS:
                 return spans
         if opened >= 0:
