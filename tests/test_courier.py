@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from rtmail.egress.fate import PutOff
 from rtmail.errors import Deferred
 from rtmail.failpoint import arm
 from rtmail.store import Fate, OutboxItem, Store
+from rtmail.store.outbox import Deferred as PutBack
 from rtmail.store.outbox import Failed, Sent
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -69,7 +71,8 @@ class Office:
         self.store.open()
         self.relay = FakeRelay()
         self.at = START
-        self.settings = Settings("test", poll_seconds=0.01, **settings)
+        # The clock leaps; only the tests about claims want them to end by it.
+        self.settings = Settings("test", **{"poll_seconds": 0.01, "lease_seconds": 10**7, **settings})
 
     def add(self, *recipients: str, urgency: int = 1, expires: timedelta = timedelta(days=5)) -> list[int]:
         ids = self.store.reserve(len(recipients))
@@ -198,6 +201,34 @@ def test_a_dead_relay_is_probed_with_one_mail_and_then_everything_flows(office: 
     assert {office.fate(n)[0] for n in ids} == {Fate.SENT}
     # Trouble of the relay's counts as one attempt of a mail at most.
     assert max(office.fate(n)[2] for n in ids) <= 2
+
+
+def test_trouble_of_the_relay_is_no_attempt_of_the_mail(office: Office) -> None:
+    office.relay.fates = {"a@x.test": [DOWN] * 10 + [GREY]}
+    a, = office.add("a@x.test")
+
+    async def story(courier: Courier) -> None:
+        while len(office.relay.seen) < 11:
+            office.at += timedelta(seconds=10)
+            courier.wake()
+            await asyncio.sleep(0.005)
+        await office.until(lambda: "greylisted" in office.fate(a)[1])
+    office.run(story)
+    assert office.fate(a)[2] == 2
+    assert office.store.by_id(a).due_at - office.at <= 2 * FIRST_PAUSE
+
+
+def test_a_mail_put_off_for_its_content_holds_up_no_other(office: Office) -> None:
+    fates = {stage: office_fate(office, PutOff("451", stage, relay_down=stage == "dot")) for stage in ("RCPT", "DATA", "dot")}
+    assert fates == {"RCPT": True, "DATA": False, "dot": False}
+
+
+def office_fate(office: Office, fate: PutOff) -> bool:
+    """Return whether a mail with this fate holds up later ones to its recipient."""
+    item = OutboxItem(1, 0, 0, 0, "a@x.test", "", RAW, "<1@x>", "t", 1, START, None, False, attempts=1)
+    settled = office.courier()._judge(item, fate, START)
+    assert isinstance(settled, PutBack)
+    return settled.blocks
 
 
 def test_mail_expires_while_the_relay_is_dead(office: Office) -> None:
@@ -354,19 +385,21 @@ def test_a_failure_on_the_way_costs_no_mail(tmp_path: Path, point: str) -> None:
     arm(f"{point}:1:error")
     try:
         async def story(courier: Courier) -> None:
-            await asyncio.sleep(0.05)
+            await office.until(lambda: office.fate(a)[2] == 1)
             while not office.settled(a):
                 office.at += timedelta(seconds=31)
                 courier.wake()
-                await asyncio.sleep(0.01)
+                with suppress(TimeoutError):
+                    await office.until(lambda: office.settled(a), 1)
         office.run(story)
     finally:
         arm("")
     assert office.fate(a)[0] is Fate.SENT
 
 
-def test_a_lost_claim_spoils_no_other_settlement(office: Office) -> None:
+def test_a_lost_claim_spoils_no_other_settlement(tmp_path: Path) -> None:
     """Outcomes share a commit; one that may not be recorded must not undo its neighbours."""
+    office = Office(tmp_path, lease_seconds=60)
     ids = office.add(*(f"{n}@x.test" for n in range(8)))
 
     async def story(courier: Courier) -> None:

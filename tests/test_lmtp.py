@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from fakes.house import House
+from fakes.listening import House
 
 from rtmail.errors import Deferred, Refused
 from rtmail.ingress.smtp import Limits, Where

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from fakes.house import ARRIVED, House, until
+from fakes.listening import ARRIVED, House, until
 
 from rtmail.errors import Deferred, DiskFull
 from rtmail.ingress.content import Content, LineMeter, Unwrapper, hops
@@ -363,6 +363,8 @@ def test_too_many_from_one_network(tmp_path: Path) -> None:
         clients = [house.client("127.0.0.1") for _ in range(3)] + [house.client("127.0.0.2") for _ in range(2)]
         assert [client.reply()[:3] for client in clients] == ["220", "220", "421", "220", "421"]
         assert house.client("127.0.1.1").reply().startswith("220")
+        clients[0].close()
+        until(lambda: house.client("127.0.0.1").reply().startswith("220"))
 
 
 @pytest.mark.parametrize(("limits", "commands", "ends"), [
@@ -630,7 +632,7 @@ EMPTY_LINES = """
     from pathlib import Path
     from rtmail.ingress.smtp import Limits, Listener, Settings, Shares, Where
     sys.path.insert(0, sys.argv[1])
-    from fakes.house import FakeAcceptor
+    from fakes.listening import FakeAcceptor
 
     async def main() -> None:
         acceptor = FakeAcceptor(sizes=[])

@@ -35,7 +35,7 @@ class PutOff:
     @property
     def about_content(self) -> bool:
         """Sender and recipient were taken; another mail to the same recipient may pass."""
-        return self.stage in ("DATA", "dot") and not self.relay_down
+        return self.stage in ("DATA", "dot")
 
 
 Fate = Sent | PutOff | Failed
