@@ -247,6 +247,11 @@ class Spool(Database):
         return _spool_row(row)
 
     @reads
+    def spool_of(self, ticket_id: int) -> list[SpoolRow]:
+        """Return the mails that ended on a ticket, oldest first."""
+        return [_spool_row(row) for row in self._rows(f"SELECT {_ROW} WHERE s.ticket_id = ? ORDER BY s.id", (ticket_id,))]
+
+    @reads
     def spool_by_message_id(self, message_id: str) -> list[SpoolRow]:
         """Return the spooled mails that came with this Message-ID, oldest first."""
         return [_spool_row(row) for row in self._rows(

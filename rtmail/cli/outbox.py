@@ -1,0 +1,101 @@
+"""`rtmail outbox list|show|retry|drop`: mail that is to go out."""
+
+from __future__ import annotations
+
+import getpass
+
+import click
+
+from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.clockwork import system
+from rtmail.config import Config
+from rtmail.store import Fate, NotThere, OutboxRow
+
+
+@click.group()
+def outbox() -> None:
+    """Mail that is to go out, and what became of it."""
+
+
+@outbox.command("list")
+@click.option("--fate", type=click.Choice([str(fate) for fate in Fate]), default=str(Fate.WAITING), show_default=True)
+@json_option
+@config_option
+def list_(found: Config, fate: str, as_json: bool) -> None:
+    """List mails by their fate."""
+    with opened(found) as store:
+        rows = list(store.list_outbox(Fate(fate)))
+    for row in rows:
+        if as_json:
+            put(_described(row))
+        else:
+            when = (
+                f"next try {shown(row.due_at, found.settings.timezone)}"
+                if row.fate is Fate.WAITING
+                else shown(row.settled_at, found.settings.timezone)
+            )
+            click.echo(
+                f"{row.id}  {row.template} to {row.recipient}, tried {row.attempts} times, {when}{f': {row.said}' if row.said else ''}"
+            )
+    if not rows and not as_json:
+        click.echo("none")
+
+
+def _described(row: OutboxRow) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "template": row.template,
+        "recipient": row.recipient,
+        "fate": str(row.fate),
+        "attempts": row.attempts,
+        "said": row.said,
+        "status": row.status,
+        "message_id": row.message_id,
+        "created_at": utc(row.created_at),
+        "due_at": utc(row.due_at),
+        "settled_at": utc(row.settled_at),
+        "expires_at": utc(row.expires_at),
+    }
+
+
+@outbox.command("show")
+@click.argument("number", type=int)
+@json_option
+@config_option
+def show(found: Config, number: int, as_json: bool) -> None:
+    """Show one mail as it goes out, envelope first."""
+    with opened(found) as store:
+        row = store.by_id(number)
+        if row is None:
+            end(f"rtmail: there is no outgoing mail {number}; rtmail outbox list shows them")
+        if as_json:
+            put(_described(row))
+            return
+        click.echo(f"{row.template} from <{row.envelope_sender}> to <{row.recipient}>: {row.fate}{f' ({row.said})' if row.said else ''}")
+        try:
+            click.echo(store.outbox_mail(number).decode("utf-8", "replace"))
+        except NotThere:
+            click.echo("(its bytes were erased)")
+
+
+@outbox.command("retry")
+@click.argument("number", type=int)
+@config_option
+def retry(found: Config, number: int) -> None:
+    """Try a mail again now."""
+    now = system()
+    with opened(found) as store:
+        if not store.retry_outbox(number, now, now + found.relay.retry_for):
+            end(f"rtmail: mail {number} was sent or dropped, is being sent right now, or never was")
+    click.echo(f"mail {number} is tried again now")
+
+
+@outbox.command("drop")
+@click.argument("number", type=int)
+@config_option
+def drop(found: Config, number: int) -> None:
+    """Give a mail up; its request and its author hear of it."""
+    with opened(found) as store:
+        if not store.drop_outbox(number, getpass.getuser(), system()):
+            end(f"rtmail: mail {number} was sent or dropped, is being sent right now, or never was")
+    click.echo(f"mail {number} is dropped")

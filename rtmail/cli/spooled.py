@@ -1,0 +1,109 @@
+"""`rtmail quarantine|held|junk list|show|retry|drop`: mail that did not become an event of a request."""
+
+from __future__ import annotations
+
+import getpass
+
+import click
+
+from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.clockwork import system
+from rtmail.config import Config
+from rtmail.store import Held, NotThere, Outcome, SpoolRow, Store
+
+_RETRIED = {Outcome.QUARANTINED: "is worked on again", Outcome.HELD: "goes its way as confirmed", Outcome.JUNK: "opens with its own time"}
+
+
+def _group(outcome: Outcome, help_: str) -> click.Group:
+    group = click.Group(help=help_)
+
+    @group.command("list", help="List them, oldest first.")
+    @json_option
+    @config_option
+    def list_(found: Config, as_json: bool) -> None:
+        with opened(found) as store:
+            rows = list(store.list_spool(outcome))
+        for row in rows:
+            if as_json:
+                put(_described(row))
+            else:
+                reason = row.reason.strip().splitlines()[-1] if row.reason.strip() else ""
+                click.echo(f"{row.id}  {shown(row.arrived_at, found.settings.timezone)}  from <{row.envelope.sender or ''}>: {reason}")
+        if not rows and not as_json:
+            click.echo("none")
+
+    @group.command("show", help="Show one, its bytes as they came in.")
+    @click.argument("number", type=int)
+    @json_option
+    @config_option
+    def show(found: Config, number: int, as_json: bool) -> None:
+        with opened(found) as store:
+            row = _row(store, number, outcome)
+            if as_json:
+                put(_described(row))
+                return
+            click.echo(
+                f"spool {row.id}, {shown(row.arrived_at, found.settings.timezone)}, from <{row.envelope.sender or ''}> to "
+                f"{', '.join(row.envelope.recipients) or 'a mailbox'}"
+            )
+            click.echo(row.reason.rstrip())
+            click.echo("")
+            try:
+                click.echo(store.raw(row.raw_id).decode("utf-8", "replace"))
+            except NotThere:
+                click.echo("(its bytes were erased)")
+
+    @group.command("retry", help=f"Let one go through: it {_RETRIED[outcome]}.")
+    @click.argument("number", type=int)
+    @config_option
+    def retry(found: Config, number: int) -> None:
+        now = system()
+        with opened(found) as store, store.transaction():
+            _row(store, number, outcome)
+            for hold in store.holds_of(number):
+                store.settle_hold(hold.id, Held.RELEASED, 0, now)
+            store.requeue_spool(number, now)
+        click.echo(f"mail {number} {_RETRIED[outcome]}")
+
+    @group.command("drop", help="Take one off the list and erase its bytes.")
+    @click.argument("number", type=int)
+    @config_option
+    def drop(found: Config, number: int) -> None:
+        now = system()
+        with opened(found) as store, store.transaction():
+            _row(store, number, outcome)
+            for hold in store.holds_of(number):
+                store.settle_hold(hold.id, Held.DISCARDED, 0, now)
+            store.drop_spool(number, getpass.getuser(), now)
+        click.echo(f"mail {number} is dropped")
+
+    return group
+
+
+def _row(store: Store, number: int, outcome: Outcome) -> SpoolRow:
+    try:
+        row = store.spool_row(number)
+    except NotThere:
+        end(f"rtmail: there is no mail {number}")
+    if row.outcome != outcome:
+        end(f"rtmail: mail {number} is not {outcome}: it is {row.outcome or 'waiting'}")
+    return row
+
+
+def _described(row: SpoolRow) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "arrived_at": utc(row.arrived_at),
+        "ingress": row.envelope.ingress,
+        "sender": row.envelope.sender,
+        "recipients": list(row.envelope.recipients),
+        "attempts": row.attempts,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        **row.trace,
+    }
+
+
+quarantine = _group(Outcome.QUARANTINED, "Mail that failed three times and waits for the admin.")
+held = _group(Outcome.HELD, "Mail that waits for a person's word.")
+junk = _group(Outcome.JUNK, "Mail set aside as spam.")

@@ -1,0 +1,229 @@
+"""`rtmail ticket list|show|do`: requests from the shell."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.clockwork import system
+from rtmail.config import Config
+from rtmail.desk.ticket import Event, Role, Status, Ticket
+from rtmail.engine.engine import Engine, NoSuchRequest
+from rtmail.engine.office import Office
+from rtmail.engine.reader import ReaderPool
+from rtmail.ops import building
+from rtmail.store import Content, Store
+
+
+@click.group()
+def ticket() -> None:
+    """Requests: list them, show one, act on one."""
+
+
+@ticket.command("list")
+@click.option("--all", "everything", is_flag=True, help="closed ones too")
+@click.option("--queue", default="", help="of this queue")
+@click.option("--owner", default="", help="of this member of staff (key), or nobody")
+@click.option("--requestor", default="", help="asked from this address")
+@click.option("--status", type=click.Choice([str(status) for status in Status]), help="with this status")
+@json_option
+@config_option
+def list_(found: Config, everything: bool, queue: str, owner: str, requestor: str, status: str | None, as_json: bool) -> None:
+    """List open requests (or those that the options name), by number."""
+    with opened(found) as store:
+        owner_id = _owner(store, found, owner)
+        person = store.party_by_address(requestor) if requestor else None
+        if requestor and person is None:
+            return
+        wanted = [Status(status)] if status else list(Status) if everything else [Status.NEW, Status.OPEN, Status.WAITING]
+        rows = store.list_tickets(queue=queue, owner=owner_id, requestor=person.id if person else None, statuses=wanted)
+        table = []
+        for row in rows:
+            if as_json:
+                put(
+                    {
+                        "number": row.number,
+                        "subject": row.subject,
+                        "status": str(row.status),
+                        "priority": row.priority or None,
+                        "owner": row.owner or None,
+                        "requestor": row.requestor or None,
+                        "queue": row.queue,
+                        "created_at": utc(row.created_at),
+                        "next_due_at": utc(row.next_due_at),
+                    }
+                )
+            else:
+                due = shown(row.next_due_at, found.settings.timezone)[4:] if row.next_due_at else "-"
+                table.append((f"#{row.number}", str(row.status), row.priority or "-", row.owner or "-", due[:17], row.subject))
+    if table:
+        _columns(("request", "status", "prio", "owner", "next due", "subject"), table)
+    elif not as_json:
+        click.echo("no such requests")
+
+
+def _owner(store: Store, found: Config, owner: str) -> int | None:
+    if not owner:
+        return None
+    if owner == "nobody":
+        return 0
+    person = found.tables.people.get(owner)
+    if person is None:
+        end(f"rtmail: there is nobody {owner!r}; there are {', '.join(found.tables.people)}", 2)
+    party = store.party_by_address(person.email)
+    return party.id if party else -1
+
+
+def _columns(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int = 80) -> None:
+    """A table as wide as the terminal of our grandparents: the last column takes what is left."""
+    widths = [max(len(row[at]) for row in [titles, *rows]) for at in range(len(titles) - 1)]
+    left = max(width - sum(widths) - 2 * len(widths), 16)
+    for row in [titles, *rows]:
+        cells = [cell.ljust(size) for cell, size in zip(row[:-1], widths, strict=True)]
+        last = row[-1] if len(row[-1]) <= left else row[-1][: left - 1] + "…"
+        click.echo("  ".join([*cells, last]).rstrip())
+
+
+@ticket.command("show")
+@click.argument("number", type=int)
+@json_option
+@config_option
+def show(found: Config, number: int, as_json: bool) -> None:
+    """Tell the story of one request."""
+    with opened(found) as store:
+        one = store.by_number(number)
+        if one is None:
+            end(f"rtmail: there is no request #{number}; rtmail ticket list --all shows them")
+        events = store.events(one.id)
+        names = _names(store, one, events)
+        if as_json:
+            put(_described(one, events, names, found))
+            return
+        _story(store, one, events, names, found)
+
+
+def _names(store: Store, one: Ticket, events: list[tuple[Event, Content | None]]) -> dict[int, str]:
+    ids = {event.actor for event, _ in events} | {p.person for p in one.participants} | {one.owner}
+    ids |= {int(event.facts["person"]) for event, _ in events if "person" in event.facts}
+    return {party.id: f"{party.name} <{party.address}>" if party.name else party.address for party in store.parties(ids - {0}).values()}
+
+
+def _described(one: Ticket, events: list[tuple[Event, Content | None]], names: dict[int, str], found: Config) -> dict[str, Any]:
+    policies = found.policies()
+    queue = found.queues.get(one.queue)
+    priorities = policies[queue.policy].priorities if queue else {}
+    code = priorities[one.priority].code if one.priority in priorities else None
+    return {
+        "number": one.number,
+        "subject": one.subject,
+        "status": str(one.status),
+        "priority": one.priority or None,
+        "priority_code": code,
+        "owner": names.get(one.owner),
+        "requestor": names.get(one.requestor.person) if one.requestor else None,
+        "participants": [{"role": str(p.role), "address": p.address, "name": p.name} for p in one.participants],
+        "queue": one.queue,
+        "clocks": [
+            {
+                "name": str(c.kind),
+                "state": str(c.state),
+                "generation": c.generation,
+                "started_at": utc(c.started_at),
+                "due_at": utc(c.due_at),
+                "settled_at": utc(c.settled_at),
+            }
+            for c in one.clocks
+        ],
+        "events": [
+            {
+                "at": utc(e.at),
+                "kind": str(e.kind),
+                "actor": names.get(e.actor),
+                "visibility": str(e.visibility),
+                "message_id": e.message_id or None,
+            }
+            for e, _ in events
+        ],
+    }
+
+
+def _story(store: Store, one: Ticket, events: list[tuple[Event, Content | None]], names: dict[int, str], found: Config) -> None:
+    zone = found.settings.timezone
+    click.echo(f"#{one.number} {one.subject}")
+    click.echo(f"  {one.status}, priority {one.priority or 'not set yet'}, owner {names.get(one.owner, 'nobody')}, queue {one.queue}")
+    for role in (Role.REQUESTOR, Role.CC, Role.WATCHER):
+        people = [names.get(p.person, p.address) for p in one.people(role)]
+        if people:
+            click.echo(f"  {role}: {', '.join(people)}")
+    for clock in one.clocks:
+        click.echo(f"  {clock.kind}: {clock.state}, due {shown(clock.due_at, zone)}")
+    for event, content in events:
+        _tell(event, content, names, zone)
+    for row in store.outbox_of(one.id):
+        settled = f" {shown(row.settled_at, zone)}" if row.settled_at else ""
+        click.echo(f"  mail {row.id}: {row.template} to {row.recipient}: {row.fate}{settled}{f' ({row.said})' if row.said else ''}")
+    click.echo(f"why it stands so: rtmail why {one.number}")
+
+
+def _tell(event: Event, content: Content | None, names: dict[int, str], zone: str) -> None:
+    who = f" by {names[event.actor]}" if event.actor in names else ""
+    inside = "" if event.visibility == "public" else " (internal)"
+    facts = event.facts
+    said = ""
+    match event.kind.value:
+        case "clock":
+            said = "; ".join(f"{facts['clock']} {change['what']}: {change['rule']}" for change in facts["changes"])
+            if not said:
+                return
+        case "status" | "owner" | "priority":
+            old, new = facts.get("old"), facts.get("new")
+            said = f"{_named(names, old)} -> {_named(names, new)}"
+        case "joined" | "left":
+            said = f"{names.get(facts['person'], '')} {facts.get('role', '')}"
+        case "delivery":
+            said = f"{facts['template']} {facts['outcome']}"
+        case "told":
+            said = str(facts.get("rule") or facts.get("notice") or "")
+        case "linked":
+            said = f"{facts['kind']} #{facts['number']}"
+        case "command":
+            said = "; ".join(str(result["line"]) for result in facts.get("results", ())) or str(facts.get("action", ""))
+        case _:
+            said = str(facts.get("reason", ""))
+    click.echo(f"{event.seq:>4} {shown(event.at, zone)} {event.kind}{who}{inside}{f': {said}' if said else ''}")
+    if content is not None:
+        text = "[erased]" if content.erased else content.text.strip()
+        for line in text.splitlines()[:12]:
+            click.echo(f"       | {line[:120]}")
+        for attachment in content.attachments:
+            click.echo(f"       + {attachment.name or '(no name)'}, {attachment.bytes} bytes")
+
+
+def _named(names: dict[int, str], value: object) -> str:
+    return names.get(value, str(value)) if isinstance(value, int) and value else str(value or "none")
+
+
+@ticket.command("do")
+@click.argument("number", type=int)
+@click.argument("lines", nargs=-1, required=True)
+@config_option
+def do(found: Config, number: int, lines: tuple[str, ...]) -> None:
+    """Run lines of the mail grammar on a request: rtmail ticket do 7 'Status: resolved' 'Owner: jane'."""
+    now = system()
+    with opened(found) as store, ReaderPool(workers=1) as pool:
+        engine = Engine(store, pool, Office(building.blueprint(found), store, now), f"shell:{getpass.getuser()}")
+        try:
+            results = engine.command(number, "\n".join(lines), getpass.getuser(), now)
+        except NoSuchRequest as error:
+            end(f"rtmail: {error}")
+    if not results:
+        end("rtmail: none of this is a command; see the list: rtmail ticket do NUMBER help", 2)
+    for result in results:
+        instead = f"; write: {result['instead']}" if result["instead"] else ""
+        click.echo(f"{'done' if result['done'] else 'NOT DONE'}: {result['line']}: {result['outcome']}{instead}")
+    if not all(result["done"] for result in results):
+        raise SystemExit(1)
