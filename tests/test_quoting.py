@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -283,6 +284,59 @@ def test_history_of_each_client_and_language_is_told_apart(name: str, text: str,
 def test_new_words_are_never_lost(name: str, text: str, kept: tuple[str, ...]) -> None:
     for word in kept:
         assert word in split(text).new
+
+
+TEXTS = [row[1] for row in CLIENTS] + [row[1] for row in LAW] + [(CORPUS / path).read_bytes().decode("utf-8") for path in sorted(EXPECTED)]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_every_line_is_somewhere(text: str) -> None:
+    result = split(text)
+    told = {line.strip() for part in (result.new, result.quoted, result.signature) for line in part.split("\n")}
+    assert [line for line in text.replace("\r\n", "\n").split("\n") if line.strip() and line.strip() not in told] == []
+
+
+REPLY_LINES = [
+    "\n".join(line for line in lines[1 : next(number for number, line in enumerate(lines) if line.startswith(">"))] if line.strip())
+    for lines in (row[1].split("\n") for row in CLIENTS)
+    if any(line.startswith(">") for line in lines[2:])
+]
+SENTENCES = (
+    "{} is broken", "{}", "- {}", "On Monday {} came", "{}:", "{} wrote me", "| {} | b |", "---\n{}\n---", "{}\n\nmore", "On 3 May 2024 {} said 10:12",
+    "10:12 {}", "2024-06-03 10:12:13 {} restarted", "From: {}", "Subject: {}", "ref:{}", "Sent from {} it fails", "--\n{} was not done yet, why is that?",
+)  # fmt: skip
+QUOTES = (
+    "old words",
+    "",
+    "> older",
+    "On 1 Jan 2020 10:00, a <b@c.d> wrote:",
+    "-- ",
+    "ref:x",
+    "From: x",
+    "---- Original Message ----",
+    "Bob <b@c.d> wrote:",
+)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_answer_among_quotes_is_lost(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(150):
+        parts, answers = [], []
+
+        def answer(answers: list[str] = answers) -> str:
+            answers.append(f"W{len(answers)}x{chance.randrange(10**6)}")
+            return chance.choice(SENTENCES).format(answers[-1])
+
+        if chance.random() < 0.5:
+            parts.append(answer())
+        parts.append(f"\n{chance.choice(REPLY_LINES)}\n")
+        for _ in range(chance.randint(1, 3)):
+            parts.append("\n".join(f"> {chance.choice(QUOTES)}" for _ in range(chance.randint(1, 4))))
+            if chance.random() < 0.8:
+                parts.append(f"{chance.choice(['', chr(10)])}{answer()}{chance.choice(['', chr(10)])}")
+        text = "\n".join(parts)
+        assert [word for word in answers if word not in split(text).new] == [], text
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])

@@ -18,6 +18,8 @@ from rtmail.mail.reply_words import FORWARD_DIVIDERS, HEADER_LABELS, OPENERS, OR
 MAX_LINE_CHARS = 400
 MAX_REPLY_LINES = 6
 MAX_BLOCK_LINES = 30
+WRAP_CHARS = 55
+"""Clients break a reply line that is longer than this."""
 
 
 class What(StrEnum):
@@ -88,6 +90,9 @@ _NAMED = re.compile(r"^[\"'“„]?[^\W\d_][^<>@:?!\d]{0,70}[\"'”]?\s?(?:<|&lt
 _BARE = re.compile(r"^[\w.+-]{1,64}@[\w.-]{1,120}\w(?=\s)")
 _SENTENCE_END = re.compile(r"[^\W\d_]{5,}[.!?]$|[!?]$")
 _TIME = re.compile(r"(?<!\d)\d{1,2}[:.h][0-5]\d(?::[0-5]\d)?(?: ?[AaPp]\.?[Mm]\b\.?)?(?: (?:GMT|UTC)?[+-]\d\d:?\d\d)?")
+_DATE_LAST = re.compile(
+    r"(?:\d{4}|\d{1,2}[:.h][0-5]\d(?::[0-5]\d)?)(?: ?[AaPp]\.?[Mm]\b\.?)?(?: (?:GMT|UTC)?[+-]\d\d:?\d\d)?(?:,.{0,40}|\W{0,3})$"
+)
 _DIRECTION = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _NAME_PARTICLES = frozenset({"via", "von", "van", "de", "der", "den", "da", "di", "del", "la", "le", "af", "bin", "al"})
 _WRAPPED = frozenset("<(")
@@ -236,7 +241,7 @@ def _reply_line(lines: Sequence[str], start: int) -> Boundary | None:
                 return None
             number += 1
             continue
-        if used and not by_name and _starts_anew(line):
+        if used and _belongs_elsewhere(joined, line):
             return None
         joined = line if not joined else joined + ("" if joined[-1] in _WRAPPED else " ") + line
         used, number = used + 1, number + 1
@@ -248,6 +253,16 @@ def _reply_line(lines: Sequence[str], start: int) -> Boundary | None:
         if _SENTENCE_END.search(line):
             return None
     return None
+
+
+def _belongs_elsewhere(joined: str, line: str) -> bool:
+    """Return whether `line` is no continuation of the reply line begun in `joined`: a quote, or a reply line of its own."""
+    if line.startswith(">"):
+        return joined.count("<") <= joined.count(">")
+    if _starts_anew(line):
+        return True
+    # "10:12 restart" above "Bob <bob@...> wrote:" is a person's line; a client broke its own only at the edge, or after the date.
+    return bool(_NAMED.match(line)) and len(joined) < WRAP_CHARS and not _DATE_LAST.search(joined)
 
 
 def _starts_anew(line: str) -> bool:
