@@ -195,8 +195,10 @@ class Case:
         if any(detail.action is not Action.REPLY for detail in self.details):
             return None
         facts = self.named[0][1]
-        same = bare_subject(mail.subject, self.site).casefold() == bare_subject(facts.subject, self.site).casefold()
-        return None if same else facts
+        bare, wanted = (bare_subject(subject, self.site).casefold() for subject in (mail.subject, facts.subject))
+        # What a program put before a subject ("Automatic reply: ...") makes no other subject of it.
+        before = bare.removesuffix(wanted)
+        return None if before != bare and not before[-1:].isalnum() else facts
 
     @cached_property
     def facts(self) -> RequestFacts | None:

@@ -116,8 +116,12 @@ class Directory:
         return tuple(person for person in self.people.values() if ENGINEER in person.rights and serves(person, queue))
 
     def may_answer(self, person: Person, queue: str) -> bool:
-        """Tell whether `person` may speak and act for the house in `queue`: an engineer in his queues, a manager in all."""
-        return MANAGER in person.rights or (ENGINEER in person.rights and serves(person, queue))
+        """Tell whether `person` may speak and act for the house in `queue`.
+
+        An engineer may in his queues; a manager in all, and so may whom a role names: escalations reach him from anywhere.
+        """
+        manages = MANAGER in person.rights or any(person.key in (role.person, role.deputy) for role in self.roles.values())
+        return manages or (ENGINEER in person.rights and serves(person, queue))
 
     def reached(self, role: str, absent: Collection[str] = ()) -> Person | None:
         """Return who is told when a policy tells `role`: its person, his deputy while he is absent, else nobody.
