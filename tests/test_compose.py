@@ -13,7 +13,6 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from fakes.mailroom import ADDRESS, COMMENT, KEYRING, OUTBOX_ID, SITE, TEMPLATES, composed, kind, parsed, part, with_site
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +26,7 @@ from rtmail.mail.token import Action, Detail, read_message_id
 from rtmail.mail.token import verify as verify_detail
 from rtmail.mail.tripwire import STAFF_MARK, LeakError
 from rtmail.mail.wire import text_part
+from tests.fakes.mailroom import ADDRESS, COMMENT, KEYRING, OUTBOX_ID, SITE, TEMPLATES, composed, kind, parsed, part, with_site
 
 GOLDEN = Path(__file__).parent / "golden"
 RENDERINGS = [(name, language) for name in names() for language in TEMPLATES.languages(name)]

@@ -7,12 +7,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from fakes.mailroom import FOLDER, TEMPLATES, TEXTS, composed, kind, part
 
 from rtmail.mail.blocks import Block, Run, plain, words_html
 from rtmail.mail.samples import OPTIONAL, known_facts, names, sample, sample_draft
 from rtmail.mail.speech import duration, when
 from rtmail.mail.templates import Offer, TemplateError, Templates
+from tests.fakes.mailroom import FOLDER, TEMPLATES, TEXTS, composed, kind, part
 
 CUSTOMERS = ("acknowledgement", "numbered", "received", "holding-update", "closing", "closed", "priority-told")
 

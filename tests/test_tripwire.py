@@ -10,11 +10,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from fakes.mailroom import ADDRESS, COMMENT, KEYRING, SITE, composed, part
 
 from rtmail.mail.samples import sample_draft
 from rtmail.mail.token import Action, make_mark, sign
 from rtmail.mail.tripwire import STAFF_MARK, leaks
+from tests.fakes.mailroom import ADDRESS, COMMENT, KEYRING, SITE, composed, part
 
 STAFF = frozenset({1, 2})
 DAY = date(2026, 12, 23)

@@ -188,7 +188,8 @@ class Templates:
             # Whatever a sysadmin's template trips over (a type, a number, a missing name) is told with its line.
             lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
             at = (lines[-1] if lines else 1) or 1
-            raise TemplateError(Problem(path, at, str(error), "the facts of a mail stand in the comment at the top of its English file")) from error
+            cure = "the facts of a mail stand in the comment at the top of its English file"
+            raise TemplateError(Problem(path, at, str(error), cure)) from error
         return "".join(written)
 
 
