@@ -357,6 +357,11 @@ def test_an_answer_below_one_quote_stands_alone() -> None:
     assert split("On Mon, Jun 03, 2024 at 10:12, Support wrote:\n> Which?\n\nThe blue one.").new == "The blue one."
 
 
+def test_a_reply_line_without_a_date_stays_and_its_quote_goes() -> None:
+    assert split("Yes.\n\nOn Friday, Bob wrote:\n> Which?\n> Since when?\n").new == "Yes.\n\nOn Friday, Bob wrote:"
+    assert split("Yes.\n\nThe daemon said\n> error 5\n").new == "Yes.\n\nThe daemon said\n> error 5"
+
+
 def test_only_history_is_no_word() -> None:
     result = split("On Mon, Jun 03, 2024 at 10:12, Support wrote:\n> Which?\n")
     assert result.new == ""

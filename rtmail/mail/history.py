@@ -291,7 +291,7 @@ def _is_reply_line(joined: str, by_name: bool) -> bool:
     if verbs or _GLUED_WROTE.search(text):
         behind = text[verbs[-1].end() :].strip(" \xa0\u202f:：-‐–—*_>\"'") if verbs else ""
         # "he wrote that nothing works and asked:" is a person's sentence; a client has only a name, an address, a date there.
-        return not behind or bool(_ANGLE.search(behind) or _DATE.search(behind))
+        return _is_name(behind) or bool(_ANGLE.search(behind) or _DATE.search(behind))
     if not _ANGLE.search(text) or not text.rstrip(" :：").endswith(">"):
         return False
     return bool(_ISO.match(text)) or _date_then_name(text)
@@ -302,7 +302,12 @@ def _date_then_name(text: str) -> bool:
     times = [found.end() for found in _TIME.finditer(text) if found.end() < text.rfind("<")]
     if not times or not text.rstrip().endswith((":", "：")):
         return False
-    words = text[times[-1] : text.rfind("<")].split()
+    return _is_name(text[times[-1] : text.rfind("<")])
+
+
+def _is_name(text: str) -> bool:
+    """Return whether `text` may be a name: a few words, none of them in lower case but what names hold; nothing at all will do."""
+    words = text.split()
     return len(words) <= 8 and not any(word[:1].islower() and word not in _NAME_PARTICLES for word in words)
 
 

@@ -80,7 +80,7 @@ def split(text: str) -> Split:
         _joined(shown[end:]),
         forwarded_header=_holds_forward(lines, pieces, cut),
     )
-    return _second_opinion(text, result) if not headed and cut == len(lines) else result
+    return _second_opinion(lines, result) if not headed and cut == len(lines) else result
 
 
 def _pieces(lines: Sequence[str]) -> tuple[list[_Piece], int, int | None]:
@@ -231,28 +231,22 @@ def _inner_boundary(lines: Sequence[str], start: int) -> Boundary | None:
     return next((boundary_at(inner, number) for number in range(min(3, len(inner))) if inner[number].strip()), None)
 
 
-def _second_opinion(text: str, own: Split) -> Split:
-    """Return `own`, or what quotequail sees where our rules saw nothing: a reply line of its languages above quoted lines.
+def _second_opinion(lines: Sequence[str], own: Split) -> Split:
+    """Return `own`, or what quotequail sees where our rules saw nothing: a reply line above lines that are all quoted.
 
-    The library is quadratic in its input (20,000 "From: a" lines take longer than a worker may), so it gets a bounded text
-    only, and it is believed only where all below is quoted.
+    Its reply lines need no date ("On Friday, Bob wrote:"), so people may have typed them: the line stays, the quote goes.
+    It is quadratic in its input (20,000 "From: a" lines take longer than a worker may), so it gets bounded texts only.
     """
-    lines = text.split("\n")
-    if len(lines) > MAX_LIBRARY_LINES or not any(_QUOTE.match(line) for line in lines):
+    if len(lines) > MAX_LIBRARY_LINES or any(len(line) > MAX_LIBRARY_CHARS for line in lines):
         return own
-    if any(len(line) > MAX_LIBRARY_CHARS for line in lines):
+    start = next((number for number, line in enumerate(lines) if _QUOTE.match(line)), 0)
+    if not start or any(line.strip() and not _QUOTE.match(line) for line in lines[start:]):
         return own
-    found = quotequail.unwrap(text)
-    if not found or found.get("type") != "reply" or not found.get("text_top") or found.get("text_bottom"):
+    found = quotequail.unwrap("\n".join(lines))
+    if not found or found.get("type") != "reply" or found.get("text_bottom"):
         return own
-    top = found["text_top"]
-    rest = text[text.find(top) + len(top) :].split("\n")
-    unquoted = [line for line in rest if line.strip() and not _QUOTE.match(line)]
-    if len(unquoted) > 2 or not top.strip():
-        return own
-    shown = top.split("\n")
-    end = words_end(shown)
-    return Split(_joined(shown[:end]), _joined(rest), _joined(shown[end:]))
+    end = words_end(lines[:start])
+    return Split(_joined(lines[:end]), _joined(lines[start:]), _joined(lines[end:start]))
 
 
 def marks_in(quoted: str) -> tuple[str, ...]:
