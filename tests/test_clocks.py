@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fakes.clockwork import Clockwork, after, mails, shipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +42,7 @@ from rtmail.policy.signals import (
     Taken,
     Tick,
 )
+from tests.fakes.clockwork import Clockwork, after, mails, shipped
 
 TSM, CRM, CTO = "technical-support-manager", "customer-relations-manager", "cto"
 PORTACARE = shipped("portacare")

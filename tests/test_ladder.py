@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fakes.clockwork import Clockwork, mails, shipped
 
 from rtmail.policy.clocks import ClockKind, Notice, NoticeKind, State, What
 from rtmail.policy.ladder import Choice, Holder, choose
@@ -13,6 +12,7 @@ from rtmail.policy.model import Policy
 from rtmail.policy.rows import Reach
 from rtmail.policy.schema import parse
 from rtmail.policy.signals import ManagerAcked, NoticeFailed, Opened, Prioritised, StatusChanged, Tick
+from tests.fakes.clockwork import Clockwork, mails, shipped
 
 TSM, CRM, CTO = "technical-support-manager", "customer-relations-manager", "cto"
 PORTACARE = shipped("portacare")
@@ -211,6 +211,13 @@ def test_failures_of_rungs_not_told_or_not_there_move_nothing() -> None:
     before = request.clocks
     request.send(NoticeFailed(m(1), 1, 2, CRM), NoticeFailed(m(1), 5, 1, TSM), NoticeFailed(m(1), 1, 1, CTO))
     assert request.clocks == before
+
+
+def test_a_deputy_who_was_told_is_not_told_again_after_lowering() -> None:
+    request = prioritised()
+    failed(request, TSM, Reach.PERSON, m(1))
+    request.send(Prioritised(m(2), "P2"))
+    assert failed(request, TSM, Reach.PERSON, m(3)) == []
 
 
 def test_triages_rung_has_a_deputy_too() -> None:

@@ -6,10 +6,10 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from fakes.clockwork import Clockwork, shipped
 
 from rtmail.policy.clocks import ClockKind, NoticeKind
 from rtmail.policy.signals import Answered, Delivered, Opened, Prioritised
+from tests.fakes.clockwork import Clockwork, shipped
 
 TSM, CRM, CTO = "technical-support-manager", "customer-relations-manager", "cto"
 ROLES = {"P1": (TSM, CRM, CTO), "P2": (TSM, CRM, CTO), "P3": (TSM, CRM), "P4": (TSM,)}

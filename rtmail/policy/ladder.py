@@ -89,7 +89,7 @@ def raised(sheet: Sheet, now: datetime) -> None:
 
 
 def retargeted(sheet: Sheet, old: Clock, now: datetime, rule: str) -> None:
-    """Let `old` go on with the present priority's rungs, from its own start; rungs done stay done."""
+    """Let `old` go on with the present priority's rungs, from its own start; rungs done stay done, as whom they told."""
     priority = sheet.target
     if not priority.ladder:
         sheet.void(old, "no-ladder", now, f"{rule}: {priority.key} has no ladder")
@@ -97,11 +97,8 @@ def retargeted(sheet: Sheet, old: Clock, now: datetime, rule: str) -> None:
     paused = old.paused_at is not None
     row = replace(sheet.unpaused(old, now), calendar=priority.ladder_calendar, priority=priority.key)
     done = {step.rung: step for step in old.steps if step.done_at is not None}
-    steps = tuple(
-        replace(_step(number, rung, sheet.from_start(row, rung.after, row.calendar)), done_at=kept.done_at, outcome=kept.outcome)
-        if (kept := done.get(number)) else _step(number, rung, sheet.from_start(row, rung.after, row.calendar))
-        for number, rung in enumerate(priority.ladder, 1)
-    )
+    fresh = [_step(number, rung, sheet.from_start(row, rung.after, row.calendar)) for number, rung in enumerate(priority.ladder, 1)]
+    steps = tuple(replace(done[step.rung], due_at=step.due_at, ack_holds=step.ack_holds) if step.rung in done else step for step in fresh)
     row = settle_steps(replace(row, steps=steps, rule=rule))
     if paused:
         row = replace(row, state=old.state, paused_at=now)
