@@ -8,7 +8,15 @@ from itertools import product
 from typing import Any
 
 import pytest
-from fakes.judging import (
+
+from rtmail.desk.evidence import LedgerEntry, Lookups, Origin, keys, numbers
+from rtmail.desk.match import RULES, LinkKind, Result, StaffProof, Verdict
+from rtmail.desk.ticket import Role, Status
+from rtmail.mail.address import with_detail
+from rtmail.mail.model import Address, Bounce, Forwarded, Kind, Proof
+from rtmail.mail.site import Door
+from rtmail.mail.token import Action, Keyring, bounce_detail, sign
+from tests.fakes.judging import (
     ANN,
     BOB,
     CARL,
@@ -39,14 +47,6 @@ from fakes.judging import (
     staff_at,
     with_request,
 )
-
-from rtmail.desk.evidence import LedgerEntry, Lookups, Origin, keys, numbers
-from rtmail.desk.match import RULES, LinkKind, Result, StaffProof, Verdict
-from rtmail.desk.ticket import Role, Status
-from rtmail.mail.address import with_detail
-from rtmail.mail.model import Address, Bounce, Forwarded, Kind, Proof
-from rtmail.mail.site import Door
-from rtmail.mail.token import Action, Keyring, bounce_detail, sign
 
 BOB_AT = at(Action.REPLY, 5, BOB)
 JANE_AT = staff_at(Action.REPLY, 5, JANE)

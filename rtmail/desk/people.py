@@ -141,7 +141,8 @@ class Directory:
         contact = self._contacts.get(address.key(spec))
         if contact is not None:
             return contact
-        labels = address.key(spec).rpartition("@")[2].split(".")
+        _, at, domain = address.key(spec).rpartition("@")
+        labels = domain.split(".") if at else []
         below = (".".join(labels[start:]) for start in range(len(labels)))
         return next((self._domains[domain] for domain in below if domain in self._domains), None)
 

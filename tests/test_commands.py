@@ -1,0 +1,271 @@
+"""The mail grammar: what is a command, what only looks like one, and what are words for people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtmail.desk import arguments
+from rtmail.desk.arguments import ArgumentError, Worked
+from rtmail.desk.commands import BY_NAME, SPECS, Parsed, closest, parse
+from rtmail.desk.ticket import Status
+
+RUNS = [
+    ("take", "take", ""), ("Take", "take", ""), ("Take.", "take", ""), ("TAKE!", "take", ""), ("  take  ", "take", ""),
+    ("/take", "take", ""),
+    ("\ufefftake", "take", ""), ("\u00a0take\u00a0", "take", ""), ("ta\u200bke", "take", ""), ("- take", "take", ""),
+    ("\u2022 take", "take", ""),
+    ("1. take", "take", ""), ("*take*", "take", ""), ("**take**", "take", ""), ("`take`", "take", ""),
+    ("\uff54\uff41\uff4b\uff45", "take", ""),
+    ("re-open", "reopen", ""), ("resolve", "resolve", ""), ("wait", "wait", ""), ("wait until Fri", "wait", "until Fri"),
+    ("comment", "comment", ""),
+    ("merge 17", "merge", "17"), ("Merge #17.", "merge", "#17"), ("Merge into 17", "merge", "into 17"), ("split", "split", ""),
+    ("next Fri 15:00", "next", "Fri 15:00"), ("Next: Fri 15:00", "next", "Fri 15:00"), ("eta tomorrow noon", "eta", "tomorrow noon"),
+    ("update-every 4h", "update-every", "4h"), ("Update every: 4h", "update-every", "4h"), ("UPDATE EVERY 4h", "update-every", "4h"),
+    ("for bob@acme.example", "for", "bob@acme.example"), ("same 1042", "same", "1042"), ("accept", "accept", ""), ("spam", "spam", ""),
+    ("bug JIRA-12", "bug", "JIRA-12"), ("Bug: https://jira.example/browse/X-1", "bug", "https://jira.example/browse/X-1"),
+    ("time 30m billable", "time", "30m billable"), ("TimeWorked: 30", "time", "30"), ("ack", "ack", ""), ("Ack 2h", "ack", "2h"),
+    ("ack until Mon", "ack", "until Mon"), ("snooze until Mon 9:00", "snooze", "until Mon 9:00"), ("undo", "undo", ""),
+    ("help", "help", ""),
+    ("help merge", "help", "merge"), ("list", "list", ""), ("list mine", "list", "mine"), ("show 1042", "show", "1042"),
+    ("show #1042", "show", "#1042"),
+    ("search printer jam", "search", "printer jam"), ("history 1042", "history", "1042"), ("away until 2 Dec", "away", "until 2 Dec"),
+    ("mute", "mute", ""), ("unmute", "unmute", ""), ("status", "standing", ""), ("Status: resolved", "status", "resolved"),
+    ("status : Resolved.", "status", "Resolved"), ("Status\uff1a resolved", "status", "resolved"),
+    ("**Status:** resolved", "status", "resolved"),
+    ("*Status*: stalled", "status", "stalled"), ("Owner: jane", "owner", "jane"), ("Priority: P2", "priority", "P2"),
+    ("priority P2", "priority", "P2"),
+    ("Queue: sales", "queue", "sales"), ("Subject: Is it down? Yes.", "subject", "Is it down? Yes."),
+    ("Due: 2026-12-24 16:30", "due", "2026-12-24 16:30"),
+    ("AddCc: bob@acme.example, Eve <eve@x.example>", "addcc", "bob@acme.example, Eve <eve@x.example>"),
+    ("DelCc: bob@acme.example", "delcc", "bob@acme.example"),
+    ("AddRequestor: bob@acme.example", "addrequestor", "bob@acme.example"), ("Add-Admin-Cc: carl", "addwatcher", "carl"),
+]
+
+
+@pytest.mark.parametrize(("line", "name", "value"), RUNS, ids=[row[0] for row in RUNS])
+def test_a_command(line: str, name: str, value: str) -> None:
+    for text in (line, f"\n\n{line}\n", f"{line}\n\nDear Bob, it works again.", f"{line}\r\n\r\nDear Bob, it works again."):
+        parsed = parse(text)
+        assert [(one.name, one.value) for one in parsed.commands] == [(name, value)]
+        assert parsed.words == ("Dear Bob, it works again." if "Dear" in text else "")
+        assert not parsed.unclear
+
+
+WORDS = [
+    "Resolve this by restarting the service.", "Take a look at the printer", "Wait a moment please", "Next we will restart it",
+    "Next week", "Next steps:",
+    "Note: we will restart it tonight", "PS: thanks", "Re: Printer down", "Fwd: x", "http://example.com/take", "https://example.com",
+    "10:30 works for me",
+    "C:\\temp\\log.txt", "Status: we have found the cause and mend it", "For example", "For your information:", "Same here.", "Help me",
+    "help?", "wait?",
+    "Time flies", "Show me the log", "List of things we did", "Search the log for errors, please:", "Comment on this?", "Merge them",
+    "Tim", "Jack", "Thanks",
+    "Done", "OK", "Yes", "Hello", "Hi team,", "Dear Bob,", "Accepting this is fine by me", "> take", ">> Status: resolved",
+    "From: bob@acme.example",
+    "Time: 10 o'clock would suit us all well", "Update: it works", "ack ack ack", "bug in the printer", "take it or leave it",
+    "Date: 5 December",
+    "\u0442\u0430ke", "Close the door when you leave", "--", "-- ", "|take|", "\"take\"",
+]
+
+
+@pytest.mark.parametrize("line", WORDS)
+def test_an_ordinary_line(line: str) -> None:
+    for text in (line, f"{line}\n\nand more"):
+        parsed = parse(text)
+        assert not parsed.commands
+        assert not parsed.unclear
+        assert parsed.words == text.rstrip()
+
+
+UNCLEAR = [
+    ("reslove", "resolve"), ("Resolved.", "resolve"), ("taek", "take"), ("spilt", "split"), ("mereg 17", "merge 17"),
+    ("snoze 2h", "snooze 2h"),
+    ("Statsu: resolved", "Status: resolved"), ("Prority: P1", "Priority: P1"), ("Status: foo", "Status: resolved"),
+    ("Due: soon", "Due: Fri 15:00"),
+    ("next Frday", "next Fri 15:00"), ("merge", "merge 17"), ("merge 17 and 18", "merge 17"),
+    ("update-every 4 weeks 2", "Update-every: 4h"),
+    ("for bob@acme", "for bob@acme.example"), ("AddCc: bob", "AddCc: bob@acme.example"), ("take this", "take"), ("Owner:", "Owner: jane"),
+    ("snooze", "snooze until Mon 9:00"), ("time 30x", "time 30m billable"), ("take\u202e", "take"),
+    ("\u2066Status: closed\u2069", "Status: closed"),
+]
+
+
+@pytest.mark.parametrize(("line", "suggestion"), UNCLEAR, ids=[row[0] for row in UNCLEAR])
+def test_a_line_that_looks_like_a_command_is_asked_about(line: str, suggestion: str) -> None:
+    if line == "for bob@acme":
+        line = "for bob@@acme"
+    parsed = parse(f"{line}\n\nDear Bob")
+    assert not parsed.commands
+    assert parsed.words == "Dear Bob"
+    assert [one.suggestion for one in parsed.unclear] == [suggestion]
+    assert parsed.unclear[0].why
+    again = parse(suggestion)
+    assert again.commands, "what is suggested is a command"
+    assert not again.unclear
+
+
+def test_a_block_of_commands() -> None:
+    parsed = parse("Status: waiting\nPriority: P1\n\ntake\nFoo: bar\nNote: it is late\nDear Bob\nresolve\n\nStatus: closed\nBye")
+    assert [(one.name, one.lineno) for one in parsed.commands] == [("status", 1), ("priority", 2), ("take", 4)]
+    assert [(one.line, one.lineno) for one in parsed.unclear] == [("Foo: bar", 5)]
+    assert parsed.words == "Note: it is late\nDear Bob\nresolve\n\nStatus: closed\nBye", "the block ends at the first words"
+
+
+def test_commands_stand_at_the_top() -> None:
+    parsed = parse("Dear Bob,\n\nit works.\n\nresolve\n\nJane")
+    assert not parsed.commands
+    assert [(one.line, one.lineno) for one in parsed.unclear] == [("resolve", 5)]
+    assert parsed.words == "Dear Bob,\n\nit works.\n\nJane", "not run below words, and not mailed to Bob either"
+    log = "See:\n\nStatus: open\nRetry: 3\n\nSubject: hello"
+    assert parse(log) == Parsed(words=log), "a pasted block is no command"
+
+
+def test_words_keep_their_shape() -> None:
+    assert parse("take\n\n\n  indented\n\n\tlast\n\n").words == "  indented\n\n\tlast"
+    assert parse("").words == ""
+    assert parse(" \u00a0\n").words == ""
+
+
+@pytest.mark.parametrize(("text", "subject", "name", "value"), [
+    ("", "take", "take", ""), ("\n\u00a0\n", "show 1042", "show", "1042"), ("", "list mine", "list", "mine"), ("", "Printer down", "", ""),
+    ("words", "take", "", ""), ("", "reslove", "", ""),
+])
+def test_a_mail_without_words_may_carry_a_command_in_its_subject(text: str, subject: str, name: str, value: str) -> None:
+    assert [(one.name, one.value, one.lineno) for one in parse(text, subject=subject).commands] == ([(name, value, 0)] if name else [])
+
+
+def test_the_registry() -> None:
+    assert len(BY_NAME) == len(SPECS)
+    for spec in SPECS:
+        parsed = parse(spec.example)
+        assert [one.name for one in parsed.commands] == [spec.name], spec.example
+        assert spec.help
+        assert spec.keys or spec.words
+    assert {spec.name for spec in SPECS if spec.destructive} == {"merge"}
+    assert {spec.name for spec in SPECS if spec.participants} == {"list", "show", "standing", "help", "mute", "unmute"}
+
+
+@pytest.mark.parametrize(("word", "known"), [
+    ("reslove", "resolve"), ("resolv", "resolve"), ("taek", "take"), ("Tim", ""), ("Jack", ""), ("Luis", ""), ("Lisa", ""), ("Merle", ""),
+    ("take", ""), ("", ""),
+])
+def test_misspellings(word: str, known: str) -> None:
+    assert closest(word, ["resolve", "take", "time", "ack", "list", "merge"]) == known
+
+
+@given(st.text(max_size=200))
+def test_no_text_breaks_the_grammar(text: str) -> None:
+    parsed = parse(text, subject=text)
+    assert len(parsed.words) <= len(text)
+    for one in parsed.commands:
+        assert one.name in BY_NAME
+
+
+@given(st.lists(st.sampled_from([row[0] for row in RUNS] + WORDS + [row[0] for row in UNCLEAR] + [""]), max_size=8))
+def test_no_line_is_lost_or_said_twice(lines: list[str]) -> None:
+    parsed = parse("\n".join(lines))
+    left = [line for line in parsed.words.split("\n") if line.strip()]
+    taken = len(parsed.commands) + len(parsed.unclear)
+    assert taken + len(left) == sum(1 for line in lines if line.strip()) or any(one.lineno == 0 for one in parsed.commands)
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------------
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 3, 11, 9, 0, tzinfo=UTC)
+"""A Wednesday, 10:00 in Berlin."""
+
+
+@pytest.mark.parametrize(("text", "wall"), [
+    ("Fri 15:00", "2026-03-13 15:00"), ("friday 3pm", "2026-03-13 15:00"), ("Fri, 15:00", "2026-03-13 15:00"),
+    ("15:00 Fri", "2026-03-13 15:00"),
+    ("Wed 15:00", "2026-03-11 15:00"), ("Wed 9:00", "2026-03-18 09:00"), ("next Mon", "2026-03-16 17:00"), ("on Monday at 9", None),
+    ("today 18:00", "2026-03-11 18:00"), ("tomorrow noon", "2026-03-12 12:00"), ("tomorrow", "2026-03-12 17:00"),
+    ("11:30", "2026-03-11 11:30"),
+    ("9:30", "2026-03-12 09:30"), ("9am", "2026-03-12 09:00"), ("12am Fri", "2026-03-13 00:00"), ("12pm Fri", "2026-03-13 12:00"),
+    ("2 Dec", "2026-12-02 17:00"), ("Dec 2nd 8:15", "2026-12-02 08:15"), ("2 Jan", "2027-01-02 17:00"), ("2 Dec 2027", "2027-12-02 17:00"),
+    ("2.12.", "2026-12-02 17:00"), ("2.12.2026 16:30", "2026-12-02 16:30"), ("2026-12-24", "2026-12-24 17:00"),
+    ("2026-12-24 16:30", "2026-12-24 16:30"),
+    ("2026-12-24T16:30", "2026-12-24 16:30"), ("2026-12-24T16:30Z", "2026-12-24 17:30"), ("2026-12-24 16:30 +05:00", "2026-12-24 12:30"),
+    ("in 2h", "2026-03-11 12:00"), ("30m", "2026-03-11 10:30"), ("2 days", "2026-03-13 10:00"), ("29 Mar 2:30", "2026-03-29 03:00"),
+    ("25 Oct 2:30", "2026-10-25 02:30"), ("soon", None), ("", None), ("Fri 25:00", None), ("30 Feb", None), ("13pm", None),
+    ("2026-13-01", None),
+    ("9999-12-31", None), ("0001-01-01T00:00+14:00", None), ("yesterday", None), ("2026-03-11 09:59", None), ("2 bd", None),
+    ("Fri Fri", None),
+])
+def test_instants(text: str, wall: str | None) -> None:
+    if wall is None:
+        with pytest.raises(ArgumentError):
+            arguments.instant(text, NOW, BERLIN)
+        return
+    at = arguments.instant(text, NOW, BERLIN)
+    assert at.tzinfo is UTC
+    assert at.astimezone(BERLIN).strftime("%Y-%m-%d %H:%M") == wall
+
+
+def test_until() -> None:
+    assert arguments.until("until Mon", NOW, BERLIN) == datetime(2026, 3, 16, 8, 0, tzinfo=UTC), "the morning of that day"
+    assert arguments.until("Till 2 Dec", NOW, BERLIN, time(0)) == datetime(2026, 12, 1, 23, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("4h", "4h"), ("4 hours", "4h"), ("1 hour and 30 minutes", "1h30m"), ("90 min", "1h30m"), ("2 business days", "2bd"), ("1bd", "1bd"),
+    ("3 days", "3d"),
+    ("in 2h", "2h"), ("4", None), ("h", None), ("", None), ("4 weeks", None), ("-4h", None), ("999999999999h", None),
+])
+def test_lengths(text: str, said: str | None) -> None:
+    if said is None:
+        with pytest.raises(ArgumentError):
+            arguments.length(text)
+    else:
+        assert str(arguments.length(text)) == said
+
+
+@pytest.mark.parametrize(("text", "worked"), [
+    ("30m billable", Worked(timedelta(minutes=30), True)), ("30", Worked(timedelta(minutes=30))), ("1h30m", Worked(timedelta(minutes=90))),
+    ("2 hours not billable", Worked(timedelta(hours=2), False)), ("30m unbillable", Worked(timedelta(minutes=30), False)), ("1bd", None),
+    ("0", None),
+    ("billable", None), ("", None),
+])
+def test_time_worked(text: str, worked: Worked | None) -> None:
+    if worked is None:
+        with pytest.raises(ArgumentError):
+            arguments.worked(text)
+    else:
+        assert arguments.worked(text) == worked
+
+
+@pytest.mark.parametrize(("text", "specs"), [
+    ("bob@acme.example", ["bob@acme.example"]), ("Bob <Bob@ACME.example>", ["Bob@acme.example"]),
+    ("a@x.example; b@y.example", ["a@x.example", "b@y.example"]),
+    ("a@x.example b@y.example", None), ("mailto:bob@acme.example", ["bob@acme.example"]), ("bob", None), ("a@x.example, b@@y", None),
+    ("", None),
+    ("a@x.example, a@x.example", ["a@x.example"]),
+])
+def test_addresses(text: str, specs: list[str] | None) -> None:
+    if specs is None:
+        with pytest.raises(ArgumentError):
+            arguments.addresses(text)
+    else:
+        assert [one.spec for one in arguments.addresses(text)] == specs
+
+
+def test_numbers_and_statuses() -> None:
+    assert [arguments.number(text) for text in ("17", "#17", "request #17", "into 17")] == [17] * 4
+    assert [arguments.status(text) for text in ("Resolved", "stalled", "close")] == [Status.RESOLVED, Status.WAITING, Status.CLOSED]
+    for read, text in ((arguments.number, "017"), (arguments.number, "seventeen"), (arguments.status, "merged"),
+                       (arguments.status, "done")):
+        with pytest.raises(ArgumentError):
+            read(text)
+    assert ArgumentError("what", "cure").cure == "cure"
+
+
+@given(st.text(max_size=60))
+def test_no_argument_raises_anything_else(text: str) -> None:
+    for kind in arguments.Argument:
+        arguments.problem(kind, text)
