@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.badmta import BadMta
-from fakes.sink import Sink
 
 from rtmail.egress import relay as relays
 from rtmail.egress.courier import FIRST_PAUSE, LONGEST_PAUSE, Courier, Health, Settings, growing
@@ -23,6 +21,8 @@ from rtmail.failpoint import arm
 from rtmail.store import Fate, OutboxItem, Store
 from rtmail.store.outbox import Deferred as PutBack
 from rtmail.store.outbox import Failed, Sent
+from tests.fakes.badmta import BadMta
+from tests.fakes.sink import Sink
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 RAW = b"From: support@example.com\r\nSubject: hi\r\n\r\nwords\r\n"

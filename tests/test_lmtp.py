@@ -10,10 +10,10 @@ import stat
 from pathlib import Path
 
 import pytest
-from fakes.listening import House
 
 from rtmail.errors import Deferred, Refused
 from rtmail.ingress.smtp import Limits, Where
+from tests.fakes.listening import House
 
 MAIL = b"From: ann@customer.test\r\nSubject: hi\r\n\r\nwords\r\n"
 BOTH = ("support@example.com", "sales@example.com")

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 import trustme
-from fakes.badmta import ANSWERS, STAGES, BadMta
-from fakes.sink import Sink
 
 from rtmail.egress.fate import Fate, PutOff, remote_id, status_of
 from rtmail.egress.relay import Relay, Settings, Timeouts, make_relay
 from rtmail.store.outbox import Failed, Sent
+from tests.fakes.badmta import ANSWERS, STAGES, BadMta
+from tests.fakes.sink import Sink
+
+# The sink asks for AUTH without TLS in some of its roles.
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")
 
 RAW = b"From: support@example.com\r\nTo: ann@customer.test\r\nSubject: hi\r\n\r\n.dot\r\nwords\r\n"
 SHORT = Timeouts(connect=0.3, hello=0.3, starttls=0.3, auth=0.3, mail=0.3, rcpt=0.3, data=0.3, dot=0.3, quit=0.3)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 import trustme
-from fakes.listening import ARRIVED, House, until
 
 from rtmail.errors import Deferred, DiskFull
 from rtmail.ingress.content import Content, LineMeter, Unwrapper, hops
@@ -24,6 +23,7 @@ from rtmail.ingress.limits import Connections, Gate, Limits, network_of, plain_a
 from rtmail.ingress.smtp import Where
 from rtmail.ingress.smtp_session import enhanced
 from rtmail.mail.model import Envelope
+from tests.fakes.listening import ARRIVED, House, until
 
 MAIL = b"From: ann@customer.test\r\nSubject: hi\r\n\r\nwords\r\n"
 FAST = Limits(message_bytes=100_000, idle_commands=1000, errors=1000)
@@ -400,8 +400,17 @@ def test_more_in_flight_than_we_carry(tmp_path: Path) -> None:
         slow.send(b"Subject: x\r\n\r\n" + b"words\r\n" * 5000)
         until(lambda: house.shares.flight.used >= 35_000)
         other.begin()
-        other.send(b"Subject: x\r\n\r\n" + b"words\r\n" * 5000 + b".\r\n")
+        other.send(b"Subject: x\r\n\r\n" + b"words\r\n" * 1000)
+        until(lambda: house.shares.flight.used >= 42_000)
+        other.send(b"words\r\n" * 4000)
+        # What a refused one gave up is free at once, though he goes on sending.
+        until(lambda: house.shares.flight.used < 36_000)
+        other.send(b".\r\n")
         assert other.reply().startswith("452 4.3.1")
+        announced = house.client()
+        announced.hello()
+        announced.send(b"MAIL FROM:<a@b.test> SIZE=20000\r\nRCPT TO:<support@example.com>\r\nDATA\r\n")
+        assert [announced.reply()[:9] for _ in range(3)] == ["452 4.3.1"] * 3
         slow.send(b".\r\n")
         assert slow.reply().startswith("250")
         assert house.shares.flight.used == 0
@@ -632,7 +641,7 @@ EMPTY_LINES = """
     from pathlib import Path
     from rtmail.ingress.smtp import Limits, Listener, Settings, Shares, Where
     sys.path.insert(0, sys.argv[1])
-    from fakes.listening import FakeAcceptor
+    from tests.fakes.listening import FakeAcceptor
 
     async def main() -> None:
         acceptor = FakeAcceptor(sizes=[])
@@ -659,9 +668,9 @@ EMPTY_LINES = """
 
 def test_empty_lines_do_not_swell(tmp_path: Path) -> None:
     """Six times 8 MiB at once: aiosmtpd's own list of lines took 24 times that (F7)."""
-    root = Path(__file__).resolve().parent
+    root = Path(__file__).resolve().parent.parent
     ended = subprocess.run([sys.executable, "-c", textwrap.dedent(EMPTY_LINES), str(root), str(tmp_path)], capture_output=True, text=True,
-                           timeout=120, cwd=root.parent, env={**os.environ, "MALLOC_ARENA_MAX": "2"}, check=False)
+                           timeout=120, cwd=root, env={**os.environ, "MALLOC_ARENA_MAX": "2"}, check=False)
     assert ended.returncode == 0, ended.stderr
     sizes, grown = ended.stdout.strip().rsplit(" ", 1)
     assert sizes == str([8 << 20] * 6)

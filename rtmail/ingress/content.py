@@ -94,6 +94,12 @@ class Content:
             return raw
         return await asyncio.to_thread(self._read, self._file)
 
+    def forget(self) -> int:
+        """Drop what was received, and return how much it was."""
+        dropped, self.size = self.size, 0
+        self.close()
+        return dropped
+
     def close(self) -> None:
         self._tail = bytearray()
         if self._file is not None:

@@ -105,8 +105,11 @@ class Budget:
     def __init__(self, ceiling: int) -> None:
         self.ceiling, self.used = ceiling, 0
 
+    def fits(self, count: int) -> bool:
+        return self.used + count <= self.ceiling
+
     def take(self, count: int) -> bool:
-        if self.used + count > self.ceiling:
+        if not self.fits(count):
             return False
         self.used += count
         return True

@@ -118,6 +118,7 @@ _ENHANCED = {
 _BARE = re.compile(r"(\d{3}) (?![245]\.\d+\.\d+ )")
 _AUTH_PARAMETER = re.compile(r"\s+AUTH=\S+", re.IGNORECASE)
 _POSTMASTER = re.compile(r"\s*<postmaster>", re.IGNORECASE)
+_CROWDED = "too much mail at the same time, try again later"
 
 
 def enhanced(reply: str) -> str:
@@ -360,6 +361,10 @@ class Session(SMTP):
             return "553 5.1.7 malformed sender address"
         if not address.isascii() and not envelope.smtp_utf8:
             return "553 5.6.7 an address beyond ASCII needs SMTPUTF8"
+        announced = sum(int(option[5:]) for option in options if option.startswith("SIZE="))
+        if not self._house.shares.flight.fits(announced):
+            self._put_off = Deferred(_CROWDED, 452, "4.3.1").reply
+            return self._put_off
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 sender ok"
@@ -469,7 +474,7 @@ class Session(SMTP):
             elif meter.too_long:
                 refusal = Refused(554, "5.6.0", f"a line is longer than {limits.line_bytes} bytes")
             elif not flight.take(len(piece)):
-                refusal = Deferred("too much mail at the same time, try again later", 452, "4.3.1")
+                refusal = Deferred(_CROWDED, 452, "4.3.1")
             else:
                 try:
                     await content.add(piece)
@@ -477,7 +482,8 @@ class Session(SMTP):
                     log.failed(stage=self._house.kind, error=error)
                     refusal = DiskFull()
             if refusal is not None:
-                content.close()
+                # At once, not at the end of what is still sent: else all who meet a full house are refused together.
+                flight.give(content.forget())
         # What a pipelining client sent after the end is its next command.
         self._reader._buffer[:0] = unwrapper.rest  # type: ignore[attr-defined]
         return refusal
