@@ -34,7 +34,8 @@ _HEADER_BLOCK_IDS = frozenset({"divrplyfwdmsg", "olk_src_body_section", "mail-ed
 _SIGNATURE_CLASSES = frozenset({"gmail_signature", "moz-signature", "protonmail_signature_block", "tutanota_signature"})
 _INDENT = re.compile(r"border(?:-\w+)?\s*:\s*(?:none|0|medium none)", re.IGNORECASE)
 _RULE_ABOVE = re.compile(r"border-top\s*:\s*solid|border\s*:\s*none\s*;\s*border-top", re.IGNORECASE)
-_LABELLED = re.compile(r"\s*\w[\w .-]{0,20}\s?[:：]")
+_LABELLED = re.compile(r"\s*\w{2,15}\s?[:：]")
+"""How a header block begins ("From:", "De :", "发件人："); an attribution has more words before its colon."""
 _INVISIBLE = re.compile(r"(?is)<(script|style|head|title|template)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)")
 _BREAK = re.compile(r"(?i)<(?:br|/?(?:p|div|tr|li|h[1-6]|table|blockquote|pre))\b[^<>]*>")
 _TAG = re.compile(r"<[a-zA-Z/!?][^<>]*>?")
