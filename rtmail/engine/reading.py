@@ -15,7 +15,7 @@ import socket
 from typing import NoReturn
 
 from rtmail.engine.reader import EXIT_MEMORY, LENGTH
-from rtmail.mail.message import read
+from rtmail.mail.message import read, warm_up
 from rtmail.mail.site import Site
 
 
@@ -25,7 +25,7 @@ def main(limits: dict[str, int]) -> NoReturn:
     logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _warm_up()
+    warm_up()
     # Private data, not address space: the libraries' read-only pages are shared and cost nothing.
     resource.setrlimit(resource.RLIMIT_DATA, (limits["memory_bytes"], limits["memory_bytes"]))
     connection = socket.socket(fileno=os.dup(0))
@@ -36,11 +36,6 @@ def main(limits: dict[str, int]) -> NoReturn:
     except OSError:
         pass
     os._exit(0)
-
-
-def _warm_up() -> None:
-    """Import what nearly every mail needs, so that no mail pays for it."""
-    import mailparser  # noqa: F401  (imported to be there)
 
 
 def _serve(connection: socket.socket, cpu_seconds: int) -> None:

@@ -65,6 +65,11 @@ def read(raw: bytes, envelope: Envelope, site: Site) -> Mail:
         return stub(raw, envelope, site, f"not readable: {type(error).__name__}")
 
 
+def warm_up() -> None:
+    """Import what nearly every mail needs, so that the first one does not pay for it."""
+    import mailparser  # noqa: F401  (imported to be there)
+
+
 def payload(raw: bytes, part: str) -> bytes:
     """Return the bytes of the attachment at path `part`.
 
