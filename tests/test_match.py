@@ -472,6 +472,9 @@ def test_an_answer_to_internal_mail_at_the_public_address_is_asked_about(how: st
     public = judged(letter(**STAFF, to=[JANE_AT], in_reply_to=[one]), lookups=lookups)
     assert (public.result, public.rule) == (Result.STAFF_ASK_FIRST, "staff-ask-answers-internal")
     assert public.ask
+    assert judged(letter(**STAFF, to=[JANE_AT], references=[FOREIGN, one]), lookups=lookups).result is Result.STAFF_ASK_FIRST
+    later = letter(**STAFF, to=[JANE_AT], in_reply_to=[our_id(5, 9)], references=[FOREIGN, one, our_id(5, 9)])
+    assert judged(later, lookups=lookups).result is Result.STAFF_CORRESPONDENCE, "further up in the thread there may be anything"
     assert judged(letter(**STAFF, to=[JANE_COMMENT], in_reply_to=[one]), lookups=lookups).result is Result.STAFF_COMMENT
     assert judged(letter(to=[BOB_AT], in_reply_to=[one]), lookups=lookups).result is Result.CORRESPONDENCE
 

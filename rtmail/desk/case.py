@@ -55,13 +55,11 @@ _SUPPRESSED = re.compile(r"\b(?:all|oof|autoreply)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """One sign that names one request. `internal`: the mail answers internal mail of ours; `insiders`: it counts for people of that
-    request only."""
+    """One sign that names one request. `insiders`: it counts for people of that request only."""
 
     sign: Sign
     number: int
     text: str
-    internal: bool = False
     insiders: bool = False
 
 
@@ -147,8 +145,7 @@ class Case:
                 sign = Sign.SIGNED if detail.person == self.party != 0 else Sign.SIGNED_OTHER
                 yield Clue(sign, detail.request, f"{sign} for {detail.action.name.lower()}")
         for own in self.evidence.own_ids:
-            internal = any(entry.internal for entry in self.lookups.ledger.get(own.message_id, ()) if entry.number == own.number)
-            yield Clue(Sign.OUR_ID, own.number, f"{Sign.OUR_ID} {own.message_id}", internal=internal)
+            yield Clue(Sign.OUR_ID, own.number, f"{Sign.OUR_ID} {own.message_id}")
         for mark in self.evidence.marks:
             yield Clue(Sign.MARK, mark.request, Sign.MARK)
         foreign = list(self.evidence.foreign_ids)
@@ -158,7 +155,7 @@ class Case:
         for message_id in foreign:
             for entry in self.lookups.ledger.get(message_id, ()):
                 sign = Sign.OUR_ID if entry.origin is Origin.OURS else Sign.FOREIGN_ID
-                yield Clue(sign, entry.number, f"{sign} {message_id}", entry.internal, entry.origin is Origin.REFERENCED)
+                yield Clue(sign, entry.number, f"{sign} {message_id}", entry.origin is Origin.REFERENCED)
         for number in self.evidence.tags:
             yield Clue(Sign.TAG, number, Sign.TAG)
 
@@ -307,6 +304,13 @@ class Case:
         facts = self.facts
         there = {key(one.address) for one in facts.participants if one.role in (Role.REQUESTOR, Role.CC)} if facts else set()
         return any(key(one.spec) in there for one in self.outside)
+
+    @cached_property
+    def answers_internal(self) -> bool:
+        """The mail answers internal mail of ours. Only the id answered counts: a thread carries ids of all kinds further up."""
+        answered = self.mail.in_reply_to or self.mail.references[-1:]
+        entries = (entry for one in answered for entry in self.lookups.ledger.get(one, ()))
+        return any(entry.internal and self.facts and self.same(entry.number, self.facts) for entry in entries)
 
     @cached_property
     def colleagues_named(self) -> bool:

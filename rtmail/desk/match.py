@@ -335,11 +335,6 @@ def _mailbox_only(case: Case) -> bool:
     return not case.details and all(seen.place is Place.MAILBOX for seen in case.evidence.doors)
 
 
-def _answers_internal(case: Case) -> bool:
-    facts = case.facts
-    return any(clue.internal for clue, named in case.named if facts and named.number == facts.number)
-
-
 RULES: tuple[Rule, ...] = (
     # Kinds of mail that never reach the table (promises 3, 8, 12).
     Rule("own-mail-to-admin", "our own mail, or a bounce, came back to postmaster", Result.ADMIN_LOOP,
@@ -381,7 +376,7 @@ RULES: tuple[Rule, ...] = (
          lambda c: _staff_on_request(c) and c.foreign_action,
          _asked("sent to an action address that was not made for you, or that you may not use")),
     Rule("staff-ask-answers-internal", "staff mail that answers internal mail at the public address", Result.STAFF_ASK_FIRST,
-         lambda c: _staff_on_request(c) and _answers_internal(c), _asked("it answers internal mail, but was sent to the public address")),
+         lambda c: _staff_on_request(c) and c.answers_internal, _asked("it answers internal mail, but was sent to the public address")),
     Rule("staff-ask-weak", "staff, authenticated, to the public address | tag or foreign Message-ID only, and no participant in To/Cc",
          Result.STAFF_ASK_FIRST, lambda c: _staff_on_request(c) and not c.strong and not c.participants_reached,
          _asked("only the subject or a reference names this request")),
