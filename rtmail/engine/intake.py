@@ -339,20 +339,22 @@ def _shown(one: Address) -> str:
 
 
 def _as_answered(verdict: Verdict, holds: list[Hold]) -> Verdict:
-    """A mail whose author was asked and has answered does what he said."""
+    """A mail whose author was asked and has answered does what he said; he saw whose request it is for."""
     answered = next((hold for hold in holds if hold.kind == "asked"), None)
-    if answered is None or verdict.number is None:
+    claimed = any(hold.kind == STAFF_CLAIM for hold in holds)
+    if verdict.number is None or not (answered or (claimed and verdict.result is Result.STAFF_ASK_FIRST)):
         return verdict
-    result = Result.STAFF_COMMENT if answered.state is Held.COMMENTED else Result.STAFF_CORRESPONDENCE
-    door = Door.COMMENT if answered.state is Held.COMMENTED else Door.CORRESPONDENCE
+    comment = answered is not None and answered.state is Held.COMMENTED
+    proof = max(verdict.sender.staff_proof, StaffProof.CONFIRMED, key=_weight)
     return replace(
         verdict,
-        result=result,
+        result=Result.STAFF_COMMENT if comment else Result.STAFF_CORRESPONDENCE,
         rule="answered",
         reason="its author said what he meant",
-        door=door,
+        door=Door.COMMENT if comment else Door.CORRESPONDENCE,
         ask="",
-        sender=replace(verdict.sender, authenticated=True, staff_proof=max(verdict.sender.staff_proof, StaffProof.CONFIRMED, key=_weight)),
+        commands=True,
+        sender=replace(verdict.sender, authenticated=True, staff_proof=proof),
     )
 
 

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rtmail.desk import commands
+from rtmail.desk.ticket import Role
 from rtmail.engine.keeping import Keeper
+from rtmail.mail.address import split_detail
 from rtmail.mail.draft import AttachmentRef, Auto, Draft, Link, Recipient, Suppress, Visibility
 from rtmail.mail.model import Mail
 from rtmail.mail.token import Action
@@ -107,7 +109,7 @@ def held(keeper: Keeper, read_again: ReadAgain, now: datetime) -> int:
             if keeper.store.known(f"held-told:{person.email}:{fresh}", now) or not keeper.store.hold_notice_due(person.email, now):
                 continue
             keeper.store.once(f"held-told:{person.email}:{fresh}", now, None)
-            rows = [_held_row(hold, read_again(hold.spool_id)) for hold in holds[-20:]]
+            rows = [_held_row(keeper, hold, read_again(hold.spool_id)) for hold in holds[-20:]]
             links = tuple(
                 Link(name, action, request=hold.id)
                 for hold in holds[-20:]
@@ -132,15 +134,17 @@ def held(keeper: Keeper, read_again: ReadAgain, now: datetime) -> int:
     return sent
 
 
-def _held_row(hold: Hold, mail: Mail) -> dict[str, Any]:
+def _held_row(keeper: Keeper, hold: Hold, mail: Mail) -> dict[str, Any]:
+    """What a person must see to say whether it is his: whose request, who would get it, the words and commands."""
     parsed = commands.parse(mail.reply_text, subject=mail.subject)
+    number = int(hold.details.get("number") or 0)
+    ticket = keeper.store.by_number(number) if number else None
+    outside = [one for one in (*mail.to, *mail.cc) if split_detail(one.spec, keeper.office.site)[0] is None]
+    recipients = [one.spec for one in outside]
+    if ticket:
+        recipients += [p.address for p in ticket.people(Role.REQUESTOR, Role.CC) if p.address not in recipients]
     return {
-        "id": hold.id,
-        "at": hold.held_at,
-        "reason": hold.reason,
-        "subject": mail.subject,
-        "text": mail.reply_text,
-        "recipients": [one.spec for one in (*mail.to, *mail.cc)],
+        "id": hold.id, "at": hold.held_at, "reason": hold.reason, "subject": mail.subject, "text": mail.reply_text, "recipients": recipients,
         "commands": [command.line for command in parsed.commands],
     }
 

@@ -52,7 +52,7 @@ def blueprint(*, policy: str = "default", detail: str = "+", caps: Caps | None =
         "kim": Person("kim", "Kim Lee", "kim@staff.example", aliases=("k.lee@staff.example",), queues=("support", "sales")),
         "max": Person("max", "Max Boss", "max@staff.example", rights=frozenset({"manager"}), queues=()),
     }
-    roles = {name: ManagementRole(name, "max", "kim") for name in ("technical-support-manager", "customer-relations-manager", "cto", "manager")}
+    roles = {name: ManagementRole(name, "max", "kim") for name in ("technical-support-manager", "customer-relations-manager", "cto", "support-manager", "director")}
     organisations = {"acme": Organisation("acme", "Acme Ltd", ("acme.example",), ("boss@acme.example",))}
     site = Site(name=site_name, tag=site_name, domain=domain, admin="ops@admin.example", detail=detail, addresses=own_addresses(queues),
                 authserv_ids=authserv_ids)
