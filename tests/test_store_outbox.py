@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from fakes.stores import NOW, minutes, store, url
 
 from rtmail.store import Fate, LeaseLost, NotThere, OutboxItem, Store
 from rtmail.store.outbox import Deferred, Expired, Failed, Sent, Settled
+from tests.fakes.stores import NOW, minutes, store, url
 
 
 def add(store: Store, n: int = 1, **values: object) -> list[OutboxItem]:

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from fakes.stores import NOW, minutes, store, ticket_of, url
 
 from rtmail.desk.people import Organisation, Person
 from rtmail.store import Entry, Held, NotThere, Origin, Party, Store
+from tests.fakes.stores import NOW, minutes, store, ticket_of, url
 
 HOUR = timedelta(hours=1)
 

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes.stores import ENVELOPE, NOW, minutes, store, ticket_of, until, url
 
 from rtmail.errors import Deferred, DiskFull
 from rtmail.mail.model import Envelope
@@ -29,6 +28,7 @@ from rtmail.store import (
     SpoolWriter,
     Store,
 )
+from tests.fakes.stores import ENVELOPE, NOW, minutes, store, ticket_of, until, url
 
 CHILD = Path(__file__).parent / "fakes" / "spool_child.py"
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from fakes.stores import NOW, add_event, minutes, store, ticket_of, url
 
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply
 from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Attachment
 from rtmail.policy.rows import Clock, ClockKind, Reach, State, Step
 from rtmail.store import Conflict, Content, LinkKind, NotThere, Rung, RungTaken, Store
+from tests.fakes.stores import NOW, add_event, minutes, store, ticket_of, url
 
 
 def test_a_ticket_comes_back_as_it_was_kept(store: Store) -> None:
@@ -193,10 +193,11 @@ def test_looking_for_due_work_reads_what_is_due_and_not_what_is_open(store: Stor
     asked: list[tuple[str, tuple[object, ...]]] = []
     for n in range(2):
         ticket_of(store, wake_at=NOW - minutes(n))
-    store._many("INSERT INTO ticket (id, number, queue, subject, status, opened_at, policy_version, priority, priority_state, owner, "
-                "requestor, removed, events, thread, last_public_seq, answered, merged_into, fields, wake_at) "
-                "VALUES (?, ?, '', '', 'open', 0, 1, '', '', 0, 0, '[]', 1, '[]', 1, 0, 0, '{}', ?)",
-                [(1000 + n, 1000 + n, 4102444800000000 + n) for n in range(3000)])
+    with store.transaction():
+        store._many("INSERT INTO ticket (id, number, queue, subject, status, opened_at, policy_version, priority, priority_state, owner, "
+                    "requestor, removed, events, thread, last_public_seq, answered, merged_into, fields, wake_at) "
+                    "VALUES (?, ?, '', '', 'open', 0, 1, '', '', 0, 0, '[]', 1, '[]', 1, 0, 0, '{}', ?)",
+                    [(1000 + n, 1000 + n, 4102444800000000 + n) for n in range(3000)])
     store._do("ANALYZE")
     database = store._engine.database
     database.query_hooks.append(lambda event: asked.append((event.sql, event.params)))

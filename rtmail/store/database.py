@@ -20,7 +20,7 @@ from rtmail.errors import Deferred, DiskFull
 from rtmail.failpoint import failpoint
 from rtmail.store import schema
 from rtmail.store.engines import Engine, engine_for
-from rtmail.store.faults import Again, StoreFailed
+from rtmail.store.faults import Again, Damaged, SchemaError, StoreFailed
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -51,10 +51,15 @@ class Database:
         """Why the database cannot be trusted any more, "" while it can."""
 
     def open(self) -> None:
-        """Connect and bring the schema up to date; raises SchemaError for a newer or a foreign one, Deferred when it cannot be reached."""
+        """Connect and bring the schema up to date.
+
+        Raises SchemaError for a newer, a foreign or a damaged database, Deferred when it cannot be reached.
+        """
         try:
-            self._engine.prepare()
+            self._repeat(self._engine.prepare)
             self._repeat(lambda: schema.bring_up(self._engine))
+        except Damaged as damaged:
+            raise SchemaError(f"{damaged.text}: put a backup back with `rtmail restore FILE`") from damaged
         except OSError as error:
             raise Deferred(f"database not usable: {error}") from error
 
@@ -115,27 +120,23 @@ class Database:
         return self._repeat(whole)
 
     def _repeat(self, job: Callable[[], T]) -> T:
-        for pause in _PAUSES:
+        pauses = iter(_PAUSES)
+        while True:
             try:
                 return job()
-            except Again:
-                time.sleep(pause)
             except Exception as error:
                 fault = self._seen(error)
-                if not isinstance(fault, Again):
+                pause = next(pauses, None) if isinstance(fault, Again) else None
+                if pause is None:
                     if fault is error:
                         raise
                     raise fault from error
-                time.sleep(pause)
-        return job()
+            time.sleep(pause)
 
     @contextmanager
     def _outermost(self, *, write: bool) -> Iterator[None]:
         self._alive()
-        try:
-            self._engine.begin(write)
-        except Exception as error:
-            raise self._seen(error) from error
+        self._begin(write)
         self._local.depth, self._local.writing = 1, write
         try:
             yield
@@ -152,6 +153,17 @@ class Database:
             raise fault from error
         finally:
             self._local.depth = 0
+
+    def _begin(self, write: bool) -> None:
+        # Nothing was done yet: that the old connection is gone is no reason to bother the caller.
+        for last in (False, True):
+            try:
+                self._engine.begin(write)
+                return
+            except Exception as error:
+                fault = self._seen(error)
+                if last or not isinstance(fault, Again):
+                    raise fault from error
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:

@@ -20,8 +20,10 @@ from urllib.parse import unquote
 import peewee
 
 from rtmail.errors import Deferred, DiskFull
-from rtmail.store.faults import Again, SchemaError, StoreFailed
+from rtmail.store.faults import Again, Damaged, SchemaError, StoreFailed
 
+HISTORY = "schema_migration"
+"""The table of the migrations that were applied."""
 _MIGRATION_LOCK = 0x72746D61696C
 """Key of the advisory lock under which a PostgreSQL schema is changed ("rtmail")."""
 
@@ -146,6 +148,14 @@ class SQLite(Engine):
         # Made by us, so that nobody else may read the mail; the WAL takes over the mode.
         self.path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Looked at without our settings, which would already change someone else's file.
+        plain = peewee.SqliteDatabase(str(self.path), timeout=self._busy)
+        try:
+            tables = plain.get_tables()
+        finally:
+            plain.close()
+        if tables and HISTORY not in tables:
+            raise SchemaError("the file of [store] url is a database of another program: name another file")
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -179,8 +189,10 @@ class SQLite(Engine):
             return DiskFull()
         if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return Deferred("database busy")
-        if code.startswith(("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        if code.startswith("SQLITE_IOERR"):
             return StoreFailed(f"database trouble: {code}: {cause}")
+        if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return Damaged(f"database damaged: {cause}")
         if code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_NOMEM")):
             return Deferred(f"database not usable: {code}")
         return None
@@ -255,9 +267,8 @@ class PostgreSQL(Engine):
 
 def _original(error: BaseException) -> BaseException:
     """Return the driver's error that peewee's stands for."""
-    if isinstance(error, peewee.PeeweeException) and error.args and isinstance(error.args[0], BaseException):
-        return error.args[0]
-    return error
+    orig = getattr(error, "orig", None)
+    return orig if isinstance(orig, BaseException) else error
 
 
 def engine_for(url: str, folder: Path, busy: timedelta) -> Engine:

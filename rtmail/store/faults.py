@@ -13,6 +13,10 @@ class StoreFailed(Deferred):
     """
 
 
+class Damaged(StoreFailed):
+    """What is stored cannot be read as a database; at the start this is a SchemaError."""
+
+
 class Again(Deferred):
     """The transaction was undone through nobody's fault: a lost connection, a deadlock, a serialization failure.
 
@@ -21,7 +25,7 @@ class Again(Deferred):
 
 
 class SchemaError(RtmailError):
-    """The database is not one that this program may use: a newer schema, or not ours at all (exit 78)."""
+    """The database is not one that this program may use: a newer schema, not ours at all, or damaged (exit 78)."""
 
     exit_code = EX_CONFIG
 

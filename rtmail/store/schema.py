@@ -12,17 +12,16 @@ from typing import Any
 from playhouse import migrations
 
 from rtmail.failpoint import failpoint
-from rtmail.store.engines import Engine
+from rtmail.store.engines import HISTORY, Engine
 from rtmail.store.faults import SchemaError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-HISTORY = "schema_migration"
 
 
 def bring_up(engine: Engine, folder: Path = MIGRATIONS) -> list[str]:
     """Apply what is missing of the migrations in `folder`, in order; return the names of those applied.
 
-    Raises SchemaError when the database holds a migration that is not in `folder`, or tables of something else.
+    Raises SchemaError when the database holds a migration that is not in `folder`.
     """
     done: list[str] = []
     engine.connection()
@@ -63,6 +62,4 @@ def pending(engine: Engine, runner: Any) -> list[str]:
         raise SchemaError(
             f"the database was written by a newer rtmail (it holds {newer[-1]}, this one knows up to {known[-1]}): "
             "install that version again, or restore a backup made before the upgrade")
-    if not applied and engine.name == "sqlite" and set(engine.database.get_tables()) - {HISTORY}:
-        raise SchemaError("the file of [store] url is a database of another program: name another file")
     return [name for name in known if name not in applied]

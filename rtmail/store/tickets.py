@@ -246,6 +246,20 @@ class Tickets(Database):
         return _event(row) if row else None
 
     @reads
+    def last_words(self, ticket_id: int, *, by_staff: bool) -> tuple[Event, Content] | None:
+        """Return the latest public words of staff, or of the customer's side, with their event; None when there are none."""
+        rows = self._rows(
+            "SELECT e.seq, e.at, e.kind, e.visibility, e.actor, e.facts, e.content_id, e.message_id, "
+            "c.subject, c.text, c.html, c.attachments, c.raw_id, c.spool_id, c.party, c.erased, c.id "
+            "FROM event e JOIN content c ON c.id = e.content_id WHERE e.ticket_id = ? AND e.kind IN ('opened', 'correspondence', 'unverified') "
+            "ORDER BY e.seq DESC LIMIT 50", (ticket_id,))
+        for row in rows:
+            event, content = _event(row[:8]), _content(row[8:])
+            if content is not None and bool(event.facts.get("by_staff")) is by_staff:
+                return event, content
+        return None
+
+    @reads
     def content(self, content_id: int) -> Content:
         """Return the words of an event; raises NotThere."""
         row = self._row("SELECT subject, text, html, attachments, raw_id, spool_id, party, erased, id FROM content WHERE id = ?",

@@ -15,8 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from rtmail.store.engines import Engine, engine_for
-from rtmail.store.schema import HISTORY, bring_up
+from rtmail.store.engines import HISTORY, Engine, engine_for
+from rtmail.store.schema import bring_up
 
 url, folder = sys.argv[1], Path(sys.argv[2])
 

@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes.postgres import Cluster, PostgresMissingError, shared
 
 from rtmail.desk.ticket import Event, EventKind, Status, Ticket, apply
 from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Envelope
 from rtmail.store import Content, Store
+from tests.fakes.postgres import Cluster, PostgresMissingError, shared
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 ENVELOPE = Envelope("ann@customer.example", ("support@example.com",), "smtp", NOW, peer="192.0.2.7", helo="mx.customer.example")
