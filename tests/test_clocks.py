@@ -318,6 +318,16 @@ def test_when_all_rungs_are_told_two_more_holding_updates_remind_them_unless_ack
     assert [notice for notice in acked.notices if notice.kind is NoticeKind.MISSED] == []
 
 
+def test_an_acknowledgement_that_holds_rungs_holds_the_climb_as_well() -> None:
+    policy = shipped("portacare", update_mode='"hold"', ack_holds="true")
+    request = answered(policy, "P2")
+    request.until(m(60))
+    request.send(ManagerAcked(m(61), TSM, until=m(400)))
+    request.until(m(399))                                   # two holding updates went out, at 130 and 250
+    assert request.latest(UPDATE).holds == 3
+    assert [notice.rung for notice in request.notices if notice.clock == "ladder"] == [1]
+
+
 def test_no_holding_update_while_waiting_even_where_the_clock_runs() -> None:
     policy = shipped("portacare", update_mode='"hold"', waiting_pauses='["resolution"]')
     request = answered(policy)
@@ -636,6 +646,20 @@ def test_an_outage_over_everything_is_one_mail() -> None:
     holding = answered(HOLDING)
     kinds = [notice.kind for notice in holding.give(Tick(m(600))).notices]
     assert sorted(kinds) == ["escalation", "holding-update"]
+
+
+def test_after_a_short_outage_the_ladders_mail_stands_for_the_reminders_too() -> None:
+    request = opened()
+    followed = request.give(Tick(m(50)))                    # triage was due at 30, the first response's reminder at 45
+    assert mails(followed.notices) == [("escalation", "triage", 1, (TSM,))]
+    assert request.latest(FIRST).nudged_at == m(50)
+    assert [notice.kind for notice in request.until(m(59))] == []
+
+
+def test_after_an_outage_shorter_than_the_interval_it_counts_from_now() -> None:
+    request = answered(HOLDING)
+    request.give(Tick(m(90)))                               # due at 70
+    assert request.latest(UPDATE).due_at == m(150)
 
 
 def test_a_tick_a_little_late_does_not_shift_the_cadence() -> None:
