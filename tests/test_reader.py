@@ -29,7 +29,7 @@ ENVELOPE = Envelope("bob@acme.example", ("support@example.com",), "pipe", dateti
 ROOT = Path(__file__).resolve().parent.parent
 
 POISONED = """
-import json, os, signal, sys
+import json, os, resource, signal, sys
 sys.path[:] = json.loads(sys.argv[1])
 from rtmail.engine import reading
 read = reading.read
@@ -48,6 +48,9 @@ def poisoned(raw, envelope, site):
         return b"x" * 10**9
     elif what == b"lie":
         return os.system
+    elif what == b"limits":
+        soft = [resource.getrlimit(limit)[0] for limit in (resource.RLIMIT_CPU, resource.RLIMIT_DATA, resource.RLIMIT_CORE)]
+        return read(raw.replace(b"limits", " ".join(map(str, soft)).encode()), envelope, site)
     elif what == b"environment":
         return read(raw.replace(b"environment", ",".join(sorted(os.environ)).encode()), envelope, site)
     return read(raw, envelope, site)
@@ -133,6 +136,14 @@ def test_a_hanging_reader_is_stopped_by_the_wall_clock(monkeypatch: pytest.Monke
     monkeypatch.setattr(reader_module, "_START", POISONED)
     with ReaderPool(wall_seconds=1) as pool:
         assert subjects(pool.read_many([mail("hang"), mail("next")], SITE)) == ["!timeout", "next"]
+
+
+def test_the_limits_stand_before_each_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_module, "_START", POISONED)
+    with ReaderPool(memory_bytes=100_000_000, cpu_seconds=40) as pool:
+        processor, data, core = map(int, pool.read(*mail("limits"), SITE).subject.split())
+    assert 40 < processor < 80
+    assert (data, core) == (100_000_000, 0)
 
 
 def test_secrets_of_the_environment_stay_outside(poisoned: ReaderPool, monkeypatch: pytest.MonkeyPatch) -> None:
