@@ -194,7 +194,10 @@ class _Reading:
         tree = survey(self.raw)
         parsed, parser_date = self._parsed(tree)
         gathered = body.gather(self.raw, tree)
-        fields = _Fields(tree.root.fields, str(tree.root.message.get_content_charset() or "") or None)
+        # Who writes raw letters into a header writes them in the charset of his text.
+        written = next((node.message for node in tree.nodes if node.type.startswith("text/")), tree.root.message)
+        hint = self._guarded("charset", written.get_content_charset, None)
+        fields = _Fields(tree.root.fields, hint)
         self._look_for_tricks(fields)
         ambiguous = fields.bare_cr or fields.nul or BLANK_START in tree.defects
         sender = self._sender(fields)
