@@ -17,9 +17,9 @@ FLOORS = {
     "store": 3,
     "engine": 4, "ingress": 4, "egress": 4,
     "config": 5, "ops": 5,
-    "daemon": 6, "cli": 6, "__main__": 6,
+    "clockwork": 6, "daemon": 6, "cli": 6, "__main__": 6,
 }
-SIDEWAYS = {("cli", "daemon"), ("ops", "config"), ("cli", "cli")}
+SIDEWAYS = {("ops", "config"), ("daemon", "clockwork"), ("cli", "clockwork"), ("cli", "daemon"), ("__main__", "cli")}
 """Imports within a floor that are meant; everything else on one floor keeps to itself."""
 CONFIG_READERS = {"config", "ops", "daemon", "cli", "__main__"}
 ANYWHERE = {"errors", "failpoint", "log"}
