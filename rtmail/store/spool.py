@@ -249,7 +249,8 @@ class Spool(Database):
     @reads
     def spool_of(self, ticket_id: int) -> list[SpoolRow]:
         """Return the mails that ended on a ticket, oldest first."""
-        return [_spool_row(row) for row in self._rows(f"SELECT {_ROW} WHERE s.ticket_id = ? ORDER BY s.id", (ticket_id,))]
+        return [_spool_row(row) for row in self._rows(
+            f"SELECT {_ROW} WHERE s.ticket_id = ? AND s.ticket_id <> 0 ORDER BY s.id", (ticket_id,))]
 
     @reads
     def spool_by_message_id(self, message_id: str) -> list[SpoolRow]:
@@ -259,11 +260,15 @@ class Spool(Database):
             (message_id_key(message_id),))]
 
     @writes
-    def requeue_spool(self, spool_id: int, now: datetime) -> bool:
-        """Let a quarantined, held or junk mail go through once more, with its attempts forgotten; False when it is none."""
+    def requeue_spool(self, spool_id: int, now: datetime, *, confirmed: bool = False) -> bool:
+        """Let a quarantined, held or junk mail go through once more, with its attempts forgotten; False when it is none.
+
+        confirmed  its author answered what he meant: so does one that is an event already, part of which waited for that
+        """
         return bool(self._do(
             "UPDATE spool SET outcome = '', reason = '', attempts = 0, due_at = ?, lease_until = 0, settled_at = NULL, dropped = 0 "
-            "WHERE id = ? AND outcome IN ('quarantined', 'held', 'junk')", (micros(now), spool_id)))
+            "WHERE id = ? AND (outcome IN ('quarantined', 'held', 'junk') OR (outcome = 'event' AND ? = 1))",
+            (micros(now), spool_id, int(confirmed))))
 
     @writes
     def drop_spool(self, spool_id: int, by: str, now: datetime) -> bool:

@@ -251,8 +251,8 @@ class Tickets(Database):
         rows = self._rows(
             "SELECT e.seq, e.at, e.kind, e.visibility, e.actor, e.facts, e.content_id, e.message_id, "
             "c.subject, c.text, c.html, c.attachments, c.raw_id, c.spool_id, c.party, c.erased, c.id "
-            "FROM event e JOIN content c ON c.id = e.content_id WHERE e.ticket_id = ? AND e.kind IN ('opened', 'correspondence', 'unverified') "
-            "ORDER BY e.seq DESC LIMIT 50", (ticket_id,))
+            "FROM event e JOIN content c ON c.id = e.content_id WHERE e.ticket_id = ? "
+            "AND e.kind IN ('opened', 'correspondence', 'unverified') ORDER BY e.seq DESC LIMIT 50", (ticket_id,))
         for row in rows:
             event, content = _event(row[:8]), _content(row[8:])
             if content is not None and bool(event.facts.get("by_staff")) is by_staff:

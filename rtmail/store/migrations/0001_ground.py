@@ -25,6 +25,7 @@ CREATE TABLE spool (
 CREATE INDEX spool_open ON spool (id) WHERE outcome = '';
 CREATE INDEX spool_aside ON spool (outcome, id) WHERE outcome IN ('quarantined', 'held', 'junk');
 CREATE INDEX spool_raw ON spool (raw_id);
+CREATE INDEX spool_ticket ON spool (ticket_id) WHERE ticket_id <> 0;
 
 CREATE TABLE trace (spool_id bigint PRIMARY KEY, at bigint NOT NULL, verdict text NOT NULL);
 
