@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -37,8 +38,11 @@ def receive(path: Path | None, recipients: tuple[str, ...], sender: str | None) 
         outcome = _receive(path, recipients, sender)
     except Exception as error:
         outcome = pipe.told(error if isinstance(error, Deferred) else Deferred())
-        click.echo(f"rtmail: {type(error).__name__}: {error}", err=True)
-    click.echo(outcome.line)
+        with contextlib.suppress(OSError):
+            click.echo(f"rtmail: {type(error).__name__}: {error}", err=True)
+    # A mail that is kept stays kept, whether or not anybody hears it.
+    with contextlib.suppress(OSError):
+        click.echo(outcome.line)
     raise SystemExit(outcome.exit_code)
 
 

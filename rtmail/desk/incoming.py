@@ -325,15 +325,21 @@ def _staff_correspondence(builder: Builder, stimulus: Received) -> None:
         _remark(builder, stimulus, person)
         went = "The other words of your mail stay among staff."
     else:
-        text = public_words(stimulus.mail, stimulus.parsed, builder.house.site, [one.party for one in builder.house.directory.people.values()])
+        text = public_words(stimulus.mail, stimulus.parsed, builder.house.site, _staff_parties(builder))
         if text.leak:
-            _ask(builder, stimulus, person, f"they would show the customer something internal: {text.leak}.")
-            went = "The other words of your mail were not sent yet; see the question about them."
+            # No yes lets internal words out: he may keep them as a comment, or write again without the quoted part.
+            reason = f"they would show the customer something internal ({text.leak}). Write again without it, or keep them as a comment."
+            _ask(builder, stimulus, person, reason, links=ASK_LINKS[1:], ran=True)
+            went = "The other words of your mail were not sent; see the question about them."
         elif text.words or stimulus.mail.attachments:
             _publish(builder, stimulus, person, text.words)
             went = f"The other words of your mail were sent to {audience.named(builder.ticket.requestor)}."
     _join_staff(builder, stimulus, person)
     _receipt(builder, stimulus, person, results, went)
+
+
+def _staff_parties(builder: Builder) -> tuple[int, ...]:
+    return tuple(one.party for one in builder.house.directory.people.values())
 
 
 def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *, reached: frozenset[str] | None = None) -> None:
@@ -387,6 +393,8 @@ def _comment(builder: Builder, stimulus: Received) -> None:
     results = _run(builder, stimulus, person)
     if stimulus.parsed.words.strip() or stimulus.mail.attachments:
         _remark(builder, stimulus, person)
+    if stimulus.verdict.ask and not stimulus.confirmed:
+        _ask(builder, stimulus, person, stimulus.verdict.ask, links=ASK_LINKS[:1], ran=True)
     _join_staff(builder, stimulus, person)
     _receipt(builder, stimulus, person, results)
 
@@ -412,18 +420,6 @@ def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -
     )
 
 
-def _both_addresses(builder: Builder, stimulus: Received) -> None:
-    """To the public and the comment address at once: internal when in doubt, and the author is asked."""
-    _comment(builder, stimulus)
-    _ask(
-        builder,
-        stimulus,
-        _person(builder, stimulus),
-        stimulus.verdict.ask or "sent to the public and to the comment address; kept as a comment",
-        links=ASK_LINKS[:1],
-    )
-
-
 def _ask_first(builder: Builder, stimulus: Received) -> None:
     _ask(builder, stimulus, _person(builder, stimulus), stimulus.verdict.ask or stimulus.verdict.reason)
 
@@ -434,7 +430,10 @@ def _no_right(builder: Builder, stimulus: Received) -> None:
     audience.receipt(builder, person, [effects.refused("(your words)", stimulus.verdict.reason)], answering=stimulus.mail.message_id)
 
 
-def _ask(builder: Builder, stimulus: Received, person: Person, reason: str, *, links: tuple[Link, ...] = ASK_LINKS) -> None:
+def _ask(
+    builder: Builder, stimulus: Received, person: Person, reason: str, *, links: tuple[Link, ...] = ASK_LINKS, ran: bool = False
+) -> None:
+    """Ask the author; `ran` tells that the commands of the mail were carried out already."""
     event = audience.ask_author(
         builder, person, reason=reason, text=stimulus.mail.reply_text, links=links, answering=stimulus.mail.message_id
     )
@@ -444,7 +443,7 @@ def _ask(builder: Builder, stimulus: Received, person: Person, reason: str, *, l
             person=person.party,
             reason=reason,
             spool_id=stimulus.spool_id,
-            facts={"number": builder.ticket.number, "event": event.seq},
+            facts={"number": builder.ticket.number, "event": event.seq, "ran": ran},
         )
     )
 
@@ -697,7 +696,7 @@ HANDLERS: dict[Result, Callable[[Builder, Received], None]] = {
     Result.OUTSIDE: _outside,
     Result.STAFF_CORRESPONDENCE: _staff_correspondence,
     Result.STAFF_COMMENT: _comment,
-    Result.STAFF_BOTH_ADDRESSES: _both_addresses,
+    Result.STAFF_BOTH_ADDRESSES: _comment,
     Result.STAFF_ASK_FIRST: _ask_first,
     Result.STAFF_NO_RIGHT: _no_right,
     Result.STAFF_TO_US: _staff_to_us,

@@ -249,17 +249,19 @@ def _page(builder: Builder, notice: Notice, reader: _Reader, seq: int) -> Draft:
 def _words_for(builder: Builder, notice: Notice, reader: _Reader) -> dict[str, Any]:
     ticket = builder.ticket
     clock = notice.clock.replace("-", " ")
-    facts: dict[str, Any] = {"who": audience.named(ticket.requestor), "priority": ticket.priority, "due_at": notice.due_at}
+    row = next((one for one in ticket.clocks if one.name == notice.clock and one.generation == notice.generation), None)
+    due_at = row.due_at if row and row.due_at and notice.rung is None else notice.due_at
+    facts: dict[str, Any] = {"who": audience.named(ticket.requestor), "priority": ticket.priority, "due_at": due_at}
     if notice.kind is NoticeKind.NUDGE:
         return {
             **facts,
             "clock": clock,
-            "left": max(notice.due_at - builder.now, builder.now - builder.now),
+            "left": max(due_at - builder.now, builder.now - builder.now),
             "last_at": ticket.last_public_at,
         }
     facts["owner"] = audience.owner_name(builder)
     if notice.kind is NoticeKind.MISSED:
-        return {**facts, "clock": clock, "late": builder.now - notice.due_at}
+        return {**facts, "clock": clock, "late": builder.now - due_at}
     target = builder.policy.priorities.get(ticket.priority)
     organisation = (
         builder.house.directory.organisation_of(ticket.requestor.address) if ticket.requestor and ticket.requestor.address else None

@@ -288,7 +288,7 @@ class Intake:
         state = _HOLD_ACTIONS[verdict.detail.action]
         first = self.store.settle_hold(hold.id, state, hold.person, now)
         if first and state is not Held.DISCARDED:
-            self.store.requeue_spool(hold.spool_id, now)
+            self.store.requeue_spool(hold.spool_id, now, confirmed=True)
         said = f"{state} the held mail {hold.spool_id}" if first else f"hold {hold.id} was answered before"
         return Settlement(item, Outcome.IGNORED, said, trace=trace)
 
@@ -353,7 +353,7 @@ def _as_answered(verdict: Verdict, holds: list[Hold]) -> Verdict:
         reason="its author said what he meant",
         door=Door.COMMENT if comment else Door.CORRESPONDENCE,
         ask="",
-        commands=True,
+        commands=not (answered and answered.details.get("ran")),
         sender=replace(verdict.sender, authenticated=True, staff_proof=proof),
     )
 

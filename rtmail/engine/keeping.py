@@ -21,6 +21,7 @@ from rtmail.mail.model import Attachment
 from rtmail.store import Content, LinkKind, Origin, OutboxItem, Rung, Store
 from rtmail.store import Entry as LedgerEntry
 
+_TOLD_BY_TIME = frozenset({"nudge", "missed", "escalation"})
 _LINKS = {"continues": LinkKind.CONTINUES, "related": LinkKind.RELATED, "split": LinkKind.SPLIT, "merged": LinkKind.MERGED}
 
 
@@ -37,7 +38,8 @@ class Keeper:
         Raises Conflict or RungTaken when the ticket moved on meanwhile, LeakError when a mail would show internal words.
         """
         ask_holds = [self._hold(ask, now) for ask in decision.asks]
-        drafts = [_for_hold(draft, decision.asks, ask_holds) for draft in decision.drafts]
+        drafts = [self._with_last_words(_for_hold(draft, decision.asks, ask_holds), decision.before.id) for draft in decision.drafts]
+        drafts = [_outliving_revoked(draft, decision.ticket, now) for draft in drafts]
         outgoing = self.render(drafts, now)
         entries = _named(decision.entries, drafts, outgoing)
         rows = [(entry.event, _content(entry, attachments)) for entry in entries]
@@ -61,6 +63,23 @@ class Keeper:
 
     def _hold(self, ask: Ask, now: datetime) -> int:
         return self.store.hold(ask.kind, ask.spool_id, ask.person, ask.reason, ask.facts, now)
+
+    def _with_last_words(self, draft: Draft, ticket_id: int) -> Draft:
+        """Mails that time causes show the last words of each side, so that their reader needs nothing else."""
+        if draft.template not in _TOLD_BY_TIME or not ticket_id:
+            return draft
+        facts = dict(draft.facts)
+        if customer := self.store.last_words(ticket_id, by_staff=False):
+            event, content = customer
+            if draft.template == "escalation":
+                facts["customer"] = {"at": event.at, "text": content.text}
+            else:
+                facts |= {"said_at": event.at, "text": content.text}
+        if draft.template == "escalation" and (staff := self.store.last_words(ticket_id, by_staff=True)):
+            event, content = staff
+            person = self.office.directory.by_party(event.actor)
+            facts["staff"] = {"at": event.at, "who": person.name if person else "a colleague", "text": content.text}
+        return replace(draft, facts=facts)
 
     def render(self, drafts: Sequence[Draft], now: datetime) -> list[tuple[int, Outgoing]]:
         """Return outbox ids and bytes for `drafts`; the same raw mail is read once for all copies."""
@@ -120,6 +139,12 @@ def _for_hold(draft: Draft, asks: Sequence[Ask], holds: Sequence[int]) -> Draft:
         if draft.template == "asked" and draft.event == ask.facts.get("event"):
             return replace(draft, links=tuple(replace(link, request=hold) for link in draft.links))
     return draft
+
+
+def _outliving_revoked(draft: Draft, ticket: Ticket, now: datetime) -> Draft:
+    """Staff details made on or before a day of revocation are dead; one made anew on that day lives a day longer than those."""
+    revoked = (ticket.fields.get("revoked") or {}).get(str(draft.to.person))
+    return replace(draft, detail_days=draft.detail_days + 1) if draft.to.staff and revoked == now.date().isoformat() else draft
 
 
 def _named(entries: Sequence[Entry], drafts: Sequence[Draft], outgoing: Sequence[tuple[int, Outgoing]]) -> list[Entry]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from rtmail.desk.evidence import Evidence, LedgerEntry, Lookups, Origin, RequestFacts, keys, numbers
-from rtmail.desk.ticket import EventKind, Ticket
+from rtmail.desk.ticket import EventKind, Participant, Role, Ticket
 from rtmail.engine.office import Office
 from rtmail.store import Entry, Store
 from rtmail.store import Origin as Kept
@@ -79,13 +79,18 @@ def _facts(store: Store, office: Office, ticket: Ticket) -> RequestFacts:
         status=ticket.status,
         status_at=status_at,
         subject=ticket.subject,
-        participants=ticket.participants,
+        participants=_with_owner(office, ticket),
         removed=ticket.removed,
         merged_into=ticket.merged_into,
         organisation=organisation.key if organisation else "",
         reopen_within=reopen_until - status_at,
         revoked=revoked,
     )
+
+
+def _with_owner(office: Office, ticket: Ticket) -> tuple[Participant, ...]:
+    owner = office.directory.by_party(ticket.owner) if ticket.owner else None
+    return (*ticket.participants, Participant(owner.party, Role.OWNER, owner.email, owner.name)) if owner else ticket.participants
 
 
 def _day(text: str) -> date:

@@ -144,7 +144,12 @@ def _held_row(keeper: Keeper, hold: Hold, mail: Mail) -> dict[str, Any]:
     if ticket:
         recipients += [p.address for p in ticket.people(Role.REQUESTOR, Role.CC) if p.address not in recipients]
     return {
-        "id": hold.id, "at": hold.held_at, "reason": hold.reason, "subject": mail.subject, "text": mail.reply_text, "recipients": recipients,
+        "id": hold.id,
+        "at": hold.held_at,
+        "reason": hold.reason,
+        "subject": mail.subject,
+        "text": mail.reply_text,
+        "recipients": recipients,
         "commands": [command.line for command in parsed.commands],
     }
 

@@ -42,7 +42,6 @@ from rtmail.mail.wire import (
 
 LOOP_HEADER = "X-RTMail-Loop"
 """On every mail of ours: who sees it come back with his own domain in it knows a loop."""
-STAFF_DETAIL_DAYS = 30
 REFERENCES = 20
 """Ids kept in References: the root and the latest (RFC 5322 3.6.4 lets a thread be cut)."""
 
@@ -97,7 +96,7 @@ class _Composing:
         self.recipient = normalise(draft.to.address)
         if not self.recipient:
             raise IntentError(f"recipient {draft.to.address!r} is no address")
-        self.expires = (date + timedelta(days=STAFF_DETAIL_DAYS)).date()
+        self.expires = (date + timedelta(days=draft.detail_days)).date()
         self.title = bare_subject(draft.subject, self.site)
         self.message_id = make_message_id(workshop.keyring, draft.number, draft.event, self.site.domain, self._variant())
 
@@ -185,7 +184,7 @@ class _Composing:
         return one_line(f"{link.name} {tag}")
 
     def _detail(self, action: Action, request: int = 0) -> str:
-        customers_reply = action is Action.REPLY and not self.draft.to.staff
+        customers_reply = action is Action.REPLY and not self.draft.to.staff and self.draft.to.person not in self.workshop.staff
         return sign(
             self.workshop.keyring, action, request or self.draft.number, self.draft.to.person, None if customers_reply else self.expires
         )

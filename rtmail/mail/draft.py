@@ -122,6 +122,8 @@ class Draft:
     suppress: Suppress = Suppress.ALL
     reply_to: ReplyTo = ReplyTo.PLAIN
     null_sender: bool = False
+    detail_days: int = 30
+    """How long the signed addresses of a staff copy live; one day more on a day on which older ones were revoked."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """X-RTMail-* facts of staff mail."""
     urgency: int = 1
