@@ -89,12 +89,12 @@ def _tell(builder: Builder, stimulus: Delivered, seq: int) -> None:
                 references=tuple(dict.fromkeys((root, about))),
                 urgency=0,
                 facts={
-                    "address": stimulus.recipient,
+                    "recipient": stimulus.recipient,
                     "status": stimulus.status,
-                    "said": stimulus.said,
+                    "answer": stimulus.said,
+                    "outcome": stimulus.outcome,
                     "at": builder.now,
                     "text": stimulus.text,
-                    "expired": stimulus.outcome == "expired",
                     "clock": clock,
                 },
             )

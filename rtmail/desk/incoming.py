@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from rtmail.desk import audience, effects
@@ -25,11 +25,12 @@ from rtmail.mail.draft import Auto, Draft, Link, Recipient, ReplyTo, Suppress, V
 from rtmail.mail.model import Address, Kind
 from rtmail.mail.token import Action
 from rtmail.policy import signals
+from rtmail.policy.duration import Duration
 
 OUTSIDE_LINKS = (Link("accept", Action.ACCEPT), Link("split", Action.SPLIT))
-ASK_LINKS = (Link("send it to the customer", Action.SEND_AS_CORRESPONDENCE), Link("keep it as a comment", Action.SEND_AS_COMMENT))
-OUTSIDE_AT_MOST = timedelta(days=1)
-"""A stranger's words wait at most about one business day for a word of staff before they become their own request."""
+ASK_LINKS = (Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as comment", Action.SEND_AS_COMMENT))
+OUTSIDE_AT_MOST = Duration.parse("1bd")
+"""A stranger's words wait so long at most for a word of staff before they become their own request (DESIGN 5)."""
 
 
 def receive(builder: Builder, stimulus: Received) -> None:
@@ -272,7 +273,7 @@ def _outside(builder: Builder, stimulus: Received) -> None:
         EventKind.OUTSIDE, actor=words.person, facts=_facts(stimulus), words=words, message_id=stimulus.mail.message_id, at=stimulus.at
     )
     waiting = dict(builder.ticket.fields.get("outside") or {})
-    waiting[str(event.seq)] = (builder.now + OUTSIDE_AT_MOST).isoformat()
+    waiting[str(event.seq)] = _decided_by(builder).isoformat()
     builder.note("outside", waiting)
     builder.note("outside_people", {**(builder.ticket.fields.get("outside_people") or {}), str(event.seq): words.person})
     audience.to_staff(
@@ -303,6 +304,14 @@ def _outside(builder: Builder, stimulus: Received) -> None:
                 auto=Auto.REPLIED,
             )
         )
+
+
+def _decided_by(builder: Builder) -> datetime:
+    """When words from outside become their own request: after one update interval, at most one business day."""
+    priority = builder.policy.priority(builder.ticket.priority)
+    hours = builder.policy.hours(priority.update_calendar)
+    latest = OUTSIDE_AT_MOST.after(builder.now, hours)
+    return min(priority.update_every.after(builder.now, hours), latest) if priority.update_every else latest
 
 
 def split_overdue(builder: Builder) -> None:

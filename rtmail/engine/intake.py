@@ -187,12 +187,12 @@ class Intake:
             ask = replace(verdict, result=Result.STAFF_ASK_FIRST, ask=f"it would show the customer something internal: {leak.reason}")
             decision = decide(policy, ticket, replace(received, verdict=ask), now, self.office.house)
             kept = self.keeper.keep(decision, now, mail.attachments)
-        for spawn in decision.spawns:
-            self.spawn(kept, spawn.seq, spawn.reason, now)
+        self.split_off(decision, kept, now)
         if withheld:
             notices.breaker_tripped(self.keeper, verdict.sender.address.spec, withheld, now)
         seq = self._event_of(decision, item)
-        held = any(ask.kind == "asked" for ask in decision.asks) and verdict.result is Result.STAFF_ASK_FIRST
+        kept_words = any(entry.words and entry.words.spool_id == item.id for entry in decision.entries)
+        held = any(ask.kind == "asked" for ask in decision.asks) and not kept_words
         self._ledger(kept, seq, received.mail, parties.get(address.key(verdict.sender.address.spec), 0))
         trace["number"] = kept.number
         if verdict.admin:
@@ -297,6 +297,11 @@ class Intake:
             return self.store.held(hold_id)
         except NotThere:
             return None
+
+    def split_off(self, decision: Decision, kept: Ticket, now: datetime) -> None:
+        """Open the requests that a kept decision splits off."""
+        for spawn in decision.spawns:
+            self.spawn(kept, spawn.seq, spawn.reason, now)
 
     def spawn(self, ticket: Ticket, seq: int, reason: str, now: datetime) -> Ticket:
         """Open a new request from the words of one event; its clocks start now, the arrival stays shown."""

@@ -82,13 +82,13 @@ class Keeper:
         return replace(draft, facts=facts)
 
     def render(self, drafts: Sequence[Draft], now: datetime) -> list[tuple[int, Outgoing]]:
-        """Return outbox ids and bytes for `drafts`; the same raw mail is read once for all copies."""
+        """Return outbox ids and bytes for `drafts`; the same raw mail is read once for all copies. Part "" is the whole mail."""
         raws: dict[int, bytes] = {}
 
         def load(raw_id: int, part: str) -> bytes:
             if raw_id not in raws:
                 raws[raw_id] = self.store.raw(raw_id)
-            return payload(raws[raw_id], part)
+            return payload(raws[raw_id], part) if part else raws[raw_id]
 
         ids = self.store.reserve(len(drafts))
         return [

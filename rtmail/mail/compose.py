@@ -297,7 +297,7 @@ class _Composing:
         for name, value in headers:
             if name in ("From", "To", "Cc", "Subject"):
                 shown.append(value if isinstance(value, str) else "\n".join(_shown(address) for address in value))
-        if reason := leaks("\n\n".join(shown), self.site, self.workshop.staff):
+        if reason := leaks("\n\n".join(shown), self.site, self.workshop.staff - {self.draft.to.person}):
             raise LeakError(reason)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import Message
 from email.policy import default
+from functools import cache
 from pathlib import Path
 
 from rtmail.desk.people import Directory, ManagementRole, Organisation, Person, Queue
@@ -25,6 +27,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 KEYRING = Keyring(0, {0: b"k" * 32})
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 """A Monday, 10:00 in Berlin."""
+
+
+@cache
+def readers() -> ReaderPool:
+    """One pool for all houses of a test run: starting a reader takes longer than most tests."""
+    pool = ReaderPool(workers=1)
+    atexit.register(pool.close)
+    return pool
 
 
 def template_texts() -> dict[str, str]:
@@ -73,12 +83,11 @@ class House:
     def __post_init__(self) -> None:
         self.store = Store(self.url, self.folder)
         self.store.open()
-        self.pool = ReaderPool(workers=1)
+        self.pool = readers()
         self.engine = Engine(self.store, self.pool, Office(self.plan, self.store, self.now), "test")
         self.seen: set[int] = set()
 
     def close(self) -> None:
-        self.pool.close()
         self.store.close()
 
     def forward(self, **lengths: float) -> None:
