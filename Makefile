@@ -7,9 +7,15 @@ STAMP := $(VENV)/.installed
 .PHONY: run test test-long lint bench servers clean
 
 run: $(STAMP)
-	@echo "A first mail, from another terminal:"
+	@echo "A first mail, from a second terminal:"
+	@echo
+	@echo "    cd '$(CURDIR)'"
 	@echo "    $(BIN)/rtmail receive --to support@example.com < docs/first.eml"
-	@echo "Then: ls var/sent/new    $(BIN)/rtmail ticket show 1    $(BIN)/rtmail why 1"
+	@echo "    $(BIN)/rtmail ticket show 1"
+	@echo "    $(BIN)/rtmail why 1"
+	@echo "    cat var/sent/new/*"
+	@echo
+	@echo "The data and the mails that go out lie in var/. Ctrl-C stops the daemon."
 	@exec $(BIN)/rtmail serve
 
 $(STAMP): pyproject.toml
@@ -25,15 +31,16 @@ servers:
 test: $(STAMP) servers
 	$(BIN)/python -m pytest -q -m "not long"
 
+# pytest ends with 5 when it finds no test to run.
 test-long: $(STAMP) servers
-	$(BIN)/python -m pytest -q -m long
+	$(BIN)/python -m pytest -q -m long || [ $$? -eq 5 ]
 
 lint: $(STAMP)
 	$(BIN)/ruff check rtmail tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_floors.py
 
-bench: $(STAMP) servers
+bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
 
 clean:

@@ -1,0 +1,277 @@
+"""Runs the floors and rtmail one after the other on this machine and prints what each did, and the ratios.
+
+python -m benchmarks.run [--seconds 10] [--scratch FOLDER] [--only accept|road] [--profile]
+
+Nothing is asserted: the figures are for people. Compare ratios of one run, never figures of two machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONNECTIONS = (10, 50)
+
+CONFIG = """
+[site]
+name = "Example"
+domain = "example.com"
+admin = "ops@example.net"
+[store]
+url = "sqlite:///rtmail.db"
+[ingress.smtp]
+listen = "127.0.0.1:{port}"
+[relay]
+url = "smtp://127.0.0.1:{sink}"
+[caps]
+overall = 10000000
+[queues.support]
+address = "support@example.com"
+comment_address = "support-comment@example.com"
+[people.jane]
+name = "Jane Doe"
+email = "jane@example.net"
+[people.carl]
+name = "Carl Boss"
+email = "carl@example.net"
+rights = ["engineer", "manager"]
+[roles.support-manager]
+person = "carl"
+[roles.director]
+person = "carl"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of the daemon and its readers together, in bytes; PSS counts what they share once."""
+
+    rss: int
+    pss: int
+    processes: int
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(what: Callable[[], bool], seconds: float, told: str) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > until:
+            raise SystemExit(f"benchmark: {told} within {seconds:.0f} s")
+        time.sleep(0.02)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def server(words: list[str], port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server in `folder` until the block ends."""
+    with (folder / f"log-{port}").open("wb") as log:
+        process = subprocess.Popen(words, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: listens(port) or process.poll() is not None, 60, f"{words} did not listen")
+        if process.poll() is not None:
+            raise SystemExit(f"benchmark: {words} ended:\n{(folder / f'log-{port}').read_text()[-2000:]}")
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def load(
+    port: int, folder: Path, *, connections: int, seed: int, count: int = 1 << 40, seconds: float = 1e9, rate: float = 0
+) -> subprocess.Popen[str]:
+    """Start the load on `port`; `ended` waits for it."""
+    words = ["--port", port, "--connections", connections, "--seed", seed, "--count", count, "--seconds", seconds, "--rate", rate]
+    out = ["--out", folder / f"accepted-{seed}"]
+    return subprocess.Popen([sys.executable, "-m", "benchmarks.load", *map(str, words + out)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[float, int, float]:
+    """Wait for a load; return (begun, accepted mails, seconds)."""
+    said, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit("benchmark: the load failed")
+    begun, accepted, seconds = said.split()
+    return float(begun), int(accepted), float(seconds)
+
+
+def accepts(port: int, folder: Path, connections: int, seconds: float) -> float:
+    """Return mails accepted per second by whoever listens on `port`."""
+    _, accepted, took = ended(load(port, folder, connections=connections, seconds=seconds, seed=connections))
+    return accepted / took
+
+
+def floor(name: str, folder: Path, connections: int, seconds: float) -> float:
+    port = free_port()
+    folder.mkdir()
+    words = [sys.executable, "-m", "benchmarks.floors", name, "--port", str(port), "--file", str(folder / "floor.db")]
+    with server(words, port, folder):
+        return accepts(port, folder, connections, seconds)
+
+
+@contextmanager
+def rtmail(folder: Path, profile: str = "") -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Run a daemon with an empty store and a sink of its own; yields its port and process. The sink's notes are `sunk`."""
+    (folder / "config").mkdir(parents=True)
+    port, sink = free_port(), free_port()
+    (folder / "config" / "rtmail.toml").write_text(CONFIG.format(port=port, sink=sink))
+    daemon = [sys.executable, "-m", "rtmail", "serve", "-c", str(folder / "config" / "rtmail.toml")]
+    if profile:
+        daemon = [sys.executable, "-m", "benchmarks.profiled", profile, *daemon[3:]]
+    with (
+        server([sys.executable, "-m", "benchmarks.sink", "--port", str(sink), "--out", str(folder / "sunk")], sink, folder),
+        server(daemon, port, folder) as process,
+    ):
+        yield port, process
+
+
+def memory(process: int) -> Memory:
+    """Return what `process` and all below it use."""
+    family, found = [process], [process]
+    while family:
+        below = Path(f"/proc/{family.pop()}/task").glob("*/children")
+        children = [int(child) for listed in below for child in _read(listed).split()]
+        family += children
+        found += children
+    lines = [line.split() for one in found for line in _read(Path(f"/proc/{one}/smaps_rollup")).splitlines()]
+    return Memory(
+        rss=sum(int(line[1]) for line in lines if line[0] == "Rss:") * 1024,
+        pss=sum(int(line[1]) for line in lines if line[0] == "Pss:") * 1024,
+        processes=len(found),
+    )
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
+
+
+def acknowledged(folder: Path) -> dict[str, float]:
+    """Return Message-ID of a customer's mail -> instant at which its acknowledgement reached the sink."""
+    found = {}
+    for line in (folder / "sunk").read_text().splitlines():
+        at, recipient, answered = line.split()
+        if recipient.startswith("someone."):
+            found[answered] = float(at)
+    return found
+
+
+def sent(folder: Path, seed: int) -> dict[str, float]:
+    lines = (line.split() for line in (folder / f"accepted-{seed}").read_text().splitlines())
+    return {message_id: float(at) for at, message_id in lines}
+
+
+def sustained(folder: Path, count: int, profile: str) -> tuple[float, float, Memory, Memory]:
+    """Return acknowledged mails/s and all mails out/s for `count` mails sent at once, and memory, idle and at its height."""
+    with rtmail(folder, profile) as (port, process):
+        idle = height = memory(process.pid)
+        sending = load(port, folder, connections=10, count=count, seed=1)
+        until = time.monotonic() + 600
+        while len(acknowledged(folder)) < count:
+            if time.monotonic() > until:
+                raise SystemExit("benchmark: not all mails were acknowledged within 600 s")
+            height = max(height, memory(process.pid), key=lambda one: one.pss)
+            time.sleep(0.2)
+        begun, *_ = ended(sending)
+        took = max(acknowledged(folder).values()) - begun
+        wait_for(lambda: len((folder / "sunk").read_text().splitlines()) >= 3 * count, 120, "not all notices went out")
+        whole = [float(line.split()[0]) for line in (folder / "sunk").read_text().splitlines()]
+        return count / took, len(whole) / (max(whole) - begun), idle, height
+
+
+def latency(folder: Path, rate: float, seconds: float) -> tuple[float, float, float]:
+    """Return p50, p99 and the longest of the seconds from 250 to the acknowledgement at the sink, at `rate` mails/s."""
+    with rtmail(folder) as (port, _):
+        ended(load(port, folder, connections=2, count=5, seed=1))  # readers are started on demand: not what is measured
+        wait_for(lambda: len(acknowledged(folder)) >= 5, 120, "no acknowledgement")
+        _, count, _ = ended(load(port, folder, connections=10, seconds=seconds, rate=rate, seed=2))
+        wait_for(lambda: len(acknowledged(folder)) >= count + 5, 300, "not all mails were acknowledged")
+        out = acknowledged(folder)
+        lags = sorted(out[message_id] - at for message_id, at in sent(folder, 2).items())
+        return lags[len(lags) // 2], lags[min(len(lags) - 1, len(lags) * 99 // 100)], lags[-1]
+
+
+def sync_seconds(folder: Path) -> float:
+    """Return what one synced write of 4 KB takes here, as a median: the floor under every durable commit."""
+    took = []
+    with (folder / "sync").open("wb", buffering=0) as file:
+        for _ in range(101):
+            begun = time.perf_counter()
+            file.write(bytes(4096))
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - begun)
+    return sorted(took)[50]
+
+
+def machine() -> str:
+    processors = _read(Path("/proc/cpuinfo")).splitlines()
+    model = next((line.partition(":")[2].strip() for line in processors if line.startswith("model name")), "")
+    return f"{os.cpu_count()} cores {model or platform.machine()}, Python {platform.python_version()}, Linux {platform.release()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
+    parser.add_argument("--mails", type=int, default=1500, help="mails of the sustained measurement")
+    parser.add_argument("--scratch", type=Path, help="folder on the disk to measure; default: the system's for temporary files")
+    parser.add_argument("--only", choices=["accept", "road"])
+    parser.add_argument("--profile", default="", metavar="FILE", help="write a profile of the engine during the sustained measurement")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.scratch, prefix="rtmail-bench-") as made:
+        scratch = Path(made)
+        print(f"{machine()}; load at the start {os.getloadavg()[0]:.1f}")
+        print(f"a synced write of 4 KB takes {sync_seconds(scratch) * 1000:.2f} ms")
+        print("mails: 70 % plain 2 KB, 25 % alternative 10 KB, 5 % with an attachment of 200 KB\n")
+        if given.only != "road":
+            accept_table(scratch, given.seconds)
+        if given.only != "accept":
+            road(scratch, given.mails, given.seconds, given.profile)
+
+
+def accept_table(scratch: Path, seconds: float) -> None:
+    print(f"{'accepted, mails/s':<30}{'floor A':>9}{'floor B':>9}{'rtmail':>9}{'of A':>8}{'of B':>8}")
+    for connections in CONNECTIONS:
+        a = floor("A", scratch / f"a{connections}", connections, seconds)
+        b = floor("B", scratch / f"b{connections}", connections, seconds)
+        with rtmail(scratch / f"r{connections}") as (port, _):
+            ours = accepts(port, scratch / f"r{connections}", connections, seconds)
+        print(f"  {f'{connections} connections':<28}{a:>9.0f}{b:>9.0f}{ours:>9.0f}{ours / a:>8.2f}{ours / b:>8.2f}", flush=True)
+    print("  A: bare aiosmtpd that discards; B: the same with one SQLite commit for each mail; rtmail works on the mails meanwhile\n")
+
+
+def road(scratch: Path, count: int, seconds: float, profile: str) -> None:
+    acks, out, idle, height = sustained(scratch / "sustained", count, profile)
+    p50, p99, longest = latency(scratch / "latency", acks / 2, max(seconds, 10.0))
+    print(f"mail in to its acknowledgement at the sink, {count} mails, two members of staff told of each")
+    print(f"  sustained: {acks:.1f} mails/s, {out:.1f} mails out/s")
+    lags = f"{p50 * 1000:.0f} ms p50, {p99 * 1000:.0f} ms p99, {longest * 1000:.0f} ms longest"
+    print(f"  from 250 to the sink at {acks / 2:.0f} mails/s: {lags}\n")
+    print(f"{'memory of daemon and readers, MB':<36}{'RSS':>9}{'PSS':>9}{'processes':>11}")
+    for name, one in (("idle", idle), ("under that load, at its height", height)):
+        print(f"  {name:<34}{one.rss / 1e6:>9.0f}{one.pss / 1e6:>9.0f}{one.processes:>11}")
+
+
+if __name__ == "__main__":
+    main()
