@@ -31,6 +31,8 @@ def delivered(builder: Builder, stimulus: Delivered) -> None:
     event = builder.add(EventKind.DELIVERY, facts=facts)
     requestor = builder.ticket.requestor
     counts = stimulus.template in WORDS_TEMPLATES and (requestor is None or requestor.person == stimulus.person)
+    if stimulus.outcome == "deferred":
+        return
     if stimulus.outcome == "sent":
         if counts:
             builder.signal(signals.Delivered(at=builder.now, event=stimulus.about.seq))

@@ -61,7 +61,7 @@ class Commanded:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The fate of one outgoing mail: outcome "sent", "bounced", "failed", "expired".
+    """The fate of one outgoing mail: outcome "sent", "deferred" (the first time), "bounced", "failed", "expired", "dropped".
 
     about  the event it was sent for; text: its words; said: what the other side's server said
     """

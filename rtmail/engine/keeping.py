@@ -128,7 +128,7 @@ class Keeper:
             )
         caps = self.office.caps
         for draft in drafts:
-            if draft.auto is not Auto.NO and not draft.to.staff:
+            if draft.auto is Auto.REPLIED and not draft.to.staff:
                 self.store.count(f"auto:{address.key(draft.to.address)}", now, caps.window)
                 self.store.count("auto", now, caps.window)
 
