@@ -74,8 +74,8 @@ def _apply(sheet: Sheet, signal: Signal) -> None:
             _opened(sheet, signal)
         case Prioritised():
             _prioritised(sheet, signal)
-        case Answered(at, event):
-            _answered(sheet, at, event)
+        case Answered():
+            _answered(sheet, signal)
         case Delivered(at, event):
             _delivered(sheet, at, event)
         case Returned(at, event):
@@ -235,16 +235,17 @@ def _unsettled(row: Clock) -> bool:
 # answers
 
 
-def _answered(sheet: Sheet, at: datetime, event: int) -> None:
+def _answered(sheet: Sheet, signal: Answered) -> None:
+    at, event, by = signal.at, signal.event, signal.by
     first = sheet.latest(ClockKind.FIRST_RESPONSE)
     if first is not None and (first.open or _unsettled(first)):
-        sheet.settle(first, "human", at, "first-response: staff wrote to the customer", event=event)
+        sheet.settle(first, "human", at, "first-response: staff wrote to the customer", event=event, person=by)
     latest = sheet.latest(ClockKind.UPDATE)
     if latest is not None and latest.state is not State.VOID and at < latest.started_at:
         return  # read late: a newer word of ours began the present interval
     for row in sheet.of_kind(ClockKind.UPDATE):
         if row.open or _unsettled(row):
-            sheet.settle(row, "human", at, "update: staff wrote to the customer", event=event)
+            sheet.settle(row, "human", at, "update: staff wrote to the customer", event=event, person=by)
     _go_on(sheet, at, event)
 
 
@@ -283,7 +284,7 @@ def _returned(sheet: Sheet, at: datetime, event: int) -> None:
                 if kind is ClockKind.FIRST_RESPONSE and back.due_at is not None and back.due_at <= at:
                     late.append(back)
             elif row.state is State.MISSED:
-                undone = replace(row, settled_at=None, settled_by="", settled_event=0, confirmed=False)
+                undone = replace(row, settled_at=None, settled_by="", settled_event=0, settled_person=0, confirmed=False)
                 sheet.put(undone, What.RETURNED, "the answer came back: missed, and not kept since", at)
         if answered and sheet.open(kind) is None:
             _owed_again(sheet, kind, at, event)
@@ -299,7 +300,8 @@ def _owed_again(sheet: Sheet, kind: ClockKind, at: datetime, event: int) -> None
     row = _begin(sheet, kind, at, at, why="from the bounce")
     if row is not None and later:
         answer = max(later, key=lambda row: row.settled_event)
-        sheet.settle(row, "human", at, "a later answer stands", event=answer.settled_event, confirmed=answer.confirmed)
+        sheet.settle(row, "human", at, "a later answer stands", event=answer.settled_event, person=answer.settled_person,
+                     confirmed=answer.confirmed)
 
 
 # the customer's words, and the status
@@ -391,7 +393,7 @@ def _refused(sheet: Sheet, at: datetime) -> None:
         if row is None or row.settled_by != "resolved" or row.confirmed or row.settled_at is None:
             continue
         begun, ended = row.settled_at, max(at, row.settled_at)
-        undone = replace(row, settled_at=None, settled_by="", settled_event=0)
+        undone = replace(row, settled_at=None, settled_by="", settled_event=0, settled_person=0)
         if row.state is State.MET:
             undone = replace(undone, state=State.RUNNING, pauses=(*row.pauses, (begun, ended)))
             undone = sheet.shifted(undone, begun, ended)

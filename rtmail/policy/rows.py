@@ -94,6 +94,7 @@ class Clock:
     due_at      None only for a ladder whose rungs are all done; of a paused clock: as it stood when the pause began
     pauses      closed intervals during which it stood still; paused_at begins the one that lasts
     settled_*   when, by what (human, taken, acknowledgement, staff, resolved, closed …) and by which event it came to its outcome
+    settled_person  party id of who wrote the answer that settled it, 0 where nobody did
     confirmed   the outcome is final: the relay accepted the answer, or the request was closed
     rule        what set due_at, or what ended the clock
     basis       what its length comes from
@@ -129,6 +130,7 @@ class Clock:
     told: tuple[tuple[str, datetime], ...] = ()
     steps: tuple[Step, ...] = ()
     acks: tuple[Ack, ...] = ()
+    settled_person: int = 0
 
     @property
     def name(self) -> str:
@@ -170,6 +172,7 @@ class Clock:
             told=tuple((who, _instant(at)) for who, at in row.get("told", ())),
             steps=tuple(_step(step) for step in row.get("steps", ())),
             acks=tuple(Ack(ack["role"], _instant(ack["at"]), _instant(ack["until"])) for ack in row.get("acks", ())),
+            settled_person=row.get("settled_person", 0),
         )
 
 

@@ -217,11 +217,12 @@ class Sheet:
         moved = replace(moved, nudge_at=nudge_at, nudged_at=None if again else row.nudged_at)
         return self.put(moved, What.DUE, rule, now) if moved != row else row
 
-    def settle(self, row: Clock, by: str, at: datetime, rule: str, *, event: int = 0, confirmed: bool = False) -> Clock:
+    def settle(self, row: Clock, by: str, at: datetime, rule: str, *, event: int = 0, person: int = 0,
+               confirmed: bool = False) -> Clock:
         """Bring a clock to its outcome: an open one is met, a missed one is settled and stays missed."""
         at = max(at, row.started_at)
         row = self.unpaused(row, at)
-        settled = replace(row, settled_at=at, settled_by=by, settled_event=event, confirmed=confirmed)
+        settled = replace(row, settled_at=at, settled_by=by, settled_event=event, settled_person=person, confirmed=confirmed)
         if row.state is State.MISSED:
             return self.put(settled, What.SETTLED, rule, at)
         return self.put(replace(settled, state=State.MET, rule=rule), What.MET, rule, at)

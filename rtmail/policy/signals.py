@@ -52,10 +52,11 @@ class Prioritised:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Authenticated staff wrote to the customer; counts from `at`, provisionally until Delivered."""
+    """Authenticated staff wrote to the customer; counts from `at`, provisionally until Delivered. `by`: the author's party id."""
 
     at: datetime
     event: int
+    by: int = 0
 
 
 @dataclass(frozen=True, slots=True)
