@@ -19,6 +19,8 @@ COMMANDS = {
     "read": "read",
     "ticket": "ticket",
     "why": "why",
+    "simulate": "simulate",
+    "policy": "policy",
     "outbox": "outbox",
     "quarantine": "spooled",
     "held": "spooled",

@@ -92,6 +92,8 @@ class Decision:
     wake_at: datetime | None = None
     results: tuple[Mapping[str, Any], ...] = ()
     """Lines of the receipt for commands that came without a mail."""
+    notices: tuple[Notice, ...] = ()
+    """What the clocks asked for; the drafts hold it reader by reader."""
 
     @property
     def last_seq(self) -> int:
@@ -109,6 +111,7 @@ class Builder:
         self.spawns: list[Spawn] = []
         self.links: list[tuple[str, int]] = []
         self.notices: list[Notice] = []
+        self.noticed: list[Notice] = []
         self.results: list[Mapping[str, Any]] = []
 
     def add(
@@ -240,16 +243,7 @@ class Builder:
 
     def facts(self) -> signals.Facts:
         """What the clocks may know of the ticket."""
-        ticket = self.ticket
-        cadence = ticket.fields.get("update_every")
-        return signals.Facts(
-            status=str(ticket.status),
-            opened_at=ticket.opened_at,
-            priority=ticket.priority,
-            priority_state=ticket.priority_state,
-            owner=ticket.owner,
-            cadence=Duration.parse(cadence) if cadence else None,
-        )
+        return facts_of(self.ticket)
 
     def wake_at(self) -> datetime | None:
         """The next instant at which time alone makes something happen to this ticket."""
@@ -270,6 +264,7 @@ class Builder:
             links=tuple(self.links),
             wake_at=self.wake_at(),
             results=tuple(self.results),
+            notices=tuple(self.noticed),
         )
 
     def staff(self, *, all_of_queue: bool = False) -> tuple[Person, ...]:
@@ -288,6 +283,19 @@ class Builder:
     def customers(self) -> tuple[Participant, ...]:
         """Requestor and Cc who have not muted the request."""
         return tuple(p for p in self.ticket.people(Role.REQUESTOR, Role.CC) if not p.muted)
+
+
+def facts_of(ticket: Ticket) -> signals.Facts:
+    """What the clocks may know of a ticket."""
+    cadence = ticket.fields.get("update_every")
+    return signals.Facts(
+        status=str(ticket.status),
+        opened_at=ticket.opened_at,
+        priority=ticket.priority,
+        priority_state=ticket.priority_state,
+        owner=ticket.owner,
+        cadence=Duration.parse(cadence) if cadence else None,
+    )
 
 
 def circle(participants: Iterable[Participant], role: Role) -> tuple[Address, ...]:

@@ -361,8 +361,6 @@ def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *,
         at=stimulus.at,
         facts={**_facts(stimulus), "by_staff": True, "after": crossed},
     )
-    if builder.ticket.status is Status.NEW:
-        builder.status(Status.OPEN, actor=person.party, reason="answered")
     attachments = audience.refs(stimulus.mail.attachments, stimulus.raw_id)
     reached = _reached(stimulus) if reached is None else reached
     audience.to_customers(
@@ -381,6 +379,9 @@ def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *,
     if direct:
         # The author's own mail reached everybody: there is no copy of ours whose fate could still be learnt.
         builder.signal(signals.Delivered(at=stimulus.at, event=event.seq))
+    # After the answer, whose time may lie before that of a change decided now: an answer at the due instant is in time.
+    if builder.ticket.status is Status.NEW:
+        builder.status(Status.OPEN, actor=person.party, reason="answered")
     audience.to_staff(
         builder,
         event,

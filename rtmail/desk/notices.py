@@ -45,6 +45,7 @@ def draft(builder: Builder) -> None:
         notices, builder.notices = builder.notices, []
         if not notices:
             return
+        builder.noticed += notices
         for notice in notices:
             match notice.kind:
                 case NoticeKind.ACKNOWLEDGEMENT:

@@ -73,6 +73,8 @@ class EventKind(StrEnum):
     SUBJECT = "subject"
     MUTED = "muted"
     """A person wants no copies of this ticket, or wants them again."""
+    POLICY = "policy"
+    """The ticket moved to another version of a policy; the clock events behind it say what that changed."""
     CLOCK = "clock"
     TOLD = "told"
     """Someone was told by nudge, holding update or escalation."""
@@ -223,6 +225,8 @@ def apply(ticket: Ticket, event: Event) -> Ticket:
         case EventKind.MUTED:
             muted, person = bool(facts["muted"]), int(facts["person"])
             return replace(ticket, participants=tuple(replace(p, muted=muted) if p.person == person else p for p in ticket.participants))
+        case EventKind.POLICY:
+            return replace(ticket, policy_version=int(facts["new"]))
         case EventKind.CLOCK:
             return replace(ticket, clocks=_clocked(ticket.clocks, facts["row"]))
         case _:
