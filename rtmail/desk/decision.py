@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from rtmail.desk.absence import Absence, AbsenceChange
 from rtmail.desk.people import Directory, Person, Queue
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply, legal
 from rtmail.mail.draft import Draft, Visibility
@@ -27,11 +28,22 @@ class House:
     """What every decision may look at besides policy and ticket.
 
     message_id  (number, event) -> the Message-ID that our mails about that event carry
+    absences    who is away, as far as is known
     """
 
     site: Site
     directory: Directory
     message_id: Callable[[int, int], str]
+    absences: Mapping[str, Absence] = field(default_factory=dict)
+    """Key of a member of staff -> his absence."""
+
+    def away(self, now: datetime) -> frozenset[str]:
+        """Keys of the staff who said that they are away: others are told in their place."""
+        return frozenset(key for key, absence in self.absences.items() if absence.declared and absence.until > now)
+
+    def missing(self, now: datetime) -> frozenset[str]:
+        """Keys of the staff who are away or seem so by their out-of-office: others are told as well."""
+        return frozenset(key for key, absence in self.absences.items() if absence.until > now)
 
     def queue(self, name: str) -> Queue:
         return self.directory.queues[name]
@@ -92,6 +104,7 @@ class Decision:
     wake_at: datetime | None = None
     results: tuple[Mapping[str, Any], ...] = ()
     """Lines of the receipt for commands that came without a mail."""
+    absences: tuple[AbsenceChange, ...] = ()
     notices: tuple[Notice, ...] = ()
     """What the clocks asked for; the drafts hold it reader by reader."""
 
@@ -113,6 +126,7 @@ class Builder:
         self.notices: list[Notice] = []
         self.noticed: list[Notice] = []
         self.results: list[Mapping[str, Any]] = []
+        self.absences: list[AbsenceChange] = []
 
     def add(
         self,
@@ -264,16 +278,18 @@ class Builder:
             links=tuple(self.links),
             wake_at=self.wake_at(),
             results=tuple(self.results),
+            absences=tuple(self.absences),
             notices=tuple(self.noticed),
         )
 
     def staff(self, *, all_of_queue: bool = False) -> tuple[Person, ...]:
-        """Staff who get copies: owner and watchers; where nobody owns the ticket, everyone of its queue."""
+        """Staff who get copies: owner and watchers; where nobody owns the ticket, or its owner is away, everyone of its queue."""
         directory, ticket = self.house.directory, self.ticket
         mine = [p.person for p in ticket.people(Role.OWNER, Role.WATCHER) if not p.muted]
+        owner = directory.by_party(ticket.owner)
         if ticket.owner:
             mine.insert(0, ticket.owner)
-        else:
+        if owner is None or owner.key in self.house.missing(self.now):
             all_of_queue = True
         people = {person.key: person for party in mine if (person := directory.by_party(party))}
         if all_of_queue:

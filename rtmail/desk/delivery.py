@@ -9,7 +9,7 @@ from __future__ import annotations
 from rtmail.desk import audience
 from rtmail.desk.decision import Builder
 from rtmail.desk.stimulus import Delivered
-from rtmail.desk.ticket import EventKind
+from rtmail.desk.ticket import Event, EventKind
 from rtmail.mail.draft import Auto, Draft, Recipient, ReplyTo, Suppress, Visibility
 from rtmail.policy import signals
 from rtmail.policy.rows import ClockKind, Reach
@@ -40,14 +40,14 @@ def delivered(builder: Builder, stimulus: Delivered) -> None:
     if counts:
         builder.signal(signals.Returned(at=builder.now, event=stimulus.about.seq))
     elif stimulus.template in LADDER_TEMPLATES:
-        _untold(builder, stimulus)
+        untold(builder, stimulus.about, stimulus.person)
     _tell(builder, stimulus, event.seq)
 
 
-def _untold(builder: Builder, stimulus: Delivered) -> None:
-    """A notice of the ladder did not arrive: the clocks look for the next person who can be told."""
-    facts = stimulus.about.facts
-    role = (facts.get("roles") or {}).get(str(stimulus.person))
+def untold(builder: Builder, about: Event, person: int) -> None:
+    """A notice of the ladder reached nobody who acts on it: the clocks look for the next person who can be told."""
+    facts = about.facts
+    role = (facts.get("roles") or {}).get(str(person))
     if "rung" in facts and role:
         builder.signal(
             signals.NoticeFailed(

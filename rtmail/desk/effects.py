@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from rtmail.desk import arguments, audience, notices
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import BY_NAME, Command, Parsed
 from rtmail.desk.decision import Builder, Spawn, Words
+from rtmail.desk.errands import ERRANDS, Errand
+from rtmail.desk.outcome import CannotDo, Result, done, refused
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded
 from rtmail.desk.ticket import EventKind, Role, Status, legal
@@ -23,16 +24,6 @@ from rtmail.mail import address
 from rtmail.mail.draft import Visibility
 from rtmail.mail.token import Action
 from rtmail.policy import signals
-
-Result = Mapping[str, Any]
-
-
-class CannotDo(Exception):  # noqa: N818 -- the answer to a person, not an error of ours
-    """A command that is refused: why, and the line that would do."""
-
-    def __init__(self, why: str, instead: str = "") -> None:
-        super().__init__(why)
-        self.why, self.instead = why, instead
 
 
 @dataclass(slots=True)
@@ -53,14 +44,6 @@ class Run:
         if not self.person.party:
             raise CannotDo("this needs a member of staff; name one", f"Owner: {next(iter(self.builder.house.directory.people), 'jane')}")
         return self.person
-
-
-def done(line: str, outcome: str) -> Result:
-    return {"line": line, "done": True, "outcome": outcome, "instead": ""}
-
-
-def refused(line: str, why: str, instead: str = "") -> Result:
-    return {"line": line, "done": False, "outcome": why, "instead": instead}
 
 
 def run(builder: Builder, person: Person, parsed: Parsed, *, strong: bool, parties: Mapping[str, int]) -> list[Result]:
@@ -385,6 +368,17 @@ def _comment(running: Run, _: str) -> str:
     return "the words below stay among staff"
 
 
+def _errand(name: str) -> Callable[[Run, str], str]:
+    """A command that needs no request, written in an answer to one."""
+
+    def effect(running: Run, value: str) -> str:
+        builder = running.builder
+        errand = Errand(running.me(), builder.house, builder.now, builder.absences)
+        return ERRANDS[name](errand, Command(name, value, "", 0))
+
+    return effect
+
+
 def _standing(running: Run, _: str) -> str:
     ticket = running.builder.ticket
     return f"it is {ticket.status}, {audience.owner_name(running.builder) or 'nobody'} owns it, priority {ticket.priority or 'not set yet'}"
@@ -434,6 +428,7 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "unmute": _mute(False),
     "comment": _comment,
     "standing": _standing,
+    **{name: _errand(name) for name in ERRANDS},
 }
 _ACTIONS: Mapping[Action, tuple[str, str]] = {
     Action.TAKE: ("take", ""),

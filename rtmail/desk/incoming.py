@@ -11,10 +11,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import audience, effects
+from rtmail.desk import audience, delivery, effects
+from rtmail.desk.absence import SEEN_FOR, Absence, AbsenceChange
 from rtmail.desk.decision import Ask, Builder, Words
 from rtmail.desk.match import Link as RequestLink
 from rtmail.desk.match import Result
+from rtmail.desk.outcome import Result as Line
+from rtmail.desk.outcome import refused
 from rtmail.desk.people import Person
 from rtmail.desk.sender import Sender
 from rtmail.desk.stimulus import AlsoSent, Received
@@ -437,7 +440,7 @@ def _ask_first(builder: Builder, stimulus: Received) -> None:
 def _no_right(builder: Builder, stimulus: Received) -> None:
     person = _person(builder, stimulus)
     _remark(builder, stimulus, person, "its author may not answer in this queue; kept as a comment")
-    audience.receipt(builder, person, [effects.refused("(your words)", stimulus.verdict.reason)], answering=stimulus.mail.message_id)
+    audience.receipt(builder, person, [refused("(your words)", stimulus.verdict.reason)], answering=stimulus.mail.message_id)
 
 
 def _ask(
@@ -458,14 +461,14 @@ def _ask(
     )
 
 
-def _run(builder: Builder, stimulus: Received, person: Person) -> list[effects.Result]:
+def _run(builder: Builder, stimulus: Received, person: Person) -> list[Line]:
     """Carry out the commands of the mail; the receipt follows when all else is done, so that it shows the state after it."""
     if not stimulus.verdict.commands:
         return []
     return effects.run(builder, person, stimulus.parsed, strong=stimulus.verdict.sender.staff_proof.strong, parties=stimulus.parties)
 
 
-def _receipt(builder: Builder, stimulus: Received, person: Person, results: list[effects.Result], words_went: str = "") -> None:
+def _receipt(builder: Builder, stimulus: Received, person: Person, results: list[Line], words_went: str = "") -> None:
     if results:
         audience.receipt(builder, person, results, answering=stimulus.mail.message_id, words_went=words_went)
 
@@ -640,7 +643,7 @@ def _action(builder: Builder, stimulus: Received) -> None:
 def _action_needs_proof(builder: Builder, stimulus: Received) -> None:
     person = _person(builder, stimulus)
     word = stimulus.verdict.detail.action.name.lower() if stimulus.verdict.detail else ""
-    audience.receipt(builder, person, [effects.refused(word, stimulus.verdict.reason)], answering=stimulus.mail.message_id)
+    audience.receipt(builder, person, [refused(word, stimulus.verdict.reason)], answering=stimulus.mail.message_id)
 
 
 def also_sent(builder: Builder, stimulus: AlsoSent) -> None:
@@ -673,11 +676,17 @@ def _tell_queues(builder: Builder, queues: tuple[str, ...], *, who: str, text: s
 
 
 def _auto_reply(builder: Builder, stimulus: Received) -> None:
-    """Recorded, and nothing else: it opens, reopens, answers, moves nothing (promise 8)."""
+    """Recorded, and nothing else: it opens, reopens, answers, moves nothing (promise 8); an absence of staff adds the deputy."""
     words = words_of(stimulus)
     builder.add(
         EventKind.AUTO_REPLY, actor=words.person, facts=_facts(stimulus), words=words, message_id=stimulus.mail.message_id, at=stimulus.at
     )
+    returned = stimulus.came_back
+    if returned is None or builder.house.directory.by_party(returned.person) is None:
+        return
+    builder.absences.append(AbsenceChange(returned.person, Absence(builder.now + SEEN_FOR, declared=False)))
+    if returned.template in delivery.LADDER_TEMPLATES:
+        delivery.untold(builder, returned.about, returned.person)
 
 
 def _bounce(builder: Builder, stimulus: Received) -> None:

@@ -182,6 +182,10 @@ def _to_staff(builder: Builder, notice: Notice) -> None:
     for role in notice.cc:
         for reader in _readers(builder, role, Reach.PERSON):
             readers.setdefault(reader.recipient.address, reader)
+    if not readers and notice.rung is None:
+        # No rung from which the clocks could go on to the next in line.
+        unreached = []
+        readers = {reader.recipient.address: reader for reader in _readers(builder, "admin", Reach.ADMIN)}
     roles = {str(reader.recipient.person): reader.role for reader in readers.values()}
     if readers:
         event = builder.add(EventKind.TOLD, facts={**_facts(notice), "roles": roles})
@@ -319,20 +323,24 @@ def _facts(notice: Notice) -> dict[str, Any]:
 
 
 def _readers(builder: Builder, role: str, reach: Reach) -> Iterable[_Reader]:
-    """Who reads what is told to `role`, at this reach."""
-    directory, site = builder.house.directory, builder.house.site
+    """Who reads what is told to `role`, at this reach: for one who seems away his stand-in as well, for one who is away he alone."""
+    house = builder.house
+    directory, away, missing = house.directory, house.away(builder.now), house.missing(builder.now)
     if reach is Reach.ADMIN or role == "admin":
-        return [_Reader(Recipient(0, site.admin, "", staff=True), role)]
+        return [_Reader(Recipient(0, house.site.admin, "", staff=True), role)]
     if role in ("owner", "queue", "author"):
         owner = directory.by_party(builder.ticket.owner) if role != "queue" else None
-        people = (owner,) if owner else directory.staff_of(builder.ticket.queue)
+        people = [owner] if owner else []
+        if owner is None or owner.key in missing:
+            people += [one for one in directory.staff_of(builder.ticket.queue) if one is not owner]
         return [_Reader(audience.staff_recipient(one), role, one.page) for one in people]
     named = directory.roles.get(role)
-    if reach is Reach.DEPUTY:
-        person = directory.people.get(named.deputy) if named else None
-    else:
-        person = directory.reached(role)
-    return [_Reader(audience.staff_recipient(person), role, person.page)] if person else []
+    deputy = directory.people.get(named.deputy) if named and named.deputy not in away else None
+    person = deputy if reach is Reach.DEPUTY else directory.reached(role, away)
+    people = [person] if person else []
+    if person and deputy and person.key in missing and deputy is not person:
+        people.append(deputy)
+    return [_Reader(audience.staff_recipient(one), role, one.page) for one in people]
 
 
 def _instant(text: Any) -> datetime | None:

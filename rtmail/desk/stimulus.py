@@ -14,6 +14,15 @@ from rtmail.mail.model import Mail
 
 
 @dataclass(frozen=True, slots=True)
+class CameBack:
+    """A mail of ours that an automatic answer came back for: its template, the event it was about, and whom it was to."""
+
+    template: str
+    about: Event
+    person: int
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A mail was judged.
 
@@ -24,6 +33,7 @@ class Received:
     answerable        an automatic answer may go out; `withheld` says why not (caps of the loop breaker)
     flagged           its Message-ID was seen before with other words
     confirmed         the author was asked and said yes: it is not asked about again
+    came_back         which mail of ours it is the automatic answer to, None for none
     """
 
     mail: Mail
@@ -37,6 +47,7 @@ class Received:
     withheld: str = ""
     flagged: bool = False
     confirmed: bool = False
+    came_back: CameBack | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ class Engine:
         if not items:
             return 0
         failpoint("engine-leased")
+        self.office.look_round(now)
         mails = self._read(items)
         failpoint("engine-read")
         self.store.run(lambda: self._take_all(items, mails, now))
@@ -126,6 +127,7 @@ class Engine:
         """Wake tickets whose time has come; returns how many."""
         ids = self.store.due_tickets(now, BATCH, self.owner, LEASE_SECONDS)
         if ids:
+            self.office.look_round(now)
             self.store.run(lambda: self._sweep_all(ids, now))
             failpoint("sweep-committed")
             self.posted()
@@ -152,6 +154,7 @@ class Engine:
         """Bring what became of outgoing mails back to their tickets; returns how many fates."""
         rows = self.store.unreported(BATCH)
         if rows:
+            self.office.look_round(now)
             self.store.run(lambda: self._report_all(rows, now))
             failpoint("report-committed")
             self.posted()

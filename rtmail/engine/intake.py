@@ -12,18 +12,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rtmail.desk import commands
+from rtmail.desk.absence import SEEN_FOR, Absence
+from rtmail.desk.audience import staff_recipient
 from rtmail.desk.decide import decide
 from rtmail.desk.decision import Decision
+from rtmail.desk.errands import Errand, only_errands
+from rtmail.desk.errands import run as run_errands
 from rtmail.desk.evidence import Evidence, gather
 from rtmail.desk.match import Result, StaffProof, Verdict, judge
 from rtmail.desk.splitting import split_off
-from rtmail.desk.stimulus import AlsoSent, Delivered, Received
+from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
 from rtmail.desk.ticket import Status, Ticket
 from rtmail.engine import notices
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import look_up
 from rtmail.engine.office import Office
 from rtmail.mail import address
+from rtmail.mail.draft import Auto, Draft, ReplyTo, Visibility
 from rtmail.mail.model import Address, Mail
 from rtmail.mail.site import Door
 from rtmail.mail.token import Action
@@ -127,7 +132,15 @@ class Intake:
             case Result.BOUNCE if verdict.number is None:
                 return Settlement(item, Outcome.BOUNCE, "bounce of no mail of ours", trace=trace)
             case Result.AUTO_REPLY | Result.REPORT if verdict.number is None:
+                self._absent(verdict, now)
                 return Settlement(item, Outcome.IGNORED, f"{verdict.result} without a request", trace=trace)
+        if verdict.sender.authenticated and verdict.sender.staff:
+            # Who writes is there, whatever his out-of-office says.
+            self.store.end_absence(verdict.sender.party, only_seen=True)
+        if verdict.result is Result.STAFF_TO_US and verdict.commands:
+            parsed = commands.parse(mail.reply_text, subject=mail.subject)
+            if only_errands(parsed, mail):
+                return self._run_errands(item, mail, verdict, parsed, trace, now)
         if verdict.detail and verdict.result is Result.ACTION and verdict.detail.action in _HOLD_ACTIONS:
             return self._answer_hold(item, verdict, trace, now)
         return self._event(item, mail, verdict, tickets, trace, now, flagged=flagged, confirmed=confirmed)
@@ -176,6 +189,7 @@ class Intake:
             withheld=withheld,
             flagged=flagged,
             confirmed=confirmed,
+            came_back=self._came_back(verdict),
         )
         try:
             decision = decide(policy, ticket, received, now, self.office.house)
@@ -198,6 +212,41 @@ class Intake:
         if verdict.admin:
             notices.pass_to_admin(self.keeper, item, mail, now)
         return Settlement(item, Outcome.HELD if held else Outcome.EVENT, verdict.reason, kept.id, seq, trace)
+
+    def _run_errands(self, item: SpoolItem, mail: Mail, verdict: Verdict, parsed: commands.Parsed, trace: dict[str, Any],
+                     now: datetime) -> Settlement:
+        """Commands of staff about no request: done, and answered in one mail."""
+        errand = Errand(self.office.directory.people[verdict.sender.staff], self.office.house, now)
+        results = run_errands(errand, parsed)
+        self.keeper.note_absences(errand.absences, now)
+        answer = Draft(
+            template="receipt",
+            to=staff_recipient(errand.person),
+            visibility=Visibility.INTERNAL,
+            subject=mail.subject,
+            queue=verdict.queue,
+            event=item.id,
+            auto=Auto.REPLIED,
+            reply_to=ReplyTo.COMMENT,
+            in_reply_to=mail.message_id,
+            references=(*mail.references, mail.message_id) if mail.message_id else (),
+            urgency=0,
+            facts={"results": [dict(result) for result in results]},
+        )
+        self.keeper.post(self.keeper.render([answer], now), None, [answer], now)
+        return Settlement(item, Outcome.IGNORED, "commands about no request, answered", trace=trace)
+
+    def _came_back(self, verdict: Verdict) -> CameBack | None:
+        """The mail of ours that an automatic answer came back for."""
+        row = self.store.by_id(verdict.outbox_id) if verdict.result is Result.AUTO_REPLY and verdict.outbox_id else None
+        about = self.store.event(row.ticket, row.event) if row else None
+        return CameBack(row.template, about, row.person) if row and about else None
+
+    def _absent(self, verdict: Verdict, now: datetime) -> None:
+        """An out-of-office that answers a mail about no request (a digest, a receipt) tells of an absence too."""
+        row = self.store.by_id(verdict.outbox_id) if verdict.result is Result.AUTO_REPLY and verdict.outbox_id else None
+        if row and self.office.directory.by_party(row.person):
+            self.store.set_absence(row.person, Absence(now + SEEN_FOR, declared=False), now)
 
     def _event_of(self, decision: Decision, item: SpoolItem) -> int:
         """The event that this mail became: the first with its words, else the last."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from rtmail.desk.absence import AbsenceChange
 from rtmail.desk.decision import Ask, Decision, Entry
 from rtmail.desk.ticket import Event, EventKind, Ticket
 from rtmail.engine.office import Office
@@ -18,6 +19,7 @@ from rtmail.mail.compose import compose
 from rtmail.mail.draft import Auto, Draft, Outgoing
 from rtmail.mail.message import payload
 from rtmail.mail.model import Attachment
+from rtmail.policy.rows import Reach
 from rtmail.store import Content, LinkKind, Origin, OutboxItem, Rung, Store
 from rtmail.store import Entry as LedgerEntry
 
@@ -44,7 +46,7 @@ class Keeper:
         entries = _named(decision.entries, drafts, outgoing)
         rows = [(entry.event, _content(entry, attachments)) for entry in entries]
         rungs = [
-            Rung(str(entry.event.facts["clock"]), int(entry.event.facts["generation"]), int(entry.event.facts["rung"]))
+            _rung(entry.event)
             for entry in entries
             if entry.event.kind is EventKind.TOLD and entry.event.facts.get("rung")
         ]
@@ -53,6 +55,7 @@ class Keeper:
             ticket = decision.ticket
         else:
             ticket = self.store.create(decision.ticket, rows, wake_at=decision.wake_at, rungs=rungs)
+        self.note_absences(decision.absences, now)
         for kind, number in decision.links:
             other = self.store.by_number(number)
             if other:
@@ -60,6 +63,14 @@ class Keeper:
         self.post(outgoing, ticket, drafts, now)
         failpoint("decision-kept-before-commit")
         return ticket
+
+    def note_absences(self, changes: Sequence[AbsenceChange], now: datetime) -> None:
+        """Write who is away or back."""
+        for change in changes:
+            if change.absence:
+                self.store.set_absence(change.person, change.absence, now)
+            else:
+                self.store.end_absence(change.person)
 
     def _hold(self, ask: Ask, now: datetime) -> int:
         return self.store.hold(ask.kind, ask.spool_id, ask.person, ask.reason, ask.facts, now)
@@ -131,6 +142,15 @@ class Keeper:
             if draft.auto is Auto.REPLIED and not draft.to.staff:
                 self.store.count(f"auto:{address.key(draft.to.address)}", now, caps.window)
                 self.store.count("auto", now, caps.window)
+
+
+def _rung(event: Event) -> Rung:
+    """The step of a ladder that was told; whoever is told after it in another's place, since he was not reached, is a step of his own."""
+    facts = event.facts
+    clock, reach = str(facts["clock"]), str(facts.get("reach") or Reach.PERSON)
+    if reach != Reach.PERSON:
+        clock = f"{clock}: {reach} of {', '.join(sorted(set(facts['roles'].values())))}"
+    return Rung(clock, int(facts["generation"]), int(facts["rung"]))
 
 
 def _for_hold(draft: Draft, asks: Sequence[Ask], holds: Sequence[int]) -> Draft:

@@ -69,6 +69,7 @@ class Office:
         )
         self.house = House(blueprint.site, self.directory, self._message_id)
         self._store = store
+        self.look_round(now)
         self._versions: dict[int, Policy] = {}
         self._current: dict[str, int] = {}
         for queue, policy in blueprint.policies.items():
@@ -78,6 +79,13 @@ class Office:
 
     def _message_id(self, number: int, event: int) -> str:
         return make_message_id(self.keyring, number, event, self.site.domain)
+
+    def look_round(self, now: datetime) -> None:
+        """See who is away; called before each batch, since other daemons and earlier mails change it."""
+        found = self._store.absences(now)
+        absences = {person.key: found[person.party] for person in self.directory.people.values() if person.party in found}
+        if absences != self.house.absences:
+            self.house = replace(self.house, absences=absences)
 
     def current_policy(self, queue: str) -> tuple[int, Policy]:
         """Return the version under which a new request of `queue` opens."""

@@ -6,6 +6,7 @@ takes the outbox away. Each part below says what it keeps; rows leave as frozen 
 
 from __future__ import annotations
 
+from rtmail.store.absences import Absences
 from rtmail.store.caps import Caps
 from rtmail.store.database import writes
 from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-class Store(Spool, Parties, Tickets, Ledger, Outbox, Holds, Caps, Policies):
+class Store(Spool, Parties, Tickets, Ledger, Outbox, Holds, Caps, Policies, Absences):
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
 
     @writes

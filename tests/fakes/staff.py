@@ -1,0 +1,110 @@
+"""Staff at work in a `House`: answers, commands by mail, and their automatic answers."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from rtmail.desk.ticket import Ticket
+from tests.fakes.daemon import reply
+from tests.fakes.house import House, Sent, mail
+
+BOB, ANN, EVE = "bob@acme.example", "ann@acme.example", "eve@elsewhere.example"
+JANE, KIM, MAX = "jane@staff.example", "kim@staff.example", "max@staff.example"
+NAMES = {JANE: "Jane Doe", KIM: "Kim Lee", MAX: "Max Boss", BOB: "Bob Roe", ANN: "Ann Poe", EVE: "Eve Moe"}
+_COUNT = count(1)
+
+
+def fresh_id(who: str) -> str:
+    return f"<m{next(_COUNT)}@{who.rpartition('@')[2]}>"
+
+
+def trusted(raw: bytes, who: str) -> bytes:
+    """As our own MTA hands it in: its verdict on top."""
+    return f"Authentication-Results: mx.example.com; dmarc=pass header.from={who.rpartition('@')[2]}\r\n".encode() + raw
+
+
+def sent_to(sent: list[Sent], recipient: str, template: str = "") -> Sent:
+    """The one mail of `sent` to this recipient."""
+    found = [one for one in sent if one.item.recipient == recipient and template in ("", one.item.template)]
+    assert len(found) == 1, f"{len(found)} mails of {template or 'any kind'} to {recipient} in {sent}"
+    return found[0]
+
+
+def receivers(sent: list[Sent], template: str) -> set[str]:
+    return {one.item.recipient for one in sent if one.item.template == template}
+
+
+def address_of(header: str) -> str:
+    return header.rpartition("<")[2].rstrip(">")
+
+
+def opened(
+    house: House,
+    *,
+    who: str = BOB,
+    subject: str = "Printer down",
+    text: str = "It is down.",
+    cc: str = "",
+    queue: str = "support",
+    headers: str = "",
+) -> list[Sent]:
+    """A request of `who`; returns what went out."""
+    lines = "\n".join(filter(None, [f"Cc: {cc}" if cc else "", headers]))
+    house.receive(
+        mail(
+            sender=f"{NAMES[who]} <{who}>", to=f"{queue}@example.com", subject=subject, text=text, message_id=fresh_id(who), headers=lines
+        ),
+        to=f"{queue}@example.com",
+        sender=who,
+    )
+    return house.sent()
+
+
+def answered(house: House, to: Sent, text: str, *, who: str = "", proven: bool = True, subject: str | None = None) -> list[Sent]:
+    """`who` (the reader of `to`) answers a mail of ours; returns what went out."""
+    who = who or to.item.recipient
+    raw = reply(to.item.raw, text, sender=f"{NAMES[who]} <{who}>", message_id=fresh_id(who), subject=subject)
+    house.receive(trusted(raw, who) if proven else raw, to=address_of(to["Reply-To"] or to["From"]), sender=who, peer="127.0.0.1")
+    return house.sent()
+
+
+def told_us(house: House, who: str, text: str, *, subject: str = "", to: str = "support@example.com", proven: bool = True) -> list[Sent]:
+    """`who` writes a fresh mail to us; returns what went out."""
+    raw = mail(sender=f"{NAMES[who]} <{who}>", to=to, subject=subject, text=text, message_id=fresh_id(who))
+    house.receive(trusted(raw, who) if proven else raw, to=to, sender=who, peer="127.0.0.1")
+    return house.sent()
+
+
+def clicked(house: House, on: Sent, action: str, *, who: str = "", body: str = "") -> list[Sent]:
+    """`who` sends the mail that the link `action` of `on` opens; returns what went out."""
+    who = who or on.item.recipient
+    text = on.text.replace("\n", " ")
+    start = next(
+        at for at in range(len(text)) if text.startswith("mailto:", at) and text[:at].rstrip(" <").lower().endswith(action.lower() + ":")
+    )
+    url = text[start:].partition(">")[0]
+    to = url.removeprefix("mailto:").partition("?")[0]
+    raw = mail(sender=f"{NAMES[who]} <{who}>", to=to, subject=action, text=body, message_id=fresh_id(who))
+    house.receive(raw, to=to, sender=who)
+    return house.sent()
+
+
+def out_of_office(house: House, on: Sent) -> list[Sent]:
+    """The vacation program of the reader of `on` answers it; returns what went out."""
+    who = on.item.recipient
+    raw = mail(
+        sender=f"{NAMES[who]} <{who}>",
+        to=on.item.envelope_sender,
+        subject=f"Automatic reply: {on['Subject']}",
+        text="I am on leave.",
+        message_id=fresh_id(who),
+        headers=f"Auto-Submitted: auto-replied\nIn-Reply-To: {on['Message-ID']}",
+    )
+    house.receive(raw, to=on.item.envelope_sender, sender="")
+    return house.sent()
+
+
+def request(house: House, number: int = 1) -> Ticket:
+    ticket = house.store.by_number(number)
+    assert ticket is not None
+    return ticket
