@@ -10,11 +10,11 @@ import pytest
 
 from rtmail.mail.blocks import Block, Run, plain, words_html
 from rtmail.mail.samples import OPTIONAL, known_facts, names, sample, sample_draft
-from rtmail.mail.speech import duration, when
+from rtmail.mail.speech import duration, when, workdays
 from rtmail.mail.templates import Offer, TemplateError, Templates
 from tests.fakes.mailroom import FOLDER, TEMPLATES, TEXTS, composed, kind, part
 
-CUSTOMERS = ("acknowledgement", "numbered", "received", "holding-update", "closing", "closed", "priority-told")
+CUSTOMERS = ("acknowledgement", "numbered", "received", "holding-update", "closing", "closed", "priority-told", "promised")
 
 
 def said(source: str, offers: list[Offer] | None = None, **facts: Any) -> str:
@@ -117,6 +117,7 @@ def test_a_template_in_english_speaks_english_throughout() -> None:
         ("{{ nothing|when }}", "undefined"),
         ("{{ 3|when }}", "'when' takes an instant"),
         ("{{ 3|duration }}", "'duration' takes a length"),
+        ("{{ 'x'|workdays }}", "'workdays' takes a number"),
         ("{{ ''.__class__ }}", "unsafe"),
         ("{{ (1).__class__.__base__ }}", "unsafe"),
         ("{{ 'a' * 1000000000 }}", "numbers only"),
@@ -168,7 +169,7 @@ def test_files_to_be_included_are_no_mails() -> None:
 def test_the_documentation_names_every_mail_and_every_filter() -> None:
     text = (FOLDER.parent / "docs" / "templates.md").read_text()
     assert [name for name in names() if f"| `{name}` |" not in text] == []
-    assert [use for use in ("|when", "|duration", "words(", "quote(", "link(", "links(") if use not in text] == []
+    assert [use for use in ("|when", "|duration", "|workdays", "words(", "quote(", "link(", "links(") if use not in text] == []
 
 
 def test_no_value_is_template_source() -> None:
@@ -276,3 +277,12 @@ def test_instants_are_told_on_the_wall_clock(zone: str, language: str, shown: st
 )
 def test_lengths_are_told_in_their_two_largest_units(length: timedelta, language: str, shown: str) -> None:
     assert duration(length, language) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "language", "shown"),
+    [(1, "en", "1 business day"), (2, "en", "2 business days"), (5, "de", "5 Werktage"), (1, "de-AT", "1 Werktag"),
+     (2, "uk", "2 робочі дні"), (5, "uk", "5 робочих днів")],
+)  # fmt: skip
+def test_business_days_are_told_in_words(count: int, language: str, shown: str) -> None:
+    assert workdays(count, language) == shown

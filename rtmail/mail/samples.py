@@ -127,7 +127,16 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
     "page": {"priority": "P1", "rule": "not solved within 1h", "due_at": _at(13)},
     "closed": {},
     "closing": {"text": "The spare part is in, the printer works again.", "close_at": _at(14, day=26)},
-    "priority-told": {"priority": "P2", "meaning": "The network is degraded", "first_by": _at(16), "update_every": "2 hours"},
+    "priority-told": {"priority": "P2", "meaning": "The network is degraded", "first_by": _at(16), "update_every": timedelta(hours=2),
+                      "update_days": 0, "agreed": False},
+    "promised": {
+        "text": "The technician comes on Friday.", "update_every": timedelta(hours=4), "update_days": 0, "next_at": _at(15),
+        "eta_at": _at(16, day=27),
+    },
+    "undelivered": {
+        "clock": "first response", "due_at": _at(15), "who": _BOB, "priority": "P2", "written_by": "Jane Doe", "admin": False,
+        "said_at": _at(14, 40), "text": _ANSWER,
+    },
 }
 
 OPTIONAL: Mapping[str, frozenset[str]] = {
@@ -137,7 +146,8 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "page": frozenset({"due_at"}),
     "nudge": frozenset({"last_at", "said_at", "text"}), "holding-update": frozenset({"owner", "eta_at", "next_at"}),
     "missed": frozenset({"said_at", "text"}), "escalation": frozenset({"late", "late_why", "acked", "customer", "staff"}),
-    "closing": frozenset({"text", "close_at"}), "priority-told": frozenset({"first_by", "update_every"}),
+    "closing": frozenset({"text", "close_at"}), "priority-told": frozenset({"first_by", "update_every", "update_days", "agreed"}),
+    "promised": frozenset({"text", "update_every", "update_days", "next_at", "eta_at"}), "undelivered": frozenset({"said_at", "text"}),
 }
 """Facts that the desk may leave out; a template tests for them with `|default`."""
 
@@ -216,6 +226,8 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "closed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "closing": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "priority-told": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
+        "promised": {"to": _CUSTOMER, **customers, **words, "author": "Jane Doe", "urgency": 0},
+        "undelivered": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
     }
     chosen = {"queue": queue, "subject": "Printer down", "number": 1042, "event": 7, **kinds[name]}
     reader: Recipient = chosen.pop("to")

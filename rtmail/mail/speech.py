@@ -1,6 +1,6 @@
 """Instants and lengths of time as people read them, in the languages that templates ship in.
 
-Templates reach these as the filters `when` and `duration`; an unknown language reads English.
+Templates reach these as the filters `when`, `brief`, `duration` and `workdays`; an unknown language reads English.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from datetime import datetime, timedelta, tzinfo
 
 @dataclass(frozen=True, slots=True)
 class Tongue:
-    """What a language needs: names of days and months, the shape of a date, units as (one, few, many)."""
+    """What a language needs: names of days and months, the shape of a date, units and business days as (one, few, many)."""
 
     days: tuple[str, ...]
     months: tuple[str, ...]
     date: str
     units: tuple[tuple[str, str, str], ...]
+    workdays: tuple[str, str, str]
     moment: str
     slavic: bool = False
 
@@ -27,6 +28,7 @@ _TONGUES = {
         ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
         "{weekday} {day} {month} {year}, {clock}",
         (("day", "days", "days"), ("hour", "hours", "hours"), ("minute", "minutes", "minutes")),
+        ("business day", "business days", "business days"),
         "less than a minute",
     ),
     "de": Tongue(
@@ -34,6 +36,7 @@ _TONGUES = {
         ("Jan.", "Feb.", "März", "April", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."),
         "{weekday} {day}. {month} {year}, {clock}",
         (("Tag", "Tage", "Tage"), ("Stunde", "Stunden", "Stunden"), ("Minute", "Minuten", "Minuten")),
+        ("Werktag", "Werktage", "Werktage"),
         "weniger als eine Minute",
     ),
     "uk": Tongue(
@@ -41,6 +44,7 @@ _TONGUES = {
         ("січня", "лютого", "березня", "квітня", "травня", "червня", "липня", "серпня", "вересня", "жовтня", "листопада", "грудня"),
         "{weekday} {day} {month} {year}, {clock}",
         (("день", "дні", "днів"), ("година", "години", "годин"), ("хвилина", "хвилини", "хвилин")),
+        ("робочий день", "робочі дні", "робочих днів"),
         "менше хвилини",
         slavic=True,
     ),
@@ -63,6 +67,14 @@ def when(at: datetime, zone: tzinfo, language: str) -> str:
     return f"{date} {name}"
 
 
+def brief(at: datetime, zone: tzinfo, language: str) -> str:
+    """Return `at` on the wall clock of `zone` for a table: "Mon 23 Nov 15:00"."""
+    local, speech = at.astimezone(zone), tongue(language)
+    date = speech.date.format(weekday=speech.days[local.weekday()], day=local.day, month=speech.months[local.month - 1], year="",
+                              clock=f"{local:%H:%M}")
+    return " ".join(date.replace(",", " ").split())
+
+
 def duration(length: timedelta, language: str) -> str:
     """Return the two largest units of `length`, its sign dropped: "1 hour 30 minutes"."""
     speech = tongue(language)
@@ -70,6 +82,12 @@ def duration(length: timedelta, language: str) -> str:
     counts = (minutes // 1440, minutes // 60 % 24, minutes % 60)
     words = [f"{count} {_form(count, forms, speech.slavic)}" for count, forms in zip(counts, speech.units, strict=True) if count]
     return " ".join(words[:2]) or speech.moment
+
+
+def workdays(count: int, language: str) -> str:
+    """Return so many business days in words: "2 business days"."""
+    speech = tongue(language)
+    return f"{count} {_form(count, speech.workdays, speech.slavic)}"
 
 
 def _form(count: int, forms: tuple[str, str, str], slavic: bool) -> str:

@@ -25,7 +25,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rtmail.errors import Problem, RtmailError
 from rtmail.mail.blocks import Block, Marker, Pieces, Row, Run, parse, shortened, words_html
-from rtmail.mail.speech import duration, when
+from rtmail.mail.speech import brief, duration, when, workdays
 from rtmail.mail.wire import many_lines, one_line
 
 LAYOUT = "layout"
@@ -35,7 +35,7 @@ OUTPUT_CHARACTERS = 512 * 1024
 RANGE = 1000
 QUOTED_LINES = 20
 
-_PIECES = "words", "quote", "link", "links"
+_PIECES = "words", "quote", "link", "links", "row", "bar"
 _ALWAYS = frozenset({*_PIECES, "range", "dict", "lang", "zone"})
 _OURS = frozenset({Block, Row, Run})
 _GROWING = frozenset({"*", "**", "%"})
@@ -203,7 +203,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         self.globals = {"range": _short_range, "dict": dict}
         del self.filters["random"]
         self.filters["when"] = _when
+        self.filters["brief"] = _brief
         self.filters["duration"] = _duration
+        self.filters["workdays"] = _workdays
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Facts are dicts, and their keys come before the methods of dicts; blocks are ours and need no sandbox."""
@@ -228,7 +230,7 @@ class _Placing:
         self._pieces, self._offers = pieces, list(offers)
 
     def functions(self) -> dict[str, Callable[..., Marker]]:
-        return {"words": self.words, "quote": self.quote, "link": self.link, "links": self.links}
+        return {"words": self.words, "quote": self.quote, "link": self.link, "links": self.links, "row": self.row, "bar": self.bar}
 
     def words(self, text: object) -> Marker:
         """Somebody's words as they are."""
@@ -253,6 +255,15 @@ class _Placing:
         self._offers = [offer for offer in self._offers if offer not in fitting]
         placed = [replace(offer, label=labels.get(offer.name) or offer.label) for offer in fitting]
         return self._pieces.keep(_buttons(placed)) if placed else Marker("")
+
+    def row(self, *cells: object) -> Marker:
+        """One line of a table; the first one of several gives the titles."""
+        return self._pieces.keep(Block("table", lines=(tuple(Run(one_line(str(_finalized(cell)), 1000)) for cell in cells),)))
+
+    def bar(self, label: object, **parts: int) -> Marker:
+        """One bar of a chart: its label, and the parts that it consists of by name."""
+        row = Row(one_line(str(label)), tuple(Run(str(max(int(length), 0))) for length in parts.values()))
+        return self._pieces.keep(Block("bars", lines=(tuple(Run(name) for name in parts),), rows=(row,)))
 
     def rest(self) -> tuple[Block, ...]:
         return (_buttons(self._offers),) if self._offers else ()
@@ -289,11 +300,27 @@ def _when(context: Context, at: datetime | Undefined) -> str:
 
 
 @pass_context
+def _brief(context: Context, at: datetime | Undefined) -> str:
+    """An instant for a table: without year and zone."""
+    if not isinstance(at, datetime):
+        raise TypeError(f"'brief' takes an instant, not {str(at)!r}")
+    return brief(at, context["zone"], context["lang"])
+
+
+@pass_context
 def _duration(context: Context, length: timedelta | Undefined) -> str:
     """A length of time in the mail's language."""
     if not isinstance(length, timedelta):
         raise TypeError(f"'duration' takes a length of time, not {str(length)!r}")
     return duration(length, context["lang"])
+
+
+@pass_context
+def _workdays(context: Context, count: int | Undefined) -> str:
+    """A number of business days in the mail's language."""
+    if not isinstance(count, int):
+        raise TypeError(f"'workdays' takes a number of days, not {str(count)!r}")
+    return workdays(count, context["lang"])
 
 
 def _syntax(error: TemplateSyntaxError, path: str) -> Problem:
