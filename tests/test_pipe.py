@@ -89,6 +89,7 @@ def test_stdin_that_fails_is_not_now() -> None:
     (b"From ann@customer.test  Mon Mar  2 09:00:00 2026\nReturn-Path: <bounce@customer.test>\n" + MAIL, "bounce@customer.test"),
     (b"Return-Path: <>\r\n" + MAIL, ""),
     (b"return-path: <a@b.test>\n" + MAIL, "a@b.test"),
+    (b"Return-Path: <MAILER-DAEMON>\n" + MAIL, ""),
     # Further down it is the sender's own, and says nothing.
     (b"Subject: x\nReturn-Path: <>\n\n", None),
 ])
@@ -98,6 +99,14 @@ def test_the_sender_that_the_mta_put_on_top(raw: bytes, sender: str | None) -> N
     assert not rest.startswith(b"From ")
     assert raw.endswith(rest)
     assert run(raw, "support@example.com")[2].kept[0][1].sender == sender
+
+
+@pytest.mark.parametrize(("given", "sender"), [
+    ("ann@customer.test", "ann@customer.test"), ("<ann@customer.test>", "ann@customer.test"), ("", ""), ("<>", ""), ("MAILER-DAEMON", ""),
+    ("mailer-daemon@customer.test", "mailer-daemon@customer.test"),
+])
+def test_the_sender_that_the_mta_gives(given: str, sender: str) -> None:
+    assert run(MAIL, "support@example.com", sender=given)[2].kept[0][1].sender == sender
 
 
 @pytest.mark.parametrize(("error", "code"), [

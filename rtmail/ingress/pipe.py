@@ -60,7 +60,7 @@ def receive(stdin: BinaryIO, recipients: Sequence[str], spool: Spool, *, limit_b
         if hops(raw) > max_hops:
             raise Refused(554, "5.4.6", "too many hops, this looks like a mail loop")
         envelope = Envelope(
-            sender=sender.strip("<>") if sender is not None else found, recipients=tuple(dict.fromkeys(recipients)), ingress="pipe",
+            sender=found if sender is None else _named(sender), recipients=tuple(dict.fromkeys(recipients)), ingress="pipe",
             arrived_at=now,
         )
         failpoint("pipe-received")
@@ -108,8 +108,11 @@ def without_mbox_line(raw: bytes) -> tuple[bytes, str | None]:
         raw = raw[line.end():]
     path = _RETURN_PATH.match(raw)
     if path is not None:
-        return raw, path[1].decode("utf-8", "replace")
-    if line is None:
-        return raw, None
-    name = line[1].decode("utf-8", "replace")
-    return raw, "" if name.upper() in ("MAILER-DAEMON", "<>") else name
+        return raw, _named(path[1].decode("utf-8", "replace"))
+    return raw, None if line is None else _named(line[1].decode("utf-8", "replace"))
+
+
+def _named(sender: str) -> str:
+    """Return the envelope sender that an MTA names; the null sender is also written as `<>` and, by Postfix, as MAILER-DAEMON."""
+    bare = sender.strip().strip("<>")
+    return "" if bare.upper() == "MAILER-DAEMON" else bare
