@@ -29,7 +29,7 @@ servers:
 	@sh tools/servers.sh
 
 test: $(STAMP) servers
-	$(BIN)/python -m pytest -q -m "not long"
+	$(BIN)/python -m pytest -q -m "not long" -n auto --maxprocesses 4 --dist loadfile
 
 # pytest ends with 5 when it finds no test to run.
 test-long: $(STAMP) servers
