@@ -20,7 +20,7 @@ class RtmailError(Exception):
     """Base of everything that rtmail raises on purpose."""
 
 
-class Answered(RtmailError):
+class Answered(RtmailError):  # noqa: N818  (it names what the peer hears)
     """A failure with an SMTP reply: `code`, `enhanced` status and `text`; `exit_code` is what `receive` exits with."""
 
     exit_code = EX_TEMPFAIL

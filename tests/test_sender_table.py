@@ -18,7 +18,7 @@ JANE, KIM = "jane@staff.example", "kim@staff.example"
 DMARC = "Authentication-Results: mx.example.com; dmarc=pass header.from={domain}"
 
 
-@pytest.fixture()
+@pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     one = House(tmp_path)
     yield one
@@ -320,7 +320,10 @@ def test_a_quoted_internal_text_in_a_public_answer_is_not_sent(house: House) -> 
 
 
 def test_a_forwarded_mail_opens_a_request_of_its_writer(house: House) -> None:
-    inner = "---------- Forwarded message ---------\nFrom: Zoe Poe <zoe@far.example>\nDate: Mon, 23 Nov 2026 at 08:00\nSubject: VPN gone\nTo: <jane@staff.example>\n\nThe VPN is gone.\n"
+    inner = (
+        "---------- Forwarded message ---------\nFrom: Zoe Poe <zoe@far.example>\nDate: Mon, 23 Nov 2026 at 08:00\n"
+        "Subject: VPN gone\nTo: <jane@staff.example>\n\nThe VPN is gone.\n"
+    )
     house.receive(
         trusted(
             mail(
@@ -367,7 +370,10 @@ def test_an_attached_mail_opens_a_request_too(house: House) -> None:
 
 def test_a_forward_on_a_request_is_recorded_and_goes_nowhere(house: House) -> None:
     notice = opened(house)
-    inner = "\n---------- Forwarded message ---------\nFrom: Zoe Poe <zoe@far.example>\nDate: Mon, 23 Nov 2026 at 08:00\nSubject: Fw\nTo: <jane@staff.example>\n\nIt was the fuser.\n"
+    inner = (
+        "\n---------- Forwarded message ---------\nFrom: Zoe Poe <zoe@far.example>\nDate: Mon, 23 Nov 2026 at 08:00\n"
+        "Subject: Fw\nTo: <jane@staff.example>\n\nIt was the fuser.\n"
+    )
     raw = reply(
         notice.item.raw,
         "What the vendor says:" + inner,
@@ -496,13 +502,15 @@ def test_a_bounced_answer_returns_to_its_author_and_gives_the_time_back(house: H
     words = to(answer(house, notice, "Which printer?"), BOB, "words")
     house.forward(minutes=30)
     head = (
-        f"From: MAILER-DAEMON@mx.acme.example\r\nTo: {words.item.envelope_sender}\r\nSubject: Undelivered Mail\r\nMessage-ID: <dsn@mx.acme.example>\r\n"
+        f"From: MAILER-DAEMON@mx.acme.example\r\nTo: {words.item.envelope_sender}\r\nSubject: Undelivered Mail\r\n"
+        "Message-ID: <dsn@mx.acme.example>\r\n"
         "Date: Mon, 23 Nov 2026 10:30:00 +0100\r\nMIME-Version: 1.0\r\n"
         "Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"
     ).encode()
     body = (
         b"--b\r\nContent-Type: text/plain\r\n\r\nno such user\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
-        b"Reporting-MTA: dns; mx.acme.example\r\n\r\nFinal-Recipient: rfc822; bob@acme.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--b--\r\n"
+        b"Reporting-MTA: dns; mx.acme.example\r\n\r\nFinal-Recipient: rfc822; bob@acme.example\r\nAction: failed\r\n"
+        b"Status: 5.1.1\r\n\r\n--b--\r\n"
     )
     spool = house.receive(head + body, to=words.item.envelope_sender, sender="")
     told = to(house.sent(), JANE, "undeliverable")
@@ -521,8 +529,10 @@ def test_a_forged_report_changes_nothing(house: House) -> None:
     before = house.store.by_number(1)
     raw = (
         b"From: MAILER-DAEMON@evil.example\r\nTo: support@example.com\r\nSubject: Undelivered\r\nMessage-ID: <d@evil.example>\r\n"
-        b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
-        b"Final-Recipient: rfc822; bob@acme.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: "
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+        b"Final-Recipient: rfc822; bob@acme.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
+        b"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: "
         + words["Message-ID"].encode()
         + b"\r\n\r\n--b--\r\n"
     )

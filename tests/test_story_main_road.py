@@ -29,7 +29,8 @@ def test_a_mail_becomes_a_request_and_the_answer_reaches_the_customer(tmp_path: 
         assert not by(came, "ann@acme.example"), "a Cc gets no acknowledgement"
 
         # The engineer answers from his client; the customer and the Cc get his words alone.
-        daemon.send(reply(notice.raw, "Hello Bob,\n\nplease pull the plug for a minute.", sender=f"Jane Doe <{JANE}>", message_id="<j1@staff.example>"),
+        words = "Hello Bob,\n\nplease pull the plug for a minute."
+        daemon.send(reply(notice.raw, words, sender=f"Jane Doe <{JANE}>", message_id="<j1@staff.example>"),
                     to=str(parsed(notice.raw)["Reply-To"].addresses[0].addr_spec), sender=JANE)
         came = sink.wait(6)[3:]
         (answer,) = by(came, BOB)
@@ -48,7 +49,8 @@ def test_a_mail_becomes_a_request_and_the_answer_reaches_the_customer(tmp_path: 
 
         # The customer answers from another client, which keeps no References: the signed address finds the request.
         daemon.send(reply(answer.raw, "That helped, thank you. But now the scanner is dead too.", sender="Bob Roe <bob@acme.example>",
-                          message_id="<2@phone.acme.example>", references=False), to=str(parsed(answer.raw)["Reply-To"].addresses[0].addr_spec))
+                          message_id="<2@phone.acme.example>", references=False),
+                    to=str(parsed(answer.raw)["Reply-To"].addresses[0].addr_spec))
         came = sink.wait(9)[6:]
         assert {one.recipients[0] for one in came} == {JANE, "ann@acme.example", KIM}
         assert "scanner" in plain(by(came, JANE)[0].raw)
@@ -67,7 +69,8 @@ def test_a_mail_becomes_a_request_and_the_answer_reaches_the_customer(tmp_path: 
         # A word among colleagues stays there.
         comment = plain(notice.raw).split("support-comment+")[1].split("@")[0]
         daemon.send(mail(sender=f"Jane Doe <{JANE}>", to=f"support-comment+{comment}@example.com", subject="Re: [Example #1] Printer down",
-                         text="The fuser again, I guess.", message_id="<j2@staff.example>"), to=f"support-comment+{comment}@example.com", sender=JANE)
+                         text="The fuser again, I guess.", message_id="<j2@staff.example>"),
+                    to=f"support-comment+{comment}@example.com", sender=JANE)
         came = sink.wait(13)[12:]
         assert [one.recipients[0] for one in came] == [KIM]
         wait_for(lambda: daemon.cli("outbox", "list").strip() == "none", told="the outbox did not empty")
@@ -80,7 +83,8 @@ def test_a_forged_colleague_is_held_and_the_real_one_is_asked(tmp_path: Path) ->
     with Sink() as sink, Running(tmp_path, relay=f"smtp://127.0.0.1:{sink.port}") as daemon:
         daemon.send(mail())
         sink.wait(3)
-        daemon.send(mail(sender=f"Jane Doe <{JANE}>", subject="Re: [Example #1] Printer down", text="resolve\n\nGo away.", message_id="<forged@evil.example>"),
+        daemon.send(mail(sender=f"Jane Doe <{JANE}>", subject="Re: [Example #1] Printer down", text="resolve\n\nGo away.",
+                         message_id="<forged@evil.example>"),
                     sender="evil@evil.example")
         asked = sink.wait(4, 30)[3]
         assert asked.recipients == (JANE,)
@@ -95,7 +99,8 @@ def test_a_forged_colleague_is_held_and_the_real_one_is_asked(tmp_path: Path) ->
         yes = mail(sender=f"Jane Doe <{JANE}>", to=to, subject="confirm", text="", message_id="<yes@staff.example>")
         daemon.send(yes, to=to, sender=JANE)
         wait_for(lambda: daemon.ticket(1)["status"] == "resolved", told="the confirmed mail did not go its way")
-        wait_for(lambda: any(one.recipients == (BOB,) and "Go away." in plain(one.raw) for one in sink.mails), told="the words did not arrive")
+        wait_for(lambda: any(one.recipients == (BOB,) and "Go away." in plain(one.raw) for one in sink.mails),
+                 told="the words did not arrive")
         daemon.send(yes.replace(b"<yes@", b"<yes2@"), to=to, sender=JANE)
         wait_for(lambda: "the sum closes" in daemon.cli("audit") and "waiting   0" in daemon.cli("audit"))
         assert sum(one.recipients == (BOB,) and "Go away." in plain(one.raw) for one in sink.mails) == 1

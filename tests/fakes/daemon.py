@@ -120,14 +120,14 @@ def wait_for(what: Callable[[], Any], seconds: float = 20, told: str = "it did n
 class Running:
     """`with Running(folder, relay=f"smtp://127.0.0.1:{sink.port}") as daemon:` serves until the block ends."""
 
-    def __init__(self, folder: Path, *, relay: str = "maildir:sent", name: str = "Example", domain: str = "example.com", site: str = "", smtp: str = "",
-                 ingress: str = "", relay_keys: str = "", caps: str = "", policy: str = "default", store: str = "sqlite:///rtmail.db",
+    def __init__(self, folder: Path, *, relay: str = "maildir:sent", name: str = "Example", domain: str = "example.com", site: str = "",
+                 smtp: str = "", ingress: str = "", relay_keys: str = "", caps: str = "", policy: str = "default", store: str = "sqlite:///rtmail.db",
                  arguments: tuple[str, ...] = (), environ: dict[str, str] | None = None, port: int = 0) -> None:
         self.folder, self.port, self.domain = folder, port or free_port(), domain
         self.config = folder / "config" / "rtmail.toml"
         self.config.parent.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(CONFIG.format(name=name, domain=domain, site=site, store=store, port=self.port, smtp=smtp, ingress=ingress, relay=relay,
-                                             relay_keys=relay_keys, caps=caps, policy=policy))
+        self.config.write_text(CONFIG.format(name=name, domain=domain, site=site, store=store, port=self.port, smtp=smtp, ingress=ingress,
+                                             relay=relay, relay_keys=relay_keys, caps=caps, policy=policy))
         self.arguments = arguments
         self.environ = {**os.environ, "RTMAIL_SECRET_KEY": SECRET, **(environ or {})}
         self.log = folder / "daemon.log"
@@ -193,8 +193,8 @@ class Running:
 
     def cli(self, *words: str, stdin: bytes = b"", check: bool = True) -> str:
         """Run `rtmail WORDS` beside the daemon and return what it prints."""
-        ran = subprocess.run([sys.executable, "-m", "rtmail", *words, "-c", str(self.config)], input=stdin, capture_output=True, env=self.environ,
-                             cwd=self.folder, timeout=60, check=False)
+        ran = subprocess.run([sys.executable, "-m", "rtmail", *words, "-c", str(self.config)], input=stdin, capture_output=True,
+                             env=self.environ, cwd=self.folder, timeout=60, check=False)
         assert not check or ran.returncode == 0, f"{words}: {ran.returncode}\n{ran.stdout.decode()}\n{ran.stderr.decode()}"
         return ran.stdout.decode()
 
@@ -218,7 +218,8 @@ def plain(raw: bytes) -> str:
     return str(body.get_content())
 
 
-def reply(raw: bytes, text: str, *, sender: str, message_id: str, references: bool = True, subject: str | None = None, top: bool = True) -> bytes:
+def reply(raw: bytes, text: str, *, sender: str, message_id: str, references: bool = True, subject: str | None = None,
+          top: bool = True) -> bytes:
     """What a client sends when its user answers `raw`: to Reply-To, with the old words quoted below."""
     old = parsed(raw)
     to = str(old["Reply-To"] or old["From"])

@@ -51,8 +51,8 @@ def own_addresses(queues: Mapping[str, Queue]) -> dict[str, OwnAddress]:
     return own
 
 
-def blueprint(*, policy: str = "default", detail: str = "+", caps: Caps | None = None, domain: str = "example.com", site_name: str = "Example",
-              authserv_ids: tuple[str, ...] = ("mx.example.com",)) -> Blueprint:
+def blueprint(*, policy: str = "default", detail: str = "+", caps: Caps | None = None, domain: str = "example.com",
+              site_name: str = "Example", authserv_ids: tuple[str, ...] = ("mx.example.com",)) -> Blueprint:
     queues = {
         "support": Queue("support", f"support@{domain}", f"support-comment@{domain}", policy),
         "sales": Queue("sales", f"sales@{domain}", f"sales-comment@{domain}", policy),
@@ -62,12 +62,14 @@ def blueprint(*, policy: str = "default", detail: str = "+", caps: Caps | None =
         "kim": Person("kim", "Kim Lee", "kim@staff.example", aliases=("k.lee@staff.example",), queues=("support", "sales")),
         "max": Person("max", "Max Boss", "max@staff.example", rights=frozenset({"manager"}), queues=()),
     }
-    roles = {name: ManagementRole(name, "max", "kim") for name in ("technical-support-manager", "customer-relations-manager", "cto", "support-manager", "director")}
+    told = ("technical-support-manager", "customer-relations-manager", "cto", "support-manager", "director")
+    roles = {name: ManagementRole(name, "max", "kim") for name in told}
     organisations = {"acme": Organisation("acme", "Acme Ltd", ("acme.example",), ("boss@acme.example",))}
     site = Site(name=site_name, tag=site_name, domain=domain, admin="ops@admin.example", detail=detail, addresses=own_addresses(queues),
                 authserv_ids=authserv_ids)
     text = (ROOT / "config" / "policies" / f"{policy}.toml").read_text()
-    return Blueprint(site=site, directory=Directory(people, queues, roles, organisations), keyring=KEYRING, templates=Templates(template_texts()),
+    return Blueprint(site=site, directory=Directory(people, queues, roles, organisations), keyring=KEYRING,
+                     templates=Templates(template_texts()),
                      policies=dict.fromkeys(queues, parse(text, f"{policy}.toml")), caps=caps or Caps())
 
 
@@ -148,10 +150,12 @@ class Sent:
 from rtmail.store.outbox import Sent as Taken  # noqa: E402
 
 
-def mail(*, sender: str = "Bob Roe <bob@acme.example>", to: str = "support@example.com", subject: str = "Printer down", text: str = "It is down.",
-         message_id: str = "<1@acme.example>", headers: str = "", date: str = "Mon, 23 Nov 2026 10:00:00 +0100") -> bytes:
+def mail(*, sender: str = "Bob Roe <bob@acme.example>", to: str = "support@example.com", subject: str = "Printer down",
+         text: str = "It is down.", message_id: str = "<1@acme.example>", headers: str = "",
+         date: str = "Mon, 23 Nov 2026 10:00:00 +0100") -> bytes:
     """A plain mail; `headers` are further lines without the final line end."""
-    lines = [f"From: {sender}", f"To: {to}", f"Subject: {subject}", f"Date: {date}", "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8"]
+    lines = [f"From: {sender}", f"To: {to}", f"Subject: {subject}", f"Date: {date}", "MIME-Version: 1.0",
+             "Content-Type: text/plain; charset=utf-8"]
     if message_id:
         lines.append(f"Message-ID: {message_id}")
     if headers:
