@@ -233,7 +233,8 @@ def test_a_full_disk_defers_until_there_is_room(house: House) -> None:
     before = house.kept()
     aside = house.state.rename(house.state.with_name("aside"))
     house.state.mkdir(mode=0o700)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(house.state)], capture_output=True, text=True, check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(house.state)],
+                             capture_output=True, text=True, check=False)
     if mounted.returncode:
         house.state.rmdir()
         aside.rename(house.state)

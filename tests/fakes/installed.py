@@ -76,8 +76,9 @@ class Installed:
     def rtmail(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run the command as the user."""
         known = pwd.getpwnam(self.user)
-        return subprocess.run([str(self.python), "-I", "-m", "rtmail", *words], input=stdin, capture_output=True, timeout=60, check=False,
-                              cwd="/", env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}, user=known.pw_uid, group=known.pw_gid, extra_groups=())
+        return subprocess.run(
+            [str(self.python), "-I", "-m", "rtmail", *words], input=stdin, capture_output=True, timeout=60, check=False, cwd="/",
+            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}, user=known.pw_uid, group=known.pw_gid, extra_groups=())
 
     def __enter__(self) -> Self:
         return self
