@@ -11,7 +11,6 @@ import contextlib
 import os
 import random
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from rtmail.ingress.smtp import Listener, Where
 from rtmail.ingress.smtp import Settings as ListenerSettings
 from rtmail.ops import building
 from rtmail.ops.front import DaemonFront
+from rtmail.ops.tenure import Tenure
 from rtmail.store import SpoolWriter, Store, StoreFailed
 
 DRAIN_SECONDS = 8.0
@@ -102,11 +102,15 @@ class Daemon:
 
     def __init__(self, found: Config, clock: Clock = system, rate: float = 1.0) -> None:
         self.config, self._clock = found, clock
-        owner = f"{socket.gethostname()}:{os.getpid()}"
         blueprint = building.blueprint(found)
+        found.make_state()
+        self._tenure = Tenure(found.state)
+        owner = self._tenure.name
         self.store = building.open_store(found)
+        # What we were at when we were killed goes on at once.
+        alone_to = self.store.take_back(owner)
         self._pool = ReaderPool()
-        engine = Engine(self.store, self._pool, Office(blueprint, self.store, clock()), owner, self._posted)
+        engine = Engine(self.store, self._pool, Office(blueprint, self.store, clock()), owner, self._posted, alone_to=alone_to)
         self.ticker = Ticker(engine, clock, self.store, rate)
         self._writer = SpoolWriter(self.store, lambda _: self.ticker.wake())
         self.front = DaemonFront(found, self.store, self._writer, lambda: self.store.failed)
@@ -158,6 +162,7 @@ class Daemon:
                 await asyncio.to_thread(self.ticker.stop, DRAIN_SECONDS / 4)
             self._pool.close()
             self.store.close()
+            self._tenure.close()
             log.stopped(seconds=time.monotonic() - begun)
 
     def stop(self) -> None:

@@ -126,6 +126,19 @@ def test_leases_end_when_their_owner_starts_again(store: Store) -> None:
     assert len(store.lease_spool("me", NOW, 9, 600)) == 2
 
 
+def test_a_crash_is_counted_against_a_mail_that_was_claimed_alone(store: Store) -> None:
+    first, second, third = store.put_many(raws(3))
+    store.lease_spool("me", NOW, 2, 600)
+    assert store.take_back("me") == second
+    assert store.take_back("me") == 0
+    for attempts in (1, 2):
+        assert [(item.id, item.attempts) for item in store.lease_spool("me", NOW, 1, 600)] == [(first, attempts)]
+        assert store.take_back("me") == 0
+    store.lease_spool("other", NOW, 2, 600)
+    assert [(item.id, item.attempts) for item in store.lease_spool("me", NOW, 9, 600)] == [(third, 1)]
+    assert store.take_back("me") == 0, "what another one claimed is not ours to take back"
+
+
 def test_the_conservation_sum(store: Store) -> None:
     ids = store.put_many(raws(7))
     ticket = ticket_of(store)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from rtmail import log
@@ -30,6 +31,9 @@ from rtmail.store import Conflict, Fate, LeaseLost, Origin, OutboxRow, Outcome, 
 
 ATTEMPTS = 3
 """After so many failures a mail is set aside."""
+DEATHS = 5
+"""So often we may die while a mail alone is worked on before it is blamed. More than for failures: most deaths are nobody's fault, and the
+mail that is first in line at each start is the one that they meet."""
 LEASE_SECONDS = 300.0
 BATCH = 24
 AGAIN_AFTER = timedelta(seconds=5)
@@ -43,10 +47,26 @@ class NoSuchRequest(RtmailError, LookupError):  # noqa: N818
 
 
 class Engine:
-    """One daemon's engine. `owner` names it in leases; `posted` is called when mails were put into the outbox."""
+    """One daemon's engine.
 
-    def __init__(self, store: Store, pool: ReaderPool, office: Office, owner: str, posted: Callable[[], None] = lambda: None) -> None:
-        self.store, self.pool, self.owner, self.posted = store, pool, owner, posted
+    owner     names it in leases
+    posted    is called when mails were put into the outbox
+    alone_to  up to this spool id mails are taken one by one: the daemon died while it worked on some of them
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        pool: ReaderPool,
+        office: Office,
+        owner: str,
+        posted: Callable[[], None] = lambda: None,
+        *,
+        alone_to: int = 0,
+    ) -> None:
+        self.store, self.pool, self.owner, self.posted, self._alone_to = store, pool, owner, posted, alone_to
+        self._to_release: list[SpoolItem] = []
+        self._to_retry: list[tuple[SpoolItem, datetime]] = []
         self.use(office)
 
     def use(self, office: Office) -> None:
@@ -59,22 +79,58 @@ class Engine:
 
     def work(self, now: datetime) -> int:
         """Take in up to a batch of waiting mails; returns how many were looked at."""
-        items = self.store.lease_spool(self.owner, now, BATCH, LEASE_SECONDS)
+        self._hand_back()
+        if not self.pool.processes:
+            if not self.store.spool_depth():
+                return 0
+            # Before any claim: that we die while a reader starts is no mail's fault.
+            self.pool.warm()
+        items = self._claim(now)
         if not items:
             return 0
         failpoint("engine-leased")
-        self.office.look_round(now)
-        mails = self._read(items)
-        failpoint("engine-read")
-        self.store.run(lambda: self._take_all(items, mails, now))
+        try:
+            self.office.look_round(now)
+            mails = self._read(items)
+            failpoint("engine-read")
+            self.store.run(lambda: self._take_all(items, mails, now))
+        except Deferred:
+            # Not now, through no mail's fault: no attempt.
+            self._to_release += items
+            raise
+        except Exception:
+            self._to_retry += [(item, now + AGAIN_AFTER * item.attempts) for item in items]
+            raise
         failpoint("engine-committed")
         self.posted()
         return len(items)
 
+    def _claim(self, now: datetime) -> list[SpoolItem]:
+        """Claim the next batch. A mail at which something went wrong before goes alone: what happens now, happens to it alone."""
+        items = self.store.lease_spool(self.owner, now, 1 if self._alone_to else BATCH, LEASE_SECONDS)
+        if self._alone_to and (not items or items[0].id > self._alone_to):
+            self._alone_to = 0
+        again = next((item for item in items if item.attempts > 1), None)
+        if again is None or len(items) == 1:
+            return items
+        self._to_release += [item for item in items if item is not again]
+        self._hand_back()
+        return [again]
+
+    def _hand_back(self) -> None:
+        """Give up claims on mails that are not being worked on; tried again by the next round when the store cannot."""
+        if self._to_release:
+            self.store.release_spool(self._to_release)
+            self._to_release = []
+        while self._to_retry:
+            with suppress(LeaseLost):
+                self.store.retry_spool(*self._to_retry[0])
+            self._to_retry.pop(0)
+
     def _read(self, items: Sequence[SpoolItem]) -> list[Mail | ReadFailed]:
-        jobs = [(self.store.raw(item.raw_id), item.envelope) for item in items if item.attempts <= ATTEMPTS]
+        jobs = [(self.store.raw(item.raw_id), item.envelope) for item in items if item.attempts <= DEATHS]
         read = iter(self.pool.read_many(jobs, self.office.site))
-        return [next(read) if item.attempts <= ATTEMPTS else ReadFailed("died while this mail was worked on") for item in items]
+        return [next(read) if item.attempts <= DEATHS else ReadFailed("died while this mail was worked on") for item in items]
 
     def _take_all(self, items: Sequence[SpoolItem], mails: Sequence[Mail | ReadFailed], now: datetime) -> None:
         for item, mail in zip(items, mails, strict=True):

@@ -166,6 +166,10 @@ class ReaderPool:
             raise failures[0]
         return [result for result in errand.results if result is not None]
 
+    def warm(self) -> None:
+        """Have a reader ready: its start takes longer than most mails do. Raises RuntimeError as `read_many` does."""
+        self._release(self._acquire())
+
     @property
     def processes(self) -> tuple[int, ...]:
         """The process ids of the readers that live now."""

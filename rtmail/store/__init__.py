@@ -40,13 +40,19 @@ class Store(Spool, Parties, Tickets, Ledger, Outbox, Holds, Caps, Policies, Abse
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
 
     @writes
-    def take_back(self, owner: str = "") -> None:
+    def take_back(self, owner: str = "") -> int:
         """End all claims of `owner`, as it starts again after a crash; of everyone where one daemon owns the store ("").
 
-        Attempts stay counted, and the next claim has a new fence: an owner that lives after all cannot settle.
+        A mail of the spool that was claimed alone keeps its attempt: what it was worked on with, died of it or beside it. Of
+        several nobody knows which one it was; none is blamed, and the highest spool id of them is returned (0 for none): up to
+        there mails are to be claimed one by one. The next claim has a new fence: an owner that lives after all cannot settle.
         """
         whose, values = ("AND owner = ?", (owner,)) if owner else ("", ())
-        self._do(f"UPDATE spool SET lease_until = 0 WHERE outcome = '' AND lease_until > 0 {whose}", values)
+        claimed = self._rows(f"SELECT id FROM spool WHERE outcome = '' AND lease_until > 0 {whose}", values)
+        several = len(claimed) > 1
+        self._do(f"UPDATE spool SET lease_until = 0, attempts = attempts - ? WHERE outcome = '' AND lease_until > 0 {whose}",
+                 (int(several), *values))
         self._do(f"UPDATE outbox SET lease_until = 0 WHERE state = 'waiting' AND lease_until > 0 {whose}", values)
         self._do(f"UPDATE ticket SET sweep_until = 0 WHERE wake_at IS NOT NULL AND sweep_until > 0 {whose.replace('owner', 'sweep_owner')}",
                  values)
+        return max(id_ for (id_,) in claimed) if several else 0
