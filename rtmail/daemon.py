@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import os
 import random
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import schedule
 
-from rtmail import __version__, config, log
+from rtmail import __version__, config, log, systemd
 from rtmail.clockwork import Clock, system
 from rtmail.config import Config, Listen
 from rtmail.egress.courier import Courier
@@ -26,7 +28,7 @@ from rtmail.egress.courier import Settings as CourierSettings
 from rtmail.engine.engine import Engine
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
-from rtmail.errors import ConfigError, Deferred
+from rtmail.errors import ConfigError, Deferred, Problem
 from rtmail.failpoint import failpoint
 from rtmail.ingress.limits import Limits, Shares
 from rtmail.ingress.smtp import Listener, Where
@@ -39,6 +41,8 @@ from rtmail.store import SpoolWriter, Store, StoreFailed
 DRAIN_SECONDS = 8.0
 """For what is under way when we are told to stop; with the closing of store and readers it stays below ten."""
 STORE_AGAIN_SECONDS = 1.0
+LOOKS = 6
+"""At what works in here, in one interval of systemd's watchdog. What stood still for all but one of them hangs."""
 
 
 class Ticker:
@@ -72,7 +76,6 @@ class Ticker:
         while not self._stopping.is_set():
             self._woken.clear()
             failpoint("engine-beat")
-            self.beat = time.monotonic()
             worked = self._guarded("work", lambda: self.engine.work(self._clock()))
             worked += self._guarded("report", lambda: self.engine.report(self._clock()))
             self._scheduler.run_pending()
@@ -81,6 +84,7 @@ class Ticker:
 
     def _guarded(self, stage: str, job: Callable[[], int]) -> int:
         """A job of the ticking that fails must not end the ticking; what it left undone is done by the next round."""
+        self.beat = time.monotonic()
         try:
             return job()
         except StoreFailed:
@@ -102,6 +106,9 @@ class Daemon:
 
     def __init__(self, found: Config, clock: Clock = system, rate: float = 1.0) -> None:
         self.config, self._clock = found, clock
+        self._manager = systemd.Manager(os.environ, os.getpid())
+        self._handed = systemd.handed_over(os.environ, os.getpid())
+        _check_handed(found, self._handed)
         blueprint = building.blueprint(found)
         found.make_state()
         self._tenure = Tenure(found.state)
@@ -123,6 +130,7 @@ class Daemon:
             random=random.random,
         )
         self.listeners: list[Listener] = []
+        self._unread_config = ""
         self._stop = asyncio.Event()
 
     def _posted(self) -> None:
@@ -136,6 +144,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         self.listeners = self._make_listeners()
         started: list[Listener] = []
+        watching: asyncio.Task[None] | None = None
         try:
             for listener in self.listeners:
                 await listener.start()
@@ -146,13 +155,18 @@ class Daemon:
                 version=__version__,
                 config=str(self.config.file),
                 store=self.config.store_name.partition(":")[0],
-                listening=[str(listen) for listen in self._places()],
+                listening=self._places(),
             )
+            watching = asyncio.create_task(self._watch())
+            self._manager.ready(self._state())
             ready(self)
             await self._stop.wait()
         finally:
             begun = time.monotonic()
             log.draining(why="told to stop")
+            self._manager.stopping("draining")
+            if watching is not None:
+                watching.cancel()
             await asyncio.gather(*(listener.drain(DRAIN_SECONDS / 2) for listener in started))
             await asyncio.to_thread(self._writer.close)
             await self.courier.drain(DRAIN_SECONDS / 4)
@@ -164,6 +178,9 @@ class Daemon:
             self.store.close()
             self._tenure.close()
             log.stopped(seconds=time.monotonic() - begun)
+        if self.store.failed:
+            # That we were to stop was our own word (R5): whoever watches over us shall start us again.
+            raise StoreFailed(self.store.failed)
 
     def stop(self) -> None:
         """Begin to drain; from the loop's thread."""
@@ -171,16 +188,23 @@ class Daemon:
 
     def reload(self) -> None:
         """Take a changed config, or keep the old one and say why. Listeners and store stay as they are until a restart."""
+        self._manager.reloading()
+        self._unread_config = self._reload()
+        self._manager.ready(self._state())
+
+    def _reload(self) -> str:
+        """Return why the changed config could not be taken, "" when it was."""
         try:
             found = config.load(self.config.file)
             blueprint = building.blueprint(found)
             office = Office(blueprint, self.store, self._clock())
         except ConfigError as error:
             log.broken_config(problems=error.problems, keeps=True)
-            return
+            first = error.problems[0]
+            return f"{first.file}:{first.line}: {first.what}"
         except (OSError, Deferred) as error:
             log.failed(stage="reload", error=error)
-            return
+            return str(error)
         self.config = found
         self.front.use(found)
         self.ticker.engine.use(office)
@@ -188,10 +212,57 @@ class Daemon:
             with contextlib.suppress(OSError):
                 listener.reload()
         log.reloaded(config=str(found.file), policies=len(blueprint.policies))
+        return ""
 
-    def _places(self) -> list[Listen]:
+    async def _watch(self) -> None:
+        """Tell systemd's watchdog that we are alive, as long as every part of us gets on (R28); this task is the loop's part."""
+        pause = self._manager.watchdog_seconds / LOOKS
+        if not pause:
+            return
+        answers = 0
+        watch = systemd.Watch(
+            {
+                "the engine": lambda: (self.ticker.beat, self._pool.progress),
+                "the spool's writer": lambda: self._writer.progress,
+                "the courier": lambda: self.courier.rounds,
+                "the database": lambda: answers,
+            },
+            patience=LOOKS - 1,
+        )
+        asked: asyncio.Task[None] | None = None
+        while True:
+            if asked is None or asked.done():
+                answers += 1
+                asked = asyncio.create_task(asyncio.to_thread(self._ask_store))
+            if hanging := watch.look():
+                log.alarm(what=f"stands still: {', '.join(hanging)}", help="journalctl -u rtmail")
+                await asyncio.to_thread(log.flush)
+                self._manager.hung(f"stands still: {', '.join(hanging)}")
+                return
+            self._manager.alive(self._state())
+            await asyncio.sleep(pause)
+
+    def _ask_store(self) -> None:
+        """Return when the database answered; that it is busy or away is an answer, and no reason to start us again."""
+        with contextlib.suppress(Exception):
+            self.store.ping()
+
+    def _state(self) -> str:
+        """Return in one line how we are, for `systemctl status`."""
+        troubles = []
+        if self._unread_config:
+            troubles.append(f"the config before goes on: {self._unread_config}")
+        if self.courier.trouble:
+            troubles.append(f"the relay does not take mail: {self.courier.trouble}")
+        return "; ".join([f"takes mail at {', '.join(self._places()) or 'the pipe only'}", *troubles])
+
+    def _places(self) -> list[str]:
         ingress = self.config.ingress
-        return [table.listen for table in (ingress.smtp, ingress.lmtp) if table is not None]
+        places: list[str] = []
+        for name, table in (("smtp", ingress.smtp), ("lmtp", ingress.lmtp)):
+            if table is not None:
+                places += [_name_of(sock) for sock in self._handed.get(name, ())] or [str(table.listen)]
+        return places
 
     def _make_listeners(self) -> list[Listener]:
         found, ingress = self.config, self.config.ingress
@@ -225,11 +296,13 @@ class Daemon:
                 auth=smtp.auth,
                 proxy=tuple(smtp.proxy),
             )
-            listeners.append(Listener("smtp", self.front, settings, shares, self._clock, _where(smtp.listen)))
+            for where in _wheres(smtp.listen, self._handed.get("smtp", ())):
+                listeners.append(Listener("smtp", self.front, settings, shares, self._clock, where))
         if ingress.lmtp is not None:
             settings = ListenerSettings(hostname=found.smtp_hostname, domain=found.settings.domain, spill=spill)
-            where = _where(ingress.lmtp.listen, mode=ingress.lmtp.mode, group=ingress.lmtp.group)
-            listeners.append(Listener("lmtp", self.front, settings, shares, self._clock, where))
+            lmtp = ingress.lmtp
+            for where in _wheres(lmtp.listen, self._handed.get("lmtp", ()), mode=lmtp.mode, group=lmtp.group):
+                listeners.append(Listener("lmtp", self.front, settings, shares, self._clock, where))
         return listeners
 
 
@@ -237,10 +310,41 @@ def _text(path: Path | None) -> str:
     return str(path) if path else ""
 
 
-def _where(listen: Listen, *, mode: int = 0o660, group: str = "") -> Where:
-    return Where(path=str(listen.path), mode=mode, group=group) if listen.path else Where(host=listen.host, port=listen.port)
+def _wheres(listen: Listen, handed: Sequence[socket.socket], *, mode: int = 0o660, group: str = "") -> list[Where]:
+    """Return the sockets that systemd opened for a listener; when there are none, the place that the config names."""
+    if handed:
+        return [Where(sock=sock) for sock in handed]
+    if listen.path:
+        return [Where(path=str(listen.path), mode=mode, group=group)]
+    return [Where(host=listen.host, port=listen.port)]
+
+
+def _check_handed(found: Config, handed: Mapping[str, Sequence[socket.socket]]) -> None:
+    """Raise ConfigError for a socket of systemd's that nobody would serve: who connects to it would wait for ever."""
+    served = {"smtp": found.ingress.smtp, "lmtp": found.ingress.lmtp}
+    problems = []
+    for name in handed:
+        if name not in served:
+            cure = "write FileDescriptorName=smtp or FileDescriptorName=lmtp into its socket unit"
+            problems.append(Problem("systemd", 1, f"a socket named {name!r} is handed over", cure))
+        elif served[name] is None:
+            cure = f"add the table [ingress.{name}], or systemctl disable --now the socket unit"
+            what = f"systemd hands over a socket named {name}, and there is no [ingress.{name}]"
+            problems.append(Problem(str(found.file), 1, what, cure))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _name_of(sock: socket.socket) -> str:
+    """Return where a socket listens, as a config would write it."""
+    name = sock.getsockname()
+    if isinstance(name, tuple):
+        return f"[{name[0]}]:{name[1]}" if sock.family == socket.AF_INET6 else f"{name[0]}:{name[1]}"
+    return f"unix:{name if isinstance(name, str) else name.decode()}"
 
 
 def serve(found: Config, clock: Clock = system, rate: float = 1.0, ready: Callable[[Daemon], None] = lambda _: None) -> None:
     """Run the daemon until it is told to stop."""
+    # When it is killed for hanging (SIGABRT of systemd's watchdog), the log tells where each thread stood.
+    faulthandler.enable()
     asyncio.run(Daemon(found, clock, rate).run(ready))

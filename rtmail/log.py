@@ -29,7 +29,17 @@ FRAMES = 4
 
 _DETAIL = re.compile(r"(?<![a-z0-9])[a-z2-7]{36}(?![a-z0-9])", re.IGNORECASE)
 _TAGGED = re.compile(r"\+[^\s@<>,\"]+@")
+_PRIORITY = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+
+
+def _in_journal() -> bool:
+    """Tell whether what we write to stderr goes to systemd's journal: then a line may begin with its priority (sd-daemon(3))."""
+    try:
+        err = os.fstat(2)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{err.st_dev}:{err.st_ino}"
 
 
 class _Writer:
@@ -37,6 +47,7 @@ class _Writer:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._prefix = _PRIORITY["warning"] if _in_journal() else ""
         self._lines: deque[bytes] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -75,7 +86,7 @@ class _Writer:
                 untold, self._untold = self._untold, 0
             self._write(line)
             if untold:
-                self._write(f"at={_now()} level=warning event=log_lines_dropped lines={untold}\n".encode())
+                self._write(f"{self._prefix}at={_now()} level=warning event=log_lines_dropped lines={untold}\n".encode())
 
     def _write(self, data: bytes) -> None:
         try:
@@ -120,9 +131,14 @@ def _clean(logger: Any, method: str, fields: MutableMapping[str, Any]) -> Mutabl
     return {key: value if isinstance(value, int) else without_details(str(value)) for key, value in said.items()}
 
 
+def _prioritized(logger: Any, method: str, line: Any) -> str:
+    return _PRIORITY[method] + str(line)
+
+
 def _logger(writer: _Writer) -> Any:
     rendered = structlog.processors.LogfmtRenderer(key_order=("at", "level", "event"), bool_as_flag=False)
-    return structlog.wrap_logger(writer, processors=[_stamp, _clean, rendered], wrapper_class=structlog.BoundLogger)
+    last = [_prioritized] if _in_journal() else []
+    return structlog.wrap_logger(writer, processors=[_stamp, _clean, rendered, *last], wrapper_class=structlog.BoundLogger)
 
 
 def without_details(text: str) -> str:

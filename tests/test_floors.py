@@ -17,9 +17,9 @@ FLOORS = {
     "store": 3,
     "engine": 4, "ingress": 4, "egress": 4,
     "config": 5, "ops": 5,
-    "clockwork": 6, "daemon": 6, "cli": 6, "__main__": 6,
+    "clockwork": 6, "systemd": 6, "daemon": 6, "cli": 6, "__main__": 6,
 }
-SIDEWAYS = {("ops", "config"), ("daemon", "clockwork"), ("cli", "clockwork"), ("cli", "daemon"), ("__main__", "cli")}
+SIDEWAYS = {("ops", "config"), ("daemon", "clockwork"), ("daemon", "systemd"), ("cli", "clockwork"), ("cli", "daemon"), ("__main__", "cli")}
 """Imports within a floor that are meant; everything else on one floor keeps to itself."""
 CONFIG_READERS = {"config", "ops", "daemon", "cli", "__main__"}
 ANYWHERE = {"errors", "failpoint", "log"}
@@ -29,7 +29,7 @@ DOORS = {
     "schedule": {"daemon"}, "dotenv": {"config"}, "structlog": {"log"}, "holidays": {"policy/hours"},
     "authres": {"mail/identity"}, "click": {"cli/"}, "pydantic": {"config"}, "flufl": {"mail/bounce"},
     "quotequail": {"mail/quoting"}, "inscriptis": {"mail/html"}, "tnefparse": {"mail/tnef"},
-    "publicsuffixlist": {"mail/address", "mail/domains"}, "zstandard": {"store/"}, "psycopg": {"store/"}, "cysystemd": {"daemon"},
+    "publicsuffixlist": {"mail/address", "mail/domains"}, "zstandard": {"store/"}, "psycopg": {"store/"},
 }
 WORLDLY = {"os", "socket", "random", "secrets", "time", "subprocess", "sqlite3", "asyncio", "threading", "pathlib"}
 

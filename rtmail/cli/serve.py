@@ -13,6 +13,7 @@ from rtmail.clockwork import Clock, Rehearsal, system
 from rtmail.config import Config
 from rtmail.daemon import serve as run
 from rtmail.errors import ConfigError, RtmailError
+from rtmail.store import StoreFailed
 
 
 @click.command()
@@ -36,6 +37,8 @@ def serve(found: Config, clock_rate: float | None, clock_from: str | None, clock
         run(found, clock, clock_rate or 1.0)
     except ConfigError as error:
         refuse(error)
+    except StoreFailed as error:
+        end(f"rtmail: ended, for the database cannot be trusted: {error}", error.exit_code)
     except (RtmailError, OSError, ValueError) as error:
         end(f"rtmail: cannot start: {error}", getattr(error, "exit_code", 1))
 

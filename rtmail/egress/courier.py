@@ -115,6 +115,8 @@ class Courier:
         self._ended.set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
+        self.rounds = 0
+        """How often we looked at the outbox: it grows while the courier gets on."""
 
     @property
     def trouble(self) -> str:
@@ -154,6 +156,7 @@ class Courier:
     async def _round(self) -> None:
         """Look at the outbox once, then wait until there is reason to look again."""
         self._woken.clear()
+        self.rounds += 1
         pause = self._settings.poll_seconds
         try:
             if await self._start_some():

@@ -43,8 +43,8 @@ MAILS_PER_READER = 2000
 """A reader is replaced after so many mails: what a library leaks goes with it."""
 BATCH_MAILS = 16
 BATCH_BYTES = 256 * 1024
-START_SECONDS = 60.0
-"""For a new reader to say that it is ready; a loaded machine may need long."""
+START_SECONDS = 45.0
+"""For a new reader to say that it is ready; a loaded machine may need long, and the watchdog has a minute's patience."""
 EXIT_SECONDS = 5.0
 
 EXIT_MEMORY = 71
@@ -128,6 +128,8 @@ class ReaderPool:
         self._closed = False
         self._closing = threading.Event()
         self._sweeper: threading.Thread | None = None
+        self.progress = 0
+        """Grows with each mail that was read, or turned out not to be readable."""
 
     def read(self, raw: bytes, envelope: Envelope, site: Site) -> Mail:
         """Return the mail in `raw`.
@@ -210,12 +212,14 @@ class ReaderPool:
         for number, place in enumerate(batch.places):
             try:
                 errand.results[place] = reader.receive(self._wall_seconds)
+                self.progress += 1
             except ReadFailed as failure:
                 # The first mail without an answer is the one that did it; those behind it have not been looked at.
                 reader.stop()
                 if self._closed:
                     raise RuntimeError("the reader pool is closed") from failure
                 errand.results[place] = failure
+                self.progress += 1
                 if batch.places[number + 1 :]:
                     errand.put_back(_Batch(batch.places[number + 1 :], batch.jobs[number + 1 :]))
                 return

@@ -59,8 +59,9 @@ class Listener:
 
     def __init__(self, kind: Literal["smtp", "lmtp"], acceptor: Acceptor, settings: Settings, shares: Shares,
                  clock: Callable[[], datetime], where: Where) -> None:
-        if kind == "lmtp" and where.sock is None and not where.path and not _is_loopback(where.host):
-            raise ValueError(f"LMTP listens on loopback or a unix socket only, not on {where.host}")
+        host = _host(where)
+        if kind == "lmtp" and host and not _is_loopback(host):
+            raise ValueError(f"LMTP listens on loopback or a unix socket only, not on {host}")
         # aiosmtpd writes addresses and, at DEBUG, every line of a mail to its log.
         logging.getLogger("mail.log").setLevel(logging.ERROR)
         self._where = where
@@ -184,6 +185,14 @@ def _unix_socket(where: Where) -> socket.socket:
         os.chown(where.path, -1, grp.getgrnam(where.group).gr_gid)
     path.chmod(where.mode)
     return sock
+
+
+def _host(where: Where) -> str:
+    """Return the address listened on, "" for a unix socket."""
+    if where.sock is None:
+        return "" if where.path else where.host
+    name = where.sock.getsockname()
+    return str(name[0]) if isinstance(name, tuple) else ""
 
 
 def _is_loopback(host: str) -> bool:

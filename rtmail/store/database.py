@@ -70,6 +70,7 @@ class Database:
     def ping(self) -> None:
         """Prove that the database answers; raises Deferred or StoreFailed."""
         self._alive()
+        failpoint("store-asked")
         self._repeat(lambda: self._rows("SELECT 1"))
 
     def room(self) -> None:

@@ -373,7 +373,7 @@ class SpoolWriter:
         self._limit_mails, self._limit_bytes = limit_mails, limit_bytes
         self._waiting: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._mails = self._bytes = 0
+        self._mails = self._bytes = self._tries = 0
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="spool-writer", daemon=True)
         self._thread.start()
@@ -389,6 +389,11 @@ class SpoolWriter:
             self._bytes += len(raw)
             self._waiting.put(_Submitted(raw, envelope, kept))
         return kept
+
+    @property
+    def progress(self) -> int | None:
+        """A number that grows with each try to keep mails; None while none waits."""
+        return self._tries if self._mails else None
 
     def close(self) -> None:
         """Keep what was submitted, then stop; later submissions are answered "not now"."""
@@ -424,6 +429,7 @@ class SpoolWriter:
         return batch
 
     def _keep(self, batch: Sequence[_Submitted]) -> None:
+        self._tries += 1
         try:
             ids = self._store.put_many([(one.raw, one.envelope) for one in batch])
             failpoint("spool-after-commit")
