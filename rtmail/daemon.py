@@ -31,6 +31,7 @@ from rtmail.engine.reader import ReaderPool
 from rtmail.errors import ConfigError, Deferred, Problem
 from rtmail.failpoint import failpoint
 from rtmail.ingress.limits import Limits, Shares
+from rtmail.ingress.mailbox import Mailbox
 from rtmail.ingress.smtp import Listener, Where
 from rtmail.ingress.smtp import Settings as ListenerSettings
 from rtmail.ops import building
@@ -48,7 +49,7 @@ LOOKS = 6
 class Ticker:
     """The engine's thread: works off the spool when woken, and what the scheduler calls for."""
 
-    def __init__(self, engine: Engine, clock: Clock, store: Store, rate: float = 1.0) -> None:
+    def __init__(self, engine: Engine, clock: Clock, store: Store, mailboxes: Sequence[str] = (), rate: float = 1.0) -> None:
         self.engine, self._clock, self._store = engine, clock, store
         self.beat = time.monotonic()
         self._woken, self._stopping = threading.Event(), threading.Event()
@@ -56,6 +57,7 @@ class Ticker:
         # schedule counts whole seconds of the system's clock; a rehearsal that runs faster only looks more often.
         self._scheduler.every(1).seconds.do(self._guarded, "sweep", lambda: self.engine.sweep(self._clock()))
         self._scheduler.every(10 if rate == 1.0 else 1).seconds.do(self._guarded, "remind", lambda: self.engine.remind(self._clock()))
+        self._scheduler.every(10).seconds.do(self._guarded, "watch", lambda: self.engine.watch(mailboxes, self._clock()))
         self._scheduler.every(1).hours.do(self._guarded, "forget", lambda: self._store.forget_expired(self._clock()))
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -118,9 +120,13 @@ class Daemon:
         alone_to = self.store.take_back(owner)
         self._pool = ReaderPool()
         engine = Engine(self.store, self._pool, Office(blueprint, self.store, clock()), owner, self._posted, alone_to=alone_to)
-        self.ticker = Ticker(engine, clock, self.store, rate)
+        self.ticker = Ticker(engine, clock, self.store, list(found.ingress.imap), rate)
         self._writer = SpoolWriter(self.store, lambda _: self.ticker.wake())
         self.front = DaemonFront(found, self.store, self._writer, lambda: self.store.failed)
+        self.mailboxes = [
+            Mailbox(settings, self.store, self._writer.submit, self.front.room, owner, clock, random.random)
+            for settings in building.mailboxes(found)
+        ]
         relay = found.relay
         self.courier = Courier(
             self.store,
@@ -150,6 +156,8 @@ class Daemon:
                 await listener.start()
                 started.append(listener)
             self.ticker.start()
+            for mailbox in self.mailboxes:
+                mailbox.start()
             couriers = asyncio.create_task(self.courier.run())
             log.started(
                 version=__version__,
@@ -167,7 +175,11 @@ class Daemon:
             self._manager.stopping("draining")
             if watching is not None:
                 watching.cancel()
-            await asyncio.gather(*(listener.drain(DRAIN_SECONDS / 2) for listener in started))
+            for mailbox in self.mailboxes:
+                mailbox.stop()
+            await asyncio.gather(
+                asyncio.to_thread(self._leave_mailboxes, DRAIN_SECONDS / 2), *(listener.drain(DRAIN_SECONDS / 2) for listener in started)
+            )
             await asyncio.to_thread(self._writer.close)
             await self.courier.drain(DRAIN_SECONDS / 4)
             if started:
@@ -181,6 +193,12 @@ class Daemon:
         if self.store.failed:
             # That we were to stop was our own word (R5): whoever watches over us shall start us again.
             raise StoreFailed(self.store.failed)
+
+    def _leave_mailboxes(self, seconds: float) -> None:
+        """Wait until they have ended, `seconds` for all together."""
+        until = time.monotonic() + seconds
+        for mailbox in self.mailboxes:
+            mailbox.join(max(until - time.monotonic(), 0))
 
     def stop(self) -> None:
         """Begin to drain; from the loop's thread."""

@@ -364,7 +364,8 @@ def test_a_url_that_names_no_store(wrong: str) -> None:
 def test_a_migration_killed_at_any_statement_starts_again(url: str, tmp_path: Path) -> None:
     """R26: the killed one leaves the version before, or the next one, whole; the next start goes on from there."""
     folder = tmp_path / "migrations"
-    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    folder.mkdir()
+    shutil.copy(MIGRATIONS / "0001_ground.py", folder)
     (folder / "0002_notes.py").write_text(
         "def up(migrator, db):\n"
         "    db.execute_sql('CREATE TABLE note (id integer)')\n"

@@ -18,7 +18,7 @@ from rtmail.desk.decide import decide
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded, Delivered, Tick
 from rtmail.desk.ticket import Event
-from rtmail.engine import notices
+from rtmail.engine import notices, watching
 from rtmail.engine.intake import Intake
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Office
@@ -246,6 +246,13 @@ class Engine:
         if sent:
             self.posted()
         return sent
+
+    def watch(self, mailboxes: Sequence[str], now: datetime) -> int:
+        """Tell the admin how these polled mailboxes fare; returns the mails."""
+        told = watching.mailboxes(self._keeper, mailboxes, now)
+        if told:
+            self.posted()
+        return told
 
     def _read_again(self, spool_id: int) -> Mail:
         row = self.store.spool_row(spool_id)

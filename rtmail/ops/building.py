@@ -1,10 +1,12 @@
-"""Builds what runs from a config: store, engine's blueprint, relay. Used by the daemon and by every command that acts."""
+"""Builds what runs from a config: store, engine's blueprint, mailboxes, relay. Used by the daemon and by every command that acts."""
 
 from __future__ import annotations
 
 from rtmail.config import Config
 from rtmail.egress import relay
 from rtmail.engine.office import Blueprint, Caps
+from rtmail.ingress import imap, mailbox
+from rtmail.ingress.limits import Limits
 from rtmail.mail.templates import Templates
 from rtmail.store import Store
 
@@ -31,6 +33,31 @@ def blueprint(config: Config) -> Blueprint:
         caps=Caps(per_address=caps.per_address, overall=caps.overall, window=caps.window),
         retry_for=config.relay.retry_for,
     )
+
+
+def mailboxes(config: Config) -> list[mailbox.Settings]:
+    """Return the mailboxes that are polled."""
+    smtp = config.ingress.smtp
+    return [
+        mailbox.Settings(
+            name=name,
+            server=imap.Server(
+                host=table.host,
+                port=table.port or (993 if table.tls == "implicit" else 143),
+                tls=table.tls,
+                user=table.user,
+                password=config.imap_password(name),
+                ca_file=str(config.path(table.ca_file) or ""),
+                folder=table.mailbox,
+            ),
+            after=table.after.how,
+            folder=table.after.folder,
+            queue=table.queue or next(iter(config.queues)),
+            poll=table.poll,
+            limit_bytes=smtp.max_message if smtp else Limits().message_bytes,
+        )
+        for name, table in config.ingress.imap.items()
+    ]
 
 
 def make_relay(config: Config) -> relay.Relay:

@@ -12,6 +12,7 @@ from rtmail.store.database import writes
 from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
 from rtmail.store.holds import Held, Hold, Holds
 from rtmail.store.ledger import Entry, Ledger, Origin
+from rtmail.store.mailboxes import UNFINISHED, AsideRow, Mailboxes, MailboxRow, MailState
 from rtmail.store.outbox import Fate, Outbox, OutboxItem, OutboxRow
 from rtmail.store.parties import Parties, Party
 from rtmail.store.policies import Policies, PolicyVersion
@@ -30,13 +31,14 @@ from rtmail.store.spool import (
 from rtmail.store.tickets import Content, LinkKind, Rung, TicketLink, Tickets, TicketSummary
 
 __all__ = [
-    "Again", "Audit", "Conflict", "Content", "Duplicate", "Entry", "Fate", "First", "Held", "Hold", "LeaseLost", "LinkKind", "NotThere",
-    "Origin", "OutboxItem", "OutboxRow", "Outcome", "Party", "PolicyVersion", "Rung", "RungTaken", "SameIdOtherPrint", "SchemaError",
-    "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink", "TicketSummary",
+    "UNFINISHED", "Again", "AsideRow", "Audit", "Conflict", "Content", "Duplicate", "Entry", "Fate", "First", "Held", "Hold",
+    "LeaseLost", "LinkKind", "MailState", "MailboxRow", "NotThere", "Origin", "OutboxItem", "OutboxRow", "Outcome", "Party",
+    "PolicyVersion", "Rung", "RungTaken", "SameIdOtherPrint", "SchemaError", "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter",
+    "Store", "StoreFailed", "TicketLink", "TicketSummary",
 ]
 
 
-class Store(Spool, Parties, Tickets, Ledger, Outbox, Holds, Caps, Policies, Absences):
+class Store(Spool, Parties, Tickets, Ledger, Outbox, Holds, Mailboxes, Caps, Policies, Absences):
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
 
     @writes
