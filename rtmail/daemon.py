@@ -58,6 +58,7 @@ class Ticker:
         self._scheduler.every(1).seconds.do(self._guarded, "sweep", lambda: self.engine.sweep(self._clock()))
         self._scheduler.every(10 if rate == 1.0 else 1).seconds.do(self._guarded, "remind", lambda: self.engine.remind(self._clock()))
         self._scheduler.every(10).seconds.do(self._guarded, "watch", lambda: self.engine.watch(mailboxes, self._clock()))
+        self._scheduler.every(10 if rate == 1.0 else 1).seconds.do(self._guarded, "digest", lambda: self.engine.digest(self._clock()))
         self._scheduler.every(1).hours.do(self._guarded, "forget", lambda: self._store.forget_expired(self._clock()))
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 

@@ -19,6 +19,7 @@ from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded, Delivered, Tick
 from rtmail.desk.ticket import Event
 from rtmail.engine import notices, watching
+from rtmail.engine.digests import Digests
 from rtmail.engine.intake import Intake
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Office
@@ -74,6 +75,7 @@ class Engine:
         self.office = office
         self._intake = Intake(self.store, office)
         self._keeper = Keeper(self.store, office)
+        self._digests = Digests(self._keeper)
 
     # -- mails --------------------------------------------------------------------------------------------------
 
@@ -253,6 +255,13 @@ class Engine:
         if told:
             self.posted()
         return told
+
+    def digest(self, now: datetime) -> int:
+        """Write the daily and weekly mails whose hour has come; returns how many."""
+        sent = self._digests.send(now)
+        if sent:
+            self.posted()
+        return sent
 
     def _read_again(self, spool_id: int) -> Mail:
         row = self.store.spool_row(spool_id)

@@ -1,7 +1,7 @@
 """What a rendered template says, as blocks, so that text and HTML are two spellings of one content.
 
 A template is plain text. `parse` reads its shape: a paragraph; a heading (underlined with "---"); a list ("- item");
-rows ("  Label: value", two spaces before); and pieces that templates put in by `words`, `quote`, `link` and `links`.
+rows ("  Label: value", two spaces before); and pieces that templates put in by `words`, `quote`, `link`, `links`, `row` and `bar`.
 `plain` spells blocks as text; the HTML layout draws them. Values never make structure: they arrive as single lines.
 """
 
@@ -18,6 +18,14 @@ _URL = re.compile(r"https?://[^\s<>\"'\\^`{|}]+[^\s<>\"'\\^`{|}.,;:!?)\]]")
 _CID = re.compile(r"\[cid:([^\]\s]{1,200})\]")
 _GAP = re.compile(r"\S {3,}\S|\t|^ {4}|[|│┃].*[|│┃]", re.MULTILINE)
 _RUNS_OF_SPACES = re.compile(r"^ | {2,}", re.MULTILINE)
+TEXT_WIDTH = 78
+"""So wide is a table in plain text: it fits a terminal of 80 columns with its cursor."""
+_NARROWEST = 12
+_BAR_WIDTH = 40
+_MARKS = "=#+"
+_COLOURS = ("#2e7d32", "#c62828", "#1a5fb4")
+"""Of the parts of a bar: kept, missed, and whatever comes third; seen on white and on black."""
+_GROWING = frozenset({"table", "bars"})
 _SHADES = 3
 """Depths of quotation that get a line of their own; deeper ones join the last."""
 
@@ -46,6 +54,8 @@ class Block:
 
     paragraph   lines       list   lines (one an item)      rows    rows
     heading     text        words  text (may be quoted)     links   lines[0], one run a link
+    table       lines (the titles, then one a row), one run a cell
+    bars        rows, the runs of each the lengths of its parts, whole numbers; lines[0] names the parts
     """
 
     kind: str
@@ -92,7 +102,7 @@ def parse(body: str, pieces: Pieces) -> tuple[Block, ...]:
     for at, line in enumerate(lines):
         below = lines[at + 1] if at + 1 < len(lines) else ""
         if piece := pieces.block(line):
-            blocks.append(piece)
+            (_append if piece.kind in _GROWING else _add)(blocks, piece)
         elif not line.strip():
             blocks.append(Block("gap"))
         elif below.startswith("---") and not below.strip("-"):
@@ -113,8 +123,13 @@ def parse(body: str, pieces: Pieces) -> tuple[Block, ...]:
 
 def _append(blocks: list[Block], block: Block) -> None:
     if blocks and blocks[-1].kind == block.kind:
-        block = Block(block.kind, lines=blocks[-1].lines + block.lines, rows=blocks[-1].rows + block.rows)
+        lines = blocks[-1].lines if block.kind == "bars" else blocks[-1].lines + block.lines
+        block = Block(block.kind, lines=lines, rows=blocks[-1].rows + block.rows)
         blocks.pop()
+    blocks.append(block)
+
+
+def _add(blocks: list[Block], block: Block) -> None:
     blocks.append(block)
 
 
@@ -134,14 +149,73 @@ def _plain(block: Block) -> str:
             return "\n".join(f"  {row.label + ':':<{width}} {_line(row.runs)}" for row in block.rows)
         case "links":
             return "\n".join(f"  {run.text}:\n  <{run.url}>" for run in block.lines[0])
+        case "table":
+            return _table([[run.text for run in line] for line in block.lines])
+        case "bars":
+            return _bars(block)
         case "words":
             return "\n".join("> " + line if line else ">" for line in block.text.split("\n")) if block.quoted else block.text
         case _:
             return "\n".join(_line(line) for line in block.lines)
 
 
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    """Return a table in columns, at most TEXT_WIDTH wide: the last column is cut where it would go beyond."""
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    left = max(TEXT_WIDTH - 2 * (len(widths) - 1) - sum(widths[:-1]), _NARROWEST)
+    widths[-1] = min(widths[-1], left)
+    shown = [[*line[:-1], line[-1] if len(line[-1]) <= left else line[-1][: left - 1] + "…"] for line in lines]
+    shown.insert(1, ["-" * width for width in widths])
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in shown)
+
+
+def _bars(block: Block) -> str:
+    names = [run.text for run in block.lines[0]]
+    width = max(len(row.label) for row in block.rows)
+    most = max((sum(parts) for parts in map(bar_parts, block.rows)), default=0) or 1
+    drawn = []
+    for row in block.rows:
+        parts = bar_parts(row)
+        bar = "".join(mark * -(-part * _BAR_WIDTH // most) for mark, part in zip(_MARKS, parts, strict=False))
+        told = ", ".join(f"{part} {name}" for name, part in zip(names, parts, strict=True) if part)
+        drawn.append(f"{row.label:<{width}}  {bar}{' ' if bar else ''}{told or '-'}")
+    return "\n".join(drawn)
+
+
+def bar_parts(row: Row) -> tuple[int, ...]:
+    """Return the lengths of the parts of one bar."""
+    return tuple(int(run.text) for run in row.runs)
+
+
 def _line(runs: Iterable[Run]) -> str:
     return "".join(f"{run.text} <{run.url}>" if run.url else run.text for run in runs)
+
+
+def bars_html(block: Block) -> str:
+    """Return a chart as HTML: a table whose cells are the bars, so that it needs no picture and shows in every client."""
+    names = [run.text for run in block.lines[0]]
+    most = max((sum(bar_parts(row)) for row in block.rows), default=0) or 1
+    drawn = []
+    for row in block.rows:
+        parts = bar_parts(row)
+        cells = "".join(
+            f'<td bgcolor="{colour}" width="{max(part * 100 // most, 1)}%" style="height:14px;line-height:14px;font-size:1px;">&nbsp;</td>'
+            for part, colour in zip(parts, _COLOURS, strict=False)
+            if part
+        )
+        rest = 100 - sum(max(part * 100 // most, 1) for part in parts if part)
+        gap = f'<td width="{rest}%" style="font-size:1px;">&nbsp;</td>' if rest > 0 else ""
+        told = ", ".join(f"{part} {name}" for name, part in zip(names, parts, strict=True) if part) or "-"
+        drawn.append(
+            f'<tr><td class="label" valign="middle" style="width:110px;padding:3px 10px 3px 0;font-size:14px;">{escape(row.label)}</td>'
+            '<td valign="middle" style="padding:3px 0;"><table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0">'
+            f'<tr>{cells}{gap}</tr></table></td>'
+            f'<td valign="middle" style="width:150px;padding:3px 0 3px 10px;font-size:13px;">{escape(told)}</td></tr>'
+        )
+    return (
+        '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:0 0 16px;">'
+        f"{''.join(drawn)}</table>"
+    )
 
 
 def shortened(text: str, lines: int) -> str:

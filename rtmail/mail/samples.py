@@ -60,6 +60,18 @@ def _row(**values: Any) -> dict[str, Any]:
     return values
 
 
+_MINE = [
+    _row(number=1042, subject="Printer down", status="open", priority="P2", what="update", due_at=_at(7), late=True),
+    _row(number=977, subject="New laptop for the second floor, with dock, screen and a keyboard that has a pound sign", status="waiting",
+         priority="", what="", due_at=None, late=False),
+]
+_PROMISES = _row(
+    since=_at(7, 30, day=20), until=_at(7, 30, day=24), kept=13, missed=1,
+    priorities=[_row(name="P1", kept=3, missed=1, coming=0), _row(name="not set yet", kept=10, missed=0, coming=2)],
+    people=[_row(name="Jane Doe", kept=13, missed=0, coming=2), _row(name="nobody", kept=0, missed=1, coming=0)],
+    lost=[_row(number=1040, subject="Network down", what="first response", due_at=_at(15, day=20), priority="P1", owner="")],
+)
+
 _FACTS: Mapping[str, Mapping[str, Any]] = {
     "acknowledgement": {"looked_at": _at(14, 30)},
     "opened": {
@@ -124,6 +136,13 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "customer": _row(at=_at(12), text=_QUESTION), "staff": _row(at=_at(12, 50), who="Jane Doe", text=_ANSWER),
         "told": [_row(at=_at(12, 46), who="Max Lee (technical-support-manager)")],
     },
+    "daily": {
+        "at": _at(7, 30), "mine": _MINE, "more": 3, "unowned": [_row(queue="support", count=2, due_at=_at(9))], "promises": _PROMISES,
+    },
+    "weekly": {
+        "at": _at(7, 30), "mine": _MINE, "more": 3, "unowned": [_row(queue="support", count=2, due_at=None)], "promises": _PROMISES,
+        "days": [_row(label="Mon 16", kept=9, missed=1), _row(label="Tue 17", kept=4, missed=0), _row(label="Wed 18", kept=0, missed=0)],
+    },
     "page": {"priority": "P1", "rule": "not solved within 1h", "due_at": _at(13)},
     "closed": {},
     "closing": {"text": "The spare part is in, the printer works again.", "close_at": _at(14, day=26)},
@@ -143,7 +162,8 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "acknowledgement": frozenset({"looked_at"}), "opened": frozenset({"flags", "due"}), "notice": frozenset({"flags", "joined"}),
     "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went"}),
     "undeliverable": frozenset({"at", "clock", "text"}), "admin-notice": frozenset({"rows", "cure"}),
-    "page": frozenset({"due_at"}),
+    "page": frozenset({"due_at"}), "daily": frozenset({"mine", "more", "unowned", "promises"}),
+    "weekly": frozenset({"mine", "more", "unowned", "promises", "days"}),
     "nudge": frozenset({"last_at", "said_at", "text"}), "holding-update": frozenset({"owner", "eta_at", "next_at"}),
     "missed": frozenset({"said_at", "text"}), "escalation": frozenset({"late", "late_why", "acked", "customer", "staff"}),
     "closing": frozenset({"text", "close_at"}), "priority-told": frozenset({"first_by", "update_every", "update_days", "agreed"}),
@@ -201,6 +221,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
     request = {"headers": {"X-RTMail-Request": "1042"}}
     due = {"headers": {**request["headers"], "X-RTMail-Priority": "P2", "X-RTMail-Status": "open", "X-RTMail-Due": "2026-11-23T15:00:00Z"}}
     heard = {**staff, **words, **request, "author": "Bob Roe", "reply_to": ReplyTo.CORRESPONDENCE}
+    picture = {"suppress": Suppress.ABSENCES, "reply_to": ReplyTo.COMMENT, "number": 0, "event": 0, "urgency": 2}
     kinds: dict[str, dict[str, Any]] = {
         "acknowledgement": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "opened": {"to": _ENGINEER, **heard, "in_reply_to": ""},
@@ -222,6 +243,8 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "holding-update": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "missed": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "escalation": {"to": _MANAGER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
+        "daily": {"to": _MANAGER, **staff, **picture},
+        "weekly": {"to": _MANAGER, **staff, **picture},
         "page": {"to": _PAGER, **staff, **told, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "closed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "closing": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},

@@ -24,7 +24,7 @@ from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rtmail.errors import Problem, RtmailError
-from rtmail.mail.blocks import Block, Marker, Pieces, Row, Run, parse, shortened, words_html
+from rtmail.mail.blocks import Block, Marker, Pieces, Row, Run, bars_html, parse, shortened, words_html
 from rtmail.mail.speech import brief, duration, when, workdays
 from rtmail.mail.wire import many_lines, one_line
 
@@ -84,6 +84,7 @@ class Templates:
         self._text = _Sandbox(loader=loader, undefined=StrictUndefined, finalize=_finalized, trim_blocks=True, lstrip_blocks=True)
         self._html = _Sandbox(loader=loader, undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
         self._html.filters["words"] = words_html
+        self._html.filters["bars"] = bars_html
         self._found: dict[tuple[str, str, str, str], tuple[Template, str]] = {}
 
     def names(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from rtmail.store.mailboxes import UNFINISHED, AsideRow, Mailboxes, MailboxRow, 
 from rtmail.store.outbox import Fate, Outbox, OutboxItem, OutboxRow
 from rtmail.store.parties import Parties, Party
 from rtmail.store.policies import Policies, PolicyVersion
+from rtmail.store.promises import Promises
 from rtmail.store.spool import (
     Audit,
     Duplicate,
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 
-class Store(Spool, Parties, Tickets, Ledger, Outbox, Holds, Mailboxes, Caps, Policies, Absences):
+class Store(Spool, Parties, Tickets, Ledger, Outbox, Holds, Mailboxes, Caps, Policies, Absences, Promises):
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
 
     @writes
