@@ -7,6 +7,7 @@ is a draft of another kind. Nobody gets two copies, whatever his roles, and nobo
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,8 @@ from rtmail.mail.model import Attachment
 from rtmail.mail.token import Action
 from rtmail.policy import signals
 
+WORDS = "words"
+"""The template of an engineer's words to customers."""
 STAFF_LINKS = (Link("take", Action.TAKE),)
 
 
@@ -59,6 +62,54 @@ def acknowledge(builder: Builder, promised_at: datetime | None) -> None:
             reply_to=ReplyTo.CUSTOMER,
         )
     )
+
+
+def to_requestor(
+    builder: Builder,
+    event: Event,
+    template: str,
+    *,
+    facts: Mapping[str, Any],
+    links: Sequence[Link] = (),
+    urgency: int = 1,
+    report: bool = False,
+) -> None:
+    """Draft one of our own mails to the requestor alone."""
+    ticket, requestor = builder.ticket, builder.ticket.requestor
+    if requestor is None:
+        return
+    builder.drafts.append(
+        Draft(
+            template=template,
+            to=participant_recipient(requestor),
+            visibility=Visibility.PUBLIC,
+            subject=ticket.subject,
+            queue=ticket.queue,
+            number=ticket.number,
+            event=event.seq,
+            auto=Auto.GENERATED,
+            reply_to=ReplyTo.CUSTOMER,
+            links=tuple(links),
+            references=ticket.thread,
+            in_reply_to=ticket.thread[-1] if ticket.thread else "",
+            facts=dict(facts),
+            urgency=urgency,
+            report=report,
+        )
+    )
+
+
+def beside_words(builder: Builder, template: str, *, facts: Mapping[str, Any], links: Sequence[Link] = ()) -> bool:
+    """Say it in the mail by which this very decision sends an engineer's words to the requestor; tell whether there is one.
+
+    It keeps its event, author and headers: a person wrote it, and its delivery counts as that of his words.
+    """
+    requestor = builder.ticket.requestor
+    for at, draft in enumerate(builder.drafts):
+        if requestor and draft.template == WORDS and draft.to.person == requestor.person:
+            builder.drafts[at] = replace(draft, template=template, facts={**draft.facts, **facts}, links=(*draft.links, *links))
+            return True
+    return False
 
 
 def to_staff(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import effects, incoming, notices
+from rtmail.desk import agreed, effects, incoming, notices
 from rtmail.desk.decision import Builder, Decision, House
 from rtmail.desk.delivery import delivered
 from rtmail.desk.stimulus import AlsoSent, Commanded, Delivered, Received, Stimulus, Tick
@@ -35,5 +35,6 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
             delivered(builder, stimulus)
         case AlsoSent():
             incoming.also_sent(builder, stimulus)
+    agreed.tell(builder)
     notices.draft(builder)
     return builder.result()

@@ -127,6 +127,9 @@ class Builder:
         self.noticed: list[Notice] = []
         self.results: list[Mapping[str, Any]] = []
         self.absences: list[AbsenceChange] = []
+        self.promised: dict[str, Any] = {}
+        """What staff promised the requestor in this decision; one mail tells him."""
+        self.promised_by = 0
 
     def add(
         self,
@@ -295,6 +298,10 @@ class Builder:
         if all_of_queue:
             people |= {person.key: person for person in directory.staff_of(ticket.queue)}
         return tuple(people.values())
+
+    def names(self) -> tuple[str, ...]:
+        """Names of everybody who may be greeted or sign in a mail on this ticket."""
+        return (*(p.name for p in self.ticket.participants), *(person.name for person in self.house.directory.people.values()))
 
     def customers(self) -> tuple[Participant, ...]:
         """Requestor and Cc who have not muted the request."""

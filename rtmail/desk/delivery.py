@@ -6,7 +6,7 @@ the time back, and its author is told in the same thread what to do (promise 5).
 
 from __future__ import annotations
 
-from rtmail.desk import audience
+from rtmail.desk import audience, closing
 from rtmail.desk.decision import Builder
 from rtmail.desk.stimulus import Delivered
 from rtmail.desk.ticket import Event, EventKind
@@ -14,7 +14,8 @@ from rtmail.mail.draft import Auto, Draft, Recipient, ReplyTo, Suppress, Visibil
 from rtmail.policy import signals
 from rtmail.policy.rows import ClockKind, Reach
 
-WORDS_TEMPLATES = frozenset({"words"})
+WORDS_TEMPLATES = frozenset({audience.WORDS, "closing", "promised"})
+"""Mails that bring an engineer's words to the requestor, some of them with something of ours below."""
 LADDER_TEMPLATES = frozenset({"escalation", "missed", "nudge"})
 
 
@@ -30,7 +31,8 @@ def delivered(builder: Builder, stimulus: Delivered) -> None:
     }
     event = builder.add(EventKind.DELIVERY, facts=facts)
     requestor = builder.ticket.requestor
-    counts = stimulus.template in WORDS_TEMPLATES and (requestor is None or requestor.person == stimulus.person)
+    words = stimulus.template in WORDS_TEMPLATES and stimulus.about.kind is EventKind.CORRESPONDENCE
+    counts = words and (requestor is None or requestor.person == stimulus.person)
     if stimulus.outcome == "deferred":
         return
     if stimulus.outcome == "sent":
@@ -41,6 +43,9 @@ def delivered(builder: Builder, stimulus: Delivered) -> None:
         builder.signal(signals.Returned(at=builder.now, event=stimulus.about.seq))
     elif stimulus.template in LADDER_TEMPLATES:
         untold(builder, stimulus.about, stimulus.person)
+    if stimulus.template == "closing":
+        # He was never asked; that he does not answer means nothing.
+        closing.hold(builder, builder.now, event.seq)
     _tell(builder, stimulus, event.seq)
 
 

@@ -7,11 +7,11 @@ command yields one line of the receipt: done, or why not and what to write inste
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import arguments, audience, notices
+from rtmail.desk import agreed, arguments, audience, closing, consent
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import BY_NAME, Command, Parsed
 from rtmail.desk.decision import Builder, Spawn, Words
@@ -21,7 +21,6 @@ from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded
 from rtmail.desk.ticket import EventKind, Role, Status, legal
 from rtmail.mail import address
-from rtmail.mail.draft import Visibility
 from rtmail.mail.token import Action
 from rtmail.policy import signals
 
@@ -53,6 +52,19 @@ def run(builder: Builder, person: Person, parsed: Parsed, *, strong: bool, parti
     return results + [refused(one.line, one.why, one.suggestion) for one in parsed.unclear]
 
 
+def in_turn(parsed: Parsed) -> tuple[Parsed, Parsed]:
+    """Return what of a mail runs before its words go out (who gets them), and after: what counts from the answer, or ends it."""
+    first = tuple(one for one in parsed.commands if one.name not in AFTER_WORDS)
+    then = tuple(one for one in parsed.commands if one.name in AFTER_WORDS)
+    return replace(parsed, commands=first, unclear=()), replace(parsed, commands=then)
+
+
+def as_written(results: Sequence[Result], commands: Sequence[Command]) -> list[Result]:
+    """Return the results in the order of their commands' lines; those of unclear lines, which stand behind them, stay there."""
+    done_first = sorted(range(min(len(results), len(commands))), key=lambda at: commands[at].lineno)
+    return [*(results[at] for at in done_first), *results[len(commands) :]]
+
+
 def act(builder: Builder, person: Person, action: Action, parsed: Parsed, *, strong: bool, parties: Mapping[str, int]) -> list[Result]:
     """Carry out the action of a signed address, then the commands that were written beside it."""
     if action is Action.CONFIRM_FORWARD:
@@ -69,39 +81,12 @@ def act(builder: Builder, person: Person, action: Action, parsed: Parsed, *, str
 def commanded(builder: Builder, stimulus: Commanded) -> None:
     """Commands without a mail: from the shell, or confirmed later."""
     builder.results.extend(run(builder, stimulus.person, stimulus.parsed, strong=stimulus.strong, parties=stimulus.parties))
+    closing.looked(builder, builder.now)
     if stimulus.shell_user:
         builder.add(
             EventKind.COMMAND,
             facts={"shell_user": stimulus.shell_user, "results": [{"line": r["line"], "done": r["done"]} for r in builder.results]},
         )
-
-
-def customer_action(builder: Builder, action: Action, person: int, words: Words) -> None:
-    """What a participant's link does: approve, reopen, agree, disagree. Only the requestor approves or agrees."""
-    requestor = builder.ticket.requestor
-    mine = requestor is not None and requestor.person == person
-    event = builder.add(EventKind.COMMAND, visibility=Visibility.PUBLIC, actor=person, facts={"action": action.name.lower()}, words=words)
-    status, state = builder.ticket.status, builder.ticket.priority_state
-    if action is Action.APPROVE and mine and status is Status.RESOLVED:
-        builder.status(Status.CLOSED, actor=person, reason="approved by the requestor")
-    elif action is Action.REOPEN and status in (Status.RESOLVED, Status.CLOSED):
-        facts = builder.facts()
-        signal = signals.Refused if status is Status.RESOLVED else signals.ReopenedAfterClosed
-        builder.signal(signal(at=builder.now, event=event.seq), facts)
-        builder.status(Status.OPEN, actor=person, reason="reopened by the requestor")
-        audience.tell_state(builder, event, person, "Status", str(status), str(builder.ticket.status))
-    elif action in (Action.AGREE, Action.DISAGREE) and mine and builder.ticket.priority:
-        new = "agreed" if action is Action.AGREE else "disputed"
-        builder.add(
-            EventKind.PRIORITY,
-            visibility=Visibility.PUBLIC,
-            actor=person,
-            facts={"old": builder.ticket.priority, "new": builder.ticket.priority, "state": new},
-        )
-        if new == "disputed":
-            audience.tell_state(builder, event, person, "Priority", state or "proposed", new)
-    elif action in (Action.MUTE, Action.UNMUTE):
-        builder.add(EventKind.MUTED, actor=person, facts={"person": person, "muted": action is Action.MUTE})
 
 
 def split(builder: Builder, seq: int, *, reason: str, actor: int = 0) -> None:
@@ -146,7 +131,7 @@ def _to_status(running: Run, new: Status, reason: str = "") -> str:
         builder.signal(signals.Ended(at=builder.now, how=str(new), event=builder.ticket.events + 1))
     builder.status(new, actor=running.person.party, reason=reason)
     if new is Status.RESOLVED:
-        notices.ask_approval(builder, "")
+        closing.ask(builder)
     return f"request #{builder.ticket.number} is {new}"
 
 
@@ -186,27 +171,11 @@ def _untake(running: Run, _: str) -> str:
 
 def _priority(running: Run, value: str) -> str:
     builder = running.builder
-    known = builder.policy.priorities
-    wanted = value.strip().upper()
-    target = (
-        known.get(wanted)
-        or known.get(f"P{wanted}")
-        or next((one for one in known.values() if str(one.code) == wanted or one.key.upper() == wanted), None)
-    )
+    target = consent.find(builder.policy, value)
     if target is None:
+        known = builder.policy.priorities
         raise CannotDo(f"there is no priority {value.strip()}; there are {', '.join(known)}", f"Priority: {next(iter(known))}")
-    facts = builder.facts()
-    old = builder.ticket.priority
-    event = builder.add(
-        EventKind.PRIORITY,
-        visibility=Visibility.PUBLIC,
-        actor=running.person.party,
-        facts={"old": old, "new": target.key, "state": "proposed"},
-    )
-    builder.signal(signals.Prioritised(at=builder.now, priority=target.key, by_staff=True, event=event.seq), facts)
-    if old != target.key:
-        notices.tell_priority(builder, event, target)
-    return f"the priority is {target.key}: {target.meaning}; the requestor is told" if old != target.key else f"{target.key} is confirmed"
+    return consent.propose(builder, target, running.person.party)
 
 
 def _subject(running: Run, value: str) -> str:
@@ -265,25 +234,15 @@ def _watcher(joins: bool) -> Callable[[Run, str], str]:
 
 
 def _cadence(running: Run, value: str) -> str:
-    builder, every = running.builder, arguments.length(value)
-    facts = builder.facts()
-    builder.note("update_every", str(every))
-    builder.signal(signals.CadenceSet(at=builder.now, every=every, event=builder.ticket.events), facts)
-    return f"the requestor hears of it every {every}"
+    return agreed.cadence(running.builder, value, running.person.party)
 
 
 def _next(running: Run, value: str) -> str:
-    builder = running.builder
-    due = arguments.instant(value, builder.now, running.zone)
-    builder.note("next", due.isoformat())
-    builder.signal(signals.Promised(at=builder.now, due_at=due, event=builder.ticket.events))
-    return f"the next update is promised for {_shown(due, running.zone)}"
+    return agreed.next_word(running.builder, value, running.person.party, running.zone)
 
 
 def _eta(running: Run, value: str) -> str:
-    due = arguments.instant(value, running.builder.now, running.zone)
-    running.builder.note("eta", due.isoformat())
-    return f"expected to be solved {_shown(due, running.zone)}"
+    return agreed.eta(running.builder, value, running.person.party, running.zone)
 
 
 def _reopen(running: Run, _: str) -> str:
@@ -398,6 +357,10 @@ def _shown(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%a %d %b %H:%M %Z}"
 
 
+AFTER_WORDS = frozenset(
+    {"status", "resolve", "wait", "close", "reject", "spam", "reopen", "priority", "update-every", "next", "eta"}
+)
+"""Commands on which the order of signals depends (`policy.signals`): an answer first, then what its author changed."""
 EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "status": _status,
     "owner": _owner,

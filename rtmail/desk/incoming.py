@@ -11,8 +11,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import audience, delivery, effects
+from rtmail.desk import audience, closing, consent, delivery, effects, thanks
 from rtmail.desk.absence import SEEN_FOR, Absence, AbsenceChange
+from rtmail.desk.commands import Parsed
 from rtmail.desk.decision import Ask, Builder, Words
 from rtmail.desk.match import Link as RequestLink
 from rtmail.desk.match import Result
@@ -30,6 +31,17 @@ from rtmail.mail.token import Action
 from rtmail.policy import signals
 from rtmail.policy.duration import Duration
 
+LOOKED_BY_STAFF = frozenset(
+    {
+        Result.ACTION,
+        Result.STAFF_BOTH_ADDRESSES,
+        Result.STAFF_COMMENT,
+        Result.STAFF_CORRESPONDENCE,
+        Result.STAFF_FORWARD_ON_REQUEST,
+        Result.STAFF_NO_RIGHT,
+    }
+)
+"""By these somebody of the staff shows that he looked at the request."""
 OUTSIDE_LINKS = (Link("accept", Action.ACCEPT), Link("split", Action.SPLIT))
 ASK_LINKS = (Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as comment", Action.SEND_AS_COMMENT))
 OUTSIDE_AT_MOST = Duration.parse("1bd")
@@ -39,6 +51,8 @@ OUTSIDE_AT_MOST = Duration.parse("1bd")
 def receive(builder: Builder, stimulus: Received) -> None:
     """Carry out what the verdict says."""
     HANDLERS[stimulus.verdict.result](builder, stimulus)
+    if stimulus.verdict.result in LOOKED_BY_STAFF and stimulus.verdict.sender.staff:
+        closing.looked(builder, builder.now)
     if stimulus.verdict.revoke:
         revoked = dict(builder.ticket.fields.get("revoked") or {})
         builder.note("revoked", {**revoked, **{str(party): builder.now.date().isoformat() for party in stimulus.verdict.revoke}})
@@ -115,11 +129,15 @@ def _facts(stimulus: Received) -> dict[str, object]:
 def _open(builder: Builder, stimulus: Received) -> None:
     verdict = stimulus.verdict
     requestor = verdict.requestor or verdict.sender.address
-    _opened(builder, stimulus, requestor, words_of(stimulus), stimulus.mail.message_id, stimulus.answerable)
+    _opened(builder, stimulus, requestor, words_of(stimulus), stimulus.mail.message_id, stimulus.answerable, by_customer=True)
 
 
-def _opened(builder: Builder, stimulus: Received, requestor: Address, words: Words, message_id: str, answerable: bool) -> Event:
-    """Open the request: event, people, links, clocks, acknowledgement, and the word to the queue's staff."""
+def _opened(builder: Builder, stimulus: Received, requestor: Address, words: Words, message_id: str, answerable: bool, *,
+            by_customer: bool = False) -> Event:
+    """Open the request: event, people, links, clocks, acknowledgement, and the word to the queue's staff.
+
+    by_customer  the requestor himself wrote to us: what he says of its priority counts as far as the policy lets it
+    """
     verdict = stimulus.verdict
     person = stimulus.parties.get(address.key(requestor.spec), 0)
     event = builder.add(
@@ -137,6 +155,8 @@ def _opened(builder: Builder, stimulus: Received, requestor: Address, words: Wor
     for link in verdict.links:
         _link(builder, link)
     builder.signal(signals.Opened(at=stimulus.at, event=event.seq, acknowledge=answerable))
+    trusted = by_customer and stimulus.mail.kind is Kind.REQUEST_OR_REPLY and not verdict.stops_closing
+    heard = consent.heard(builder, stimulus, event, trusted=trusted) if by_customer else ()
     audience.to_staff(
         builder,
         event,
@@ -146,7 +166,7 @@ def _opened(builder: Builder, stimulus: Received, requestor: Address, words: Wor
         text=words.text,
         people=builder.staff(all_of_queue=True),
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
-        flags=_notes(stimulus, *_linked_words(verdict.links)),
+        flags=_notes(stimulus, *_linked_words(verdict.links), *heard),
         human=stimulus.mail.kind is not Kind.MACHINE,
         facts=_opening(builder, event),
     )
@@ -188,17 +208,23 @@ def _joins(builder: Builder, stimulus: Received) -> None:
 def _correspondence(builder: Builder, stimulus: Received) -> None:
     verdict = stimulus.verdict
     words = words_of(stimulus)
+    action = consent.lone_word(builder, stimulus, words.person) if verdict.result is Result.CORRESPONDENCE else None
+    if action is not None:
+        consent.act(builder, action, words.person, words, stimulus)
+        return
     event = builder.add(
         EventKind.CORRESPONDENCE,
         visibility=Visibility.PUBLIC,
         actor=words.person,
-        facts=_facts(stimulus),
+        facts={**_facts(stimulus), **_manner(builder, stimulus)},
         words=words,
         message_id=stimulus.mail.message_id,
         at=stimulus.at,
     )
     _joins(builder, stimulus)
-    _stirred(builder, stimulus, event)
+    told = _stirred(builder, stimulus, event)
+    trusted = verdict.passed_on and verdict.result is Result.CORRESPONDENCE and consent.is_requestor(builder, words.person)
+    heard = consent.heard(builder, stimulus, event, trusted=trusted)
     attachments = audience.refs(stimulus.mail.attachments, stimulus.raw_id)
     if verdict.passed_on:
         others = tuple(p for p in builder.customers() if p.person != words.person)
@@ -213,7 +239,7 @@ def _correspondence(builder: Builder, stimulus: Received) -> None:
             reached=_reached(stimulus),
             answering=stimulus.mail.message_id,
         )
-    flags = _notes(stimulus, *(("A colleague of the requestor, new on this request.",) if verdict.result is Result.COLLEAGUE_JOINS else ()))
+    joined = ("A colleague of the requestor, new on this request.",) if verdict.result is Result.COLLEAGUE_JOINS else ()
     audience.to_staff(
         builder,
         event,
@@ -223,7 +249,8 @@ def _correspondence(builder: Builder, stimulus: Received) -> None:
         text=stimulus.mail.reply_text,
         people=builder.staff(),
         attachments=attachments,
-        flags=flags,
+        flags=_notes(stimulus, *joined, *told, *heard),
+        links=_links(builder),
         human=stimulus.mail.kind is not Kind.MACHINE,
         reached=_reached(stimulus),
         facts={"joined": [one.spec for one in verdict.joins]},
@@ -236,25 +263,57 @@ def _colleague(builder: Builder, stimulus: Received) -> None:
     _correspondence(builder, stimulus)
 
 
-def _stirred(builder: Builder, stimulus: Received, event: Event) -> None:
-    """A customer's words set a resting request going again, where the sender table lets them."""
-    ticket = builder.ticket
-    ended = ticket.status in (Status.CLOSED, Status.REJECTED)
-    resting = ended or ticket.status in (Status.WAITING, Status.RESOLVED)
+def _manner(builder: Builder, stimulus: Received) -> dict[str, object]:
+    """What kind of words of the customer's side these are, for the event's facts: `thanks`, `doubtful`, or neither.
+
+    Doubtful words reopen nothing and move no clock; a short thanks to a request that rests does not either.
+    """
+    if not stimulus.verdict.reopens:
+        return {"doubtful": True}
+    names = (*builder.names(), stimulus.verdict.sender.address.name)
+    resting = builder.ticket.status in (Status.RESOLVED, Status.CLOSED)
+    return {"thanks": True} if resting and thanks.read(stimulus.mail, builder.policy.thanks, names).thanks else {}
+
+
+def _stirred(builder: Builder, stimulus: Received, event: Event) -> tuple[str, ...]:
+    """A customer's words set a resting request going again, where the sender table lets them; return what staff must know of it."""
+    status = builder.ticket.status
+    ended = status in (Status.CLOSED, Status.REJECTED)
     if stimulus.verdict.stops_closing:
-        builder.signal(signals.ClosingHeld(at=stimulus.at, event=event.seq))
-    if not ended:
+        closing.hold(builder, stimulus.at, event.seq)
+    if event.facts.get("doubtful"):
+        return (closing.HELD,) if stimulus.verdict.stops_closing and status is Status.RESOLVED else ()
+    if event.facts.get("thanks"):
+        builder.signal(signals.CustomerWrote(at=stimulus.at, thanks=True, event=event.seq))
+        at = closing.closes_at(builder)
+        return (f"A short thanks: the request stays {status}{f', and closes by itself on {at:%d %b %H:%M} UTC' if at else ''}.",)
+    if ended:
+        builder.signal(signals.ReopenedAfterClosed(at=stimulus.at, event=event.seq))
+    else:
         builder.signal(signals.CustomerWrote(at=stimulus.at, event=event.seq))
-    if resting and stimulus.verdict.reopens:
+    if ended or status in (Status.WAITING, Status.RESOLVED):
         builder.status(Status.OPEN, actor=event.actor, reason="customer wrote")
+    return ()
+
+
+def _links(builder: Builder) -> tuple[Link, ...]:
+    """What staff can do about a customer's words by one click."""
+    resting = builder.ticket.status in (Status.RESOLVED, Status.CLOSED)
+    return (*audience.STAFF_LINKS, *closing.REOPEN) if resting else audience.STAFF_LINKS
 
 
 def _unverified(builder: Builder, stimulus: Received) -> None:
     words = words_of(stimulus)
     event = builder.add(
-        EventKind.UNVERIFIED, actor=words.person, facts=_facts(stimulus), words=words, message_id=stimulus.mail.message_id, at=stimulus.at
+        EventKind.UNVERIFIED,
+        actor=words.person,
+        facts={**_facts(stimulus), **_manner(builder, stimulus)},
+        words=words,
+        message_id=stimulus.mail.message_id,
+        at=stimulus.at,
     )
-    _stirred(builder, stimulus, event)
+    told = _stirred(builder, stimulus, event)
+    heard = consent.heard(builder, stimulus, event, trusted=False)
     audience.to_staff(
         builder,
         event,
@@ -265,7 +324,8 @@ def _unverified(builder: Builder, stimulus: Received) -> None:
         people=builder.staff(),
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
         reached=_reached(stimulus),
-        flags=_notes(stimulus, "Unverified: nothing proves that this person wrote it; it was passed on to nobody."),
+        links=_links(builder),
+        flags=_notes(stimulus, "Unverified: nothing proves that this person wrote it; it was passed on to nobody.", *told, *heard),
     )
 
 
@@ -331,7 +391,8 @@ def split_overdue(builder: Builder) -> None:
 def _staff_correspondence(builder: Builder, stimulus: Received) -> None:
     """An engineer's answer: commands run, the words go to requestor and Cc without our quoted notice."""
     person = _person(builder, stimulus)
-    results = _run(builder, stimulus, person)
+    first, then = effects.in_turn(stimulus.parsed)
+    lines = _run(builder, stimulus, person, first)
     went = ""
     if any(command.name == "comment" for command in stimulus.parsed.commands):
         _remark(builder, stimulus, person)
@@ -346,8 +407,9 @@ def _staff_correspondence(builder: Builder, stimulus: Received) -> None:
         elif text.words or stimulus.mail.attachments:
             _publish(builder, stimulus, person, text.words)
             went = f"The other words of your mail were sent to {audience.named(builder.ticket.requestor)}."
+    lines += _run(builder, stimulus, person, then)
     _join_staff(builder, stimulus, person)
-    _receipt(builder, stimulus, person, results, went)
+    _receipt(builder, stimulus, person, effects.as_written(lines, (*first.commands, *then.commands)), went)
 
 
 def _staff_parties(builder: Builder) -> tuple[int, ...]:
@@ -378,7 +440,7 @@ def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *,
         report=True,
     )
     direct = not any(draft.event == event.seq and draft.report for draft in builder.drafts)
-    builder.signal(signals.Answered(at=stimulus.at, event=event.seq))
+    builder.signal(signals.Answered(at=stimulus.at, event=event.seq, by=person.party))
     if direct:
         # The author's own mail reached everybody: there is no copy of ours whose fate could still be learnt.
         builder.signal(signals.Delivered(at=stimulus.at, event=event.seq))
@@ -461,11 +523,12 @@ def _ask(
     )
 
 
-def _run(builder: Builder, stimulus: Received, person: Person) -> list[Line]:
-    """Carry out the commands of the mail; the receipt follows when all else is done, so that it shows the state after it."""
+def _run(builder: Builder, stimulus: Received, person: Person, parsed: Parsed | None = None) -> list[Line]:
+    """Carry out the commands of the mail, or those of `parsed`. The receipt follows when all else is done: it shows the state after it."""
     if not stimulus.verdict.commands:
         return []
-    return effects.run(builder, person, stimulus.parsed, strong=stimulus.verdict.sender.staff_proof.strong, parties=stimulus.parties)
+    strong = stimulus.verdict.sender.staff_proof.strong
+    return effects.run(builder, person, parsed or stimulus.parsed, strong=strong, parties=stimulus.parties)
 
 
 def _receipt(builder: Builder, stimulus: Received, person: Person, results: list[Line], words_went: str = "") -> None:
@@ -576,7 +639,7 @@ def _on_behalf(builder: Builder, stimulus: Received) -> None:
     )
     first = builder.ticket.events
     builder.status(Status.OPEN, actor=person.party, reason="answered")
-    builder.signal(signals.Answered(at=stimulus.at, event=first))
+    builder.signal(signals.Answered(at=stimulus.at, event=first, by=person.party))
     builder.signal(signals.Delivered(at=stimulus.at, event=first))
     numbered = builder.add(EventKind.ACKNOWLEDGED, visibility=Visibility.PUBLIC, facts={"to": "all"})
     for participant in builder.customers():
@@ -633,7 +696,7 @@ def _action(builder: Builder, stimulus: Received) -> None:
     assert verdict.detail is not None
     action = verdict.detail.action
     if not verdict.sender.staff:
-        effects.customer_action(builder, action, _party(stimulus, verdict.sender), words_of(stimulus))
+        consent.act(builder, action, _party(stimulus, verdict.sender), words_of(stimulus), stimulus)
         return
     person = _person(builder, stimulus)
     results = effects.act(builder, person, action, stimulus.parsed, strong=verdict.sender.staff_proof.strong, parties=stimulus.parties)

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from rtmail.desk import audience
+from rtmail.desk import agreed, audience, closing
 from rtmail.desk.decision import Builder
-from rtmail.desk.ticket import Event, EventKind, Status
+from rtmail.desk.ticket import EventKind
 from rtmail.mail.draft import Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
 from rtmail.mail.token import Action
 from rtmail.policy import signals
 from rtmail.policy.clocks import Notice, NoticeKind
-from rtmail.policy.model import Priority
 from rtmail.policy.rows import ClockKind, Reach
 
 ROUNDS = 10
 """Role, deputy, admin, and no further; a bound against a policy that names roles in a ring."""
+UNDELIVERED = "undelivered"
 _STAFF_LINKS: Mapping[NoticeKind, tuple[Link, ...]] = {
     NoticeKind.NUDGE: (Link("take", Action.TAKE), Link("wait", Action.WAIT)),
     NoticeKind.MISSED: (Link("take", Action.TAKE),),
@@ -53,120 +52,21 @@ def draft(builder: Builder) -> None:
                 case NoticeKind.HOLDING_UPDATE:
                     _holding_update(builder, notice)
                 case NoticeKind.CLOSING:
-                    close(builder)
+                    closing.close(builder)
                 case _:
                     _to_staff(builder, notice)
 
 
 def _holding_update(builder: Builder, notice: Notice) -> None:
-    requestor = builder.ticket.requestor
-    if requestor is None:
-        return
+    """Tell the requestor how it stands, since nobody wrote to him by the due instant; it claims no work that no event shows."""
     event = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts=_facts(notice))
-    builder.drafts.append(
-        Draft(
-            template="holding-update",
-            to=audience.participant_recipient(requestor),
-            visibility=Visibility.PUBLIC,
-            subject=builder.ticket.subject,
-            queue=builder.ticket.queue,
-            number=builder.ticket.number,
-            event=event.seq,
-            in_reply_to=builder.ticket.thread[-1] if builder.ticket.thread else "",
-            references=builder.ticket.thread,
-            auto=Auto.GENERATED,
-            reply_to=ReplyTo.CUSTOMER,
-            report=True,
-            urgency=0,
-            facts={
-                "status": str(builder.ticket.status),
-                "owner": audience.owner_name(builder),
-                "eta_at": _instant(builder.ticket.fields.get("eta")),
-                "next_at": notice.next_at,
-            },
-        )
-    )
-
-
-def close(builder: Builder) -> None:
-    """Nobody answered the question whether the request is solved: it closes, with a word."""
-    builder.status(Status.CLOSED, reason="no answer")
-    requestor = builder.ticket.requestor
-    if requestor is None:
-        return
-    event = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts={"notice": "closed"})
-    builder.drafts.append(
-        Draft(
-            template="closed",
-            to=audience.participant_recipient(requestor),
-            visibility=Visibility.PUBLIC,
-            subject=builder.ticket.subject,
-            queue=builder.ticket.queue,
-            number=builder.ticket.number,
-            event=event.seq,
-            links=(Link("reopen", Action.REOPEN),),
-            auto=Auto.GENERATED,
-            in_reply_to=builder.ticket.thread[-1] if builder.ticket.thread else "",
-            references=builder.ticket.thread,
-            reply_to=ReplyTo.CUSTOMER,
-        )
-    )
-
-
-def ask_approval(builder: Builder, text: str) -> None:
-    """The request was resolved: the requestor is asked whether it may be closed."""
-    requestor = builder.ticket.requestor
-    if requestor is None:
-        return
-    closing = next((clock for clock in builder.ticket.clocks if clock.name == "closing" and clock.running), None)
-    event = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts={"notice": "closing"})
-    builder.drafts.append(
-        Draft(
-            template="closing",
-            to=audience.participant_recipient(requestor),
-            visibility=Visibility.PUBLIC,
-            subject=builder.ticket.subject,
-            queue=builder.ticket.queue,
-            number=builder.ticket.number,
-            event=event.seq,
-            auto=Auto.GENERATED,
-            reply_to=ReplyTo.CUSTOMER,
-            links=(Link("approve", Action.APPROVE), Link("reopen", Action.REOPEN)),
-            references=builder.ticket.thread,
-            in_reply_to=builder.ticket.thread[-1] if builder.ticket.thread else "",
-            facts={"text": text, "close_at": closing.due_at if closing else None},
-        )
-    )
-
-
-def tell_priority(builder: Builder, event: Event, target: Priority) -> None:
-    """The requestor hears what priority his request has and what that means, and may agree or not."""
-    requestor = builder.ticket.requestor
-    if requestor is None:
-        return
-    first = next((clock.due_at for clock in builder.ticket.clocks if clock.name == "first-response" and clock.running), None)
-    builder.drafts.append(
-        Draft(
-            template="priority-told",
-            to=audience.participant_recipient(requestor),
-            visibility=Visibility.PUBLIC,
-            subject=builder.ticket.subject,
-            queue=builder.ticket.queue,
-            number=builder.ticket.number,
-            event=event.seq,
-            auto=Auto.GENERATED,
-            reply_to=ReplyTo.CUSTOMER,
-            links=(Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE)),
-            references=builder.ticket.thread,
-            in_reply_to=builder.ticket.thread[-1] if builder.ticket.thread else "",
-            facts={
-                "priority": target.key,
-                "meaning": target.meaning,
-                "first_by": first,
-                "update_every": str(target.update_every) if target.update_every else "",
-            },
-        )
-    )
+    facts = {
+        "status": str(builder.ticket.status),
+        "owner": audience.owner_name(builder),
+        "eta_at": agreed.eta_of(builder.ticket.fields, builder.now),
+        "next_at": notice.next_at,
+    }
+    audience.to_requestor(builder, event, "holding-update", facts=facts, urgency=0, report=True)
 
 
 def _to_staff(builder: Builder, notice: Notice) -> None:
@@ -174,7 +74,7 @@ def _to_staff(builder: Builder, notice: Notice) -> None:
     readers: dict[str, _Reader] = {}
     unreached: list[str] = []
     for role in notice.tell:
-        found = list(_readers(builder, role, notice.reach))
+        found = list(_author(builder, notice) if role == "author" else _readers(builder, role, notice.reach))
         if not found:
             unreached.append(role)
         for reader in found:
@@ -222,13 +122,14 @@ def _staff_draft(builder: Builder, notice: Notice, reader: _Reader, seq: int) ->
         references=tuple(dict.fromkeys((*ticket.thread[:1], root))),
         in_reply_to=root,
         facts=_words_for(builder, notice, reader),
-        links=_STAFF_LINKS.get(notice.kind, ()),
+        links=_STAFF_LINKS.get(notice.kind, ()) if notice.template != UNDELIVERED else (),
         auto=Auto.GENERATED,
         suppress=Suppress.ABSENCES,
-        reply_to=ReplyTo.CORRESPONDENCE if notice.kind is NoticeKind.NUDGE else ReplyTo.COMMENT,
+        reply_to=ReplyTo.CORRESPONDENCE if notice.template == "nudge" else ReplyTo.COMMENT,
         headers=audience.staff_headers(builder),
         urgency=0,
         report=notice.kind is NoticeKind.ESCALATION,
+        joins=notice.bundle and notice.kind in (NoticeKind.ESCALATION, NoticeKind.MISSED),
     )
 
 
@@ -257,6 +158,9 @@ def _words_for(builder: Builder, notice: Notice, reader: _Reader) -> dict[str, A
     row = next((one for one in ticket.clocks if one.name == notice.clock and one.generation == notice.generation), None)
     due_at = row.due_at if row and row.due_at and notice.rung is None else notice.due_at
     facts: dict[str, Any] = {"who": audience.named(ticket.requestor), "priority": ticket.priority, "due_at": due_at}
+    if notice.template == UNDELIVERED:
+        author = builder.house.directory.by_party(row.settled_person) if row else None
+        return {**facts, "clock": clock, "written_by": author.name if author else "", "admin": reader.role == "admin"}
     if notice.kind is NoticeKind.NUDGE:
         return {
             **facts,
@@ -322,13 +226,20 @@ def _facts(notice: Notice) -> dict[str, Any]:
     return facts
 
 
+def _author(builder: Builder, notice: Notice) -> Iterable[_Reader]:
+    """Who wrote the answer that a notice is about; whoever owns the request where that is no member of staff any more."""
+    row = next((one for one in builder.ticket.clocks if one.name == notice.clock and one.generation == notice.generation), None)
+    person = builder.house.directory.by_party(row.settled_person) if row else None
+    return [_Reader(audience.staff_recipient(person), "author", person.page)] if person else _readers(builder, "owner", Reach.PERSON)
+
+
 def _readers(builder: Builder, role: str, reach: Reach) -> Iterable[_Reader]:
     """Who reads what is told to `role`, at this reach: for one who seems away his stand-in as well, for one who is away he alone."""
     house = builder.house
     directory, away, missing = house.directory, house.away(builder.now), house.missing(builder.now)
     if reach is Reach.ADMIN or role == "admin":
         return [_Reader(Recipient(0, house.site.admin, "", staff=True), role)]
-    if role in ("owner", "queue", "author"):
+    if role in ("owner", "queue"):
         owner = directory.by_party(builder.ticket.owner) if role != "queue" else None
         people = [owner] if owner else []
         if owner is None or owner.key in missing:
@@ -342,6 +253,3 @@ def _readers(builder: Builder, role: str, reach: Reach) -> Iterable[_Reader]:
         people.append(deputy)
     return [_Reader(audience.staff_recipient(one), role, one.page) for one in people]
 
-
-def _instant(text: Any) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

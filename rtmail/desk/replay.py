@@ -20,7 +20,6 @@ from rtmail.policy.model import Policy
 
 PROMISES = (ClockKind.TRIAGE, ClockKind.FIRST_RESPONSE, ClockKind.UPDATE, ClockKind.RESOLUTION)
 _OF_THE_CLOCKS = frozenset({EventKind.CLOCK, EventKind.TOLD})
-_BY_CUSTOMER = frozenset({"agreed", "disputed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +99,15 @@ def _signals(event: Event, ticket: Ticket) -> Iterator[signals.Signal]:
             yield signals.Answered(at, seq)
             if facts.get("direct"):
                 yield signals.Delivered(at, seq)
-        case EventKind.CORRESPONDENCE | EventKind.UNVERIFIED:
+        case EventKind.CORRESPONDENCE | EventKind.UNVERIFIED if not facts.get("doubtful"):
             yield signals.CustomerWrote(at, thanks=bool(facts.get("thanks")), event=seq)
-        case EventKind.DELIVERY if facts["template"] in WORDS_TEMPLATES and facts["person"] == requestor:
+        case EventKind.DELIVERY if facts["template"] in WORDS_TEMPLATES and facts["person"] == requestor and facts["outcome"] != "deferred":
             yield (signals.Delivered if facts["outcome"] == "sent" else signals.Returned)(at, int(facts["of"]))
         case EventKind.STATUS:
             yield signals.StatusChanged(at, str(facts["new"]), seq)
         case EventKind.MERGED:
             yield signals.Ended(at, "merged", seq)
-        case EventKind.PRIORITY if facts.get("state") not in _BY_CUSTOMER and facts["new"]:
+        case EventKind.PRIORITY if facts["new"] and (facts.get("by_staff", True) or facts["new"] != facts.get("old")):
             yield signals.Prioritised(at, str(facts["new"]), by_staff=bool(facts.get("by_staff", True)), event=seq)
         case EventKind.OWNER if facts["new"]:
             yield signals.Taken(at, seq)

@@ -308,7 +308,7 @@ def _owed_again(sheet: Sheet, kind: ClockKind, at: datetime, event: int) -> None
 
 
 def _customer_wrote(sheet: Sheet, signal: CustomerWrote) -> None:
-    """Words while waiting or resolved (a short thanks while resolved excepted) or after closing set the request going again."""
+    """Words while waiting or resolved or after closing (a short thanks excepted) set the request going again."""
     match sheet.status:
         case "waiting":
             sheet.status = "open"
@@ -317,7 +317,7 @@ def _customer_wrote(sheet: Sheet, signal: CustomerWrote) -> None:
         case "resolved" if not signal.thanks:
             _refused(sheet, signal.at)
             _fresh_update(sheet, signal.at, signal.event)
-        case "closed":
+        case "closed" if not signal.thanks:
             _reopened(sheet, signal.at, signal.event, by_customer=True)
 
 
@@ -509,7 +509,7 @@ def _notice_failed(sheet: Sheet, signal: NoticeFailed) -> None:
     sheet.notices.append(Notice(
         NoticeKind.ESCALATION, row.name, row.generation, step.rung, (signal.role,), "escalation", rule, step.due_at, signal.at,
         late_by=max(signal.at - step.due_at, signal.at - signal.at), reach=reach, alarm=reach is Reach.ADMIN, acks=row.acks,
-        page=priority.page, bundle=False,
+        page=priority.page, bundle=priority.bundle,
     ))
 
 

@@ -77,7 +77,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class CustomerWrote:
-    """A participant's words. `thanks`: a short thanks, which to a resolved request means nothing."""
+    """A participant's words. `thanks`: a short thanks, which to a resolved or closed request means nothing."""
 
     at: datetime
     thanks: bool = False

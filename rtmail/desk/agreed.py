@@ -1,0 +1,107 @@
+"""As agreed: what staff promise for one request alone, and how its requestor hears of it.
+
+`Update-every: 4h` sets how often he hears from us, `Next: Fri 15:00` promises the next word, `eta Fri` says when it will be
+solved. The effects of these commands note what was promised and let the clocks follow; when the whole mail has been worked
+on, one mail tells the requestor, together with the engineer's words if he wrote some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rtmail.desk import arguments, audience
+from rtmail.desk.decision import Builder
+from rtmail.desk.outcome import CannotDo
+from rtmail.desk.ticket import EventKind, Status
+from rtmail.mail.draft import Visibility
+from rtmail.policy import signals
+from rtmail.policy.duration import Duration
+
+SHORTEST, LONGEST = timedelta(minutes=5), timedelta(days=100)
+"""Between these an agreed cadence makes sense; what lies outside is a slip of the finger."""
+AHEAD = timedelta(days=366)
+_LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
+
+
+def cadence(builder: Builder, value: str, actor: int) -> str:
+    """Agree on how often the requestor hears of it. Raises CannotDo or ArgumentError."""
+    _lives(builder)
+    every = arguments.length(value)
+    hours = builder.policy.hours(builder.policy.priority(builder.ticket.priority).update_calendar)
+    if not (every.business_days or every.days) and every.open_time < SHORTEST:
+        raise CannotDo(f"{every} is too short to write to anybody", "Update-every: 4h")
+    if every.after(builder.now, hours) - builder.now > LONGEST:
+        raise CannotDo(f"{every} is longer than a hundred days", "Update-every: 5bd")
+    facts = builder.facts()
+    builder.note("update_every", str(every))
+    builder.signal(signals.CadenceSet(at=builder.now, every=every, event=builder.ticket.events), facts)
+    _promise(builder, actor, **spoken(every))
+    return f"the requestor hears of it every {every}, and is told so"
+
+
+def next_word(builder: Builder, value: str, actor: int, zone: ZoneInfo) -> str:
+    """Promise the next word for an instant. Raises CannotDo or ArgumentError."""
+    due = _ahead(builder, value, zone, "Next: Fri 15:00")
+    builder.note("next", due.isoformat())
+    builder.signal(signals.Promised(at=builder.now, due_at=due, event=builder.ticket.events))
+    _promise(builder, actor, next_at=due)
+    return f"the next update is promised for {_shown(due, zone)}; the requestor is told"
+
+
+def eta(builder: Builder, value: str, actor: int, zone: ZoneInfo) -> str:
+    """Say when it will be solved. Raises CannotDo or ArgumentError."""
+    due = _ahead(builder, value, zone, "eta Fri 15:00")
+    builder.note("eta", due.isoformat())
+    _promise(builder, actor, eta_at=due)
+    return f"expected to be solved {_shown(due, zone)}; the requestor is told"
+
+
+def tell(builder: Builder) -> None:
+    """Tell the requestor what was promised in this decision, if anything was and the request still lives."""
+    promised = builder.promised
+    if not promised or builder.ticket.status not in _LIVE:
+        return
+    kept = {name: value.isoformat() if isinstance(value, datetime) else str(value) for name, value in promised.items() if value}
+    told = {"notice": "promised", "promised": kept}
+    event = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, actor=builder.promised_by, facts=told)
+    if not audience.beside_words(builder, "promised", facts=promised):
+        audience.to_requestor(builder, event, "promised", facts=promised, urgency=0)
+
+
+def spoken(every: Duration | None) -> dict[str, Any]:
+    """An interval as templates take it: a length of time, or a number of business days."""
+    if every is None:
+        return {}
+    return {"update_every": timedelta(days=every.days) + every.open_time, "update_days": every.business_days}
+
+
+def eta_of(fields: Mapping[str, Any], now: datetime) -> datetime | None:
+    """When it is expected to be solved; None where nobody said so, or where that has passed."""
+    said = fields.get("eta")
+    at = datetime.fromisoformat(said) if said else None
+    return at if at and at > now else None
+
+
+def _promise(builder: Builder, actor: int, **facts: Any) -> None:
+    builder.promised |= facts
+    builder.promised_by = actor
+
+
+def _ahead(builder: Builder, value: str, zone: ZoneInfo, cure: str) -> datetime:
+    _lives(builder)
+    due = arguments.instant(value, builder.now, zone)
+    if due - builder.now > AHEAD:
+        raise CannotDo(f"{_shown(due, zone)} {due.astimezone(zone):%Y} is more than a year ahead", cure)
+    return due
+
+
+def _lives(builder: Builder) -> None:
+    if builder.ticket.status not in _LIVE:
+        raise CannotDo(f"the request is {builder.ticket.status}: its requestor waits for no word", "reopen")
+
+
+def _shown(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%a %d %b %H:%M %Z}"
