@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import agreed, arguments, audience, closing, consent
+from rtmail.desk import agreed, arguments, audience, closing, consent, ownership
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import BY_NAME, Command, Parsed
 from rtmail.desk.decision import Builder, Spawn, Words
@@ -139,8 +139,7 @@ def _owner(running: Run, value: str) -> str:
     directory = running.builder.house.directory
     wanted = value.strip().lower()
     if wanted in ("nobody", "none", "-"):
-        running.builder.own(None, actor=running.person.party)
-        return "nobody owns it now"
+        return _untake(running, "")
     if wanted == "me":
         return _take(running, "")
     person = (
@@ -152,20 +151,22 @@ def _owner(running: Run, value: str) -> str:
         raise CannotDo(f"there is no colleague {value.strip()!r}; there are {', '.join(sorted(directory.people))}")
     if not directory.may_answer(person, running.builder.ticket.queue):
         raise CannotDo(f"{person.name} does not work in the queue {running.builder.ticket.queue}")
-    running.builder.own(person, actor=running.person.party)
-    return f"{person.name} owns it now"
+    if not ownership.give(running.builder, person, running.person):
+        return f"{person.name} owned it already"
+    return f"{person.name} owns it now, and is told"
 
 
 def _take(running: Run, _: str) -> str:
     me = running.me()
     old = audience.owner_name(running.builder)
-    if not running.builder.own(me, actor=me.party):
+    if not ownership.give(running.builder, me, me):
         return "it was yours already"
     return f"it is yours now{f', it was {old}´s' if old else ''}"
 
 
 def _untake(running: Run, _: str) -> str:
-    running.builder.own(None, actor=running.person.party)
+    if not ownership.give(running.builder, None, running.person):
+        return "nobody owned it already"
     return "nobody owns it now"
 
 

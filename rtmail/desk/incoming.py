@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import audience, closing, consent, delivery, effects, thanks
+from rtmail.desk import audience, closing, consent, crossing, delivery, effects, thanks
 from rtmail.desk.absence import SEEN_FOR, Absence, AbsenceChange
 from rtmail.desk.commands import Parsed
 from rtmail.desk.decision import Ask, Builder, Words
@@ -393,7 +393,7 @@ def _staff_correspondence(builder: Builder, stimulus: Received) -> None:
     person = _person(builder, stimulus)
     first, then = effects.in_turn(stimulus.parsed)
     lines = _run(builder, stimulus, person, first)
-    went = ""
+    went, met = "", ""
     if any(command.name == "comment" for command in stimulus.parsed.commands):
         _remark(builder, stimulus, person)
         went = "The other words of your mail stay among staff."
@@ -405,26 +405,30 @@ def _staff_correspondence(builder: Builder, stimulus: Received) -> None:
             _ask(builder, stimulus, person, reason, links=ASK_LINKS[1:], ran=True)
             went = "The other words of your mail were not sent; see the question about them."
         elif text.words or stimulus.mail.attachments:
-            _publish(builder, stimulus, person, text.words)
             went = f"The other words of your mail were sent to {audience.named(builder.ticket.requestor)}."
+            met = _publish(builder, stimulus, person, text.words)
+            if met:
+                went = f"{went} {met}: that answer went out after the mail that you answered."
     lines += _run(builder, stimulus, person, then)
     _join_staff(builder, stimulus, person)
-    _receipt(builder, stimulus, person, effects.as_written(lines, (*first.commands, *then.commands)), went)
+    _receipt(builder, stimulus, person, effects.as_written(lines, (*first.commands, *then.commands)), went, anyway=bool(met))
 
 
 def _staff_parties(builder: Builder) -> tuple[int, ...]:
     return tuple(one.party for one in builder.house.directory.people.values())
 
 
-def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *, reached: frozenset[str] | None = None) -> None:
+def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *, reached: frozenset[str] | None = None) -> str:
+    """Send an engineer's words to requestor and Cc; return with whose answer they crossed, "" for nobody's."""
     words = replace(words_of(stimulus), reply_text=text)
-    crossed = builder.ticket.last_public_seq
+    met = crossing.crossed(builder, stimulus, person)
+    told = crossing.told(*met, builder.house.site.timezone) if met else ""
     event = builder.say(
         EventKind.CORRESPONDENCE,
         actor=person.party,
         words=words,
         at=stimulus.at,
-        facts={**_facts(stimulus), "by_staff": True, "after": crossed},
+        facts={**_facts(stimulus), "by_staff": True, "after": builder.ticket.last_public_seq},
     )
     attachments = audience.refs(stimulus.mail.attachments, stimulus.raw_id)
     reached = _reached(stimulus) if reached is None else reached
@@ -454,13 +458,14 @@ def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *,
         who=person.name,
         author=person.name,
         text=text,
-        people=builder.staff(),
+        people=tuple({one.key: one for one in (*builder.staff(), *met[:1])}.values()) if met else builder.staff(),
         attachments=attachments,
-        flags=("A colleague's words; they went to the customer.",),
+        flags=("A colleague's words; they went to the customer.", *((f"{told}: its author had not seen that answer.",) if told else ())),
         about_customer=False,
         reached=reached,
         but=(person.party,),
     )
+    return told
 
 
 def _comment(builder: Builder, stimulus: Received) -> None:
@@ -531,8 +536,10 @@ def _run(builder: Builder, stimulus: Received, person: Person, parsed: Parsed | 
     return effects.run(builder, person, parsed or stimulus.parsed, strong=strong, parties=stimulus.parties)
 
 
-def _receipt(builder: Builder, stimulus: Received, person: Person, results: list[Line], words_went: str = "") -> None:
-    if results:
+def _receipt(
+    builder: Builder, stimulus: Received, person: Person, results: list[Line], words_went: str = "", *, anyway: bool = False
+) -> None:
+    if results or anyway:
         audience.receipt(builder, person, results, answering=stimulus.mail.message_id, words_went=words_went)
 
 

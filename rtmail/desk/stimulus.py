@@ -34,6 +34,8 @@ class Received:
     flagged           its Message-ID was seen before with other words
     confirmed         the author was asked and said yes: it is not asked about again
     came_back         which mail of ours it is the automatic answer to, None for none
+    answers           event whose mail it answers by its In-Reply-To, 0 where that is not known
+    last_answer       the latest public answer of staff, asked for where its author may not have seen it
     """
 
     mail: Mail
@@ -48,6 +50,8 @@ class Received:
     flagged: bool = False
     confirmed: bool = False
     came_back: CameBack | None = None
+    answers: int = 0
+    last_answer: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)

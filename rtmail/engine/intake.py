@@ -31,7 +31,7 @@ from rtmail.mail import address
 from rtmail.mail.draft import Auto, Draft, ReplyTo, Visibility
 from rtmail.mail.model import Address, Mail
 from rtmail.mail.site import Door
-from rtmail.mail.token import Action
+from rtmail.mail.token import Action, read_message_id
 from rtmail.mail.tripwire import LeakError
 from rtmail.store import Duplicate, Held, Hold, NotThere, Origin, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
 from rtmail.store import Entry as LedgerEntry
@@ -190,6 +190,7 @@ class Intake:
             flagged=flagged,
             confirmed=confirmed,
             came_back=self._came_back(verdict),
+            **self._state_answered(verdict, mail, ticket),
         )
         try:
             decision = decide(policy, ticket, received, now, self.office.house)
@@ -241,6 +242,17 @@ class Intake:
         row = self.store.by_id(verdict.outbox_id) if verdict.result is Result.AUTO_REPLY and verdict.outbox_id else None
         about = self.store.event(row.ticket, row.event) if row else None
         return CameBack(row.template, about, row.person) if row and about else None
+
+    def _state_answered(self, verdict: Verdict, mail: Mail, ticket: Ticket) -> dict[str, Any]:
+        """What an engineer had before him when he answered: the event of the mail he answers, and a later answer of a colleague."""
+        if verdict.result is not Result.STAFF_CORRESPONDENCE:
+            return {}
+        ids = (read_message_id(self.office.keyring, one, self.office.site.domain) for one in mail.in_reply_to)
+        answers = next((event for number, event in filter(None, ids) if number == ticket.number), 0)
+        if not 0 < answers < ticket.last_public_seq:
+            return {"answers": answers}
+        last = self.store.last_words(ticket.id, by_staff=True)
+        return {"answers": answers, "last_answer": last[0] if last else None}
 
     def _absent(self, verdict: Verdict, now: datetime) -> None:
         """An out-of-office that answers a mail about no request (a digest, a receipt) tells of an absence too."""
@@ -297,6 +309,8 @@ class Intake:
         if final and bounce:
             fresh = self.store.mark_bounced(verdict.outbox_id, bounce.status, mail.subject, now)
         row = self.store.by_id(verdict.outbox_id)
+        if row is not None and fresh:
+            self.store.share_fate(row)
         if row is None or not row.ticket:
             return Settlement(item, Outcome.BOUNCE, verdict.reason, trace=trace)
         ticket = self.store.ticket(row.ticket)

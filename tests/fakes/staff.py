@@ -78,7 +78,7 @@ def told_us(house: House, who: str, text: str, *, subject: str = "", to: str = "
 def clicked(house: House, on: Sent, action: str, *, who: str = "", body: str = "") -> list[Sent]:
     """`who` sends the mail that the link `action` of `on` opens; returns what went out."""
     who = who or on.item.recipient
-    text = on.text.replace("\n", " ")
+    text = " ".join(on.text.split())
     start = next(
         at for at in range(len(text)) if text.startswith("mailto:", at) and text[:at].rstrip(" <").lower().endswith(action.lower() + ":")
     )
