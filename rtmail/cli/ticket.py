@@ -11,12 +11,17 @@ import click
 from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
 from rtmail.clockwork import system
 from rtmail.config import Config
+from rtmail.desk.agreed import eta_of, promised_at
+from rtmail.desk.consent import ASKED
 from rtmail.desk.ticket import Event, Role, Status, Ticket
 from rtmail.engine.engine import Engine, NoSuchRequest
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
 from rtmail.ops import building
 from rtmail.store import Content, Store
+
+_MARKS = {"proposed": "?", "suggested": "*", "disputed": "!"}
+"""How `list` shows a priority: waiting for the customer's consent, set by him, disputed by him; agreed ones have none."""
 
 
 @click.group()
@@ -50,6 +55,7 @@ def list_(found: Config, everything: bool, queue: str, owner: str, requestor: st
                         "subject": row.subject,
                         "status": str(row.status),
                         "priority": row.priority or None,
+                        "priority_state": row.priority_state or None,
                         "owner": row.owner or None,
                         "requestor": row.requestor or None,
                         "queue": row.queue,
@@ -59,11 +65,17 @@ def list_(found: Config, everything: bool, queue: str, owner: str, requestor: st
                 )
             else:
                 due = shown(row.next_due_at, found.settings.timezone)[4:] if row.next_due_at else "-"
-                table.append((f"#{row.number}", str(row.status), row.priority or "-", row.owner or "-", due[:17], row.subject))
+                prio = _prio(row.priority, row.priority_state)
+                table.append((f"#{row.number}", str(row.status), prio, row.owner or "-", due[:17], row.subject))
     if table:
         _columns(("request", "status", "prio", "owner", "next due", "subject"), table)
     elif not as_json:
         click.echo("no such requests")
+
+
+def _prio(priority: str, state: str) -> str:
+    """A priority in a column: with a mark where the customer has not agreed to it."""
+    return f"{priority}{_MARKS.get(state, '')}" if priority else "-"
 
 
 def _owner(store: Store, found: Config, owner: str) -> int | None:
@@ -123,6 +135,11 @@ def _described(one: Ticket, events: list[tuple[Event, Content | None]], names: d
         "status": str(one.status),
         "priority": one.priority or None,
         "priority_code": code,
+        "priority_state": one.priority_state or None,
+        "asked_priority": one.fields.get(ASKED),
+        "update_every": one.fields.get("update_every"),
+        "promised_at": utc(promised_at(one)),
+        "eta_at": utc(eta_of(one)),
         "owner": names.get(one.owner),
         "requestor": names.get(one.requestor.person) if one.requestor else None,
         "participants": [{"role": str(p.role), "address": p.address, "name": p.name} for p in one.participants],
@@ -154,7 +171,12 @@ def _described(one: Ticket, events: list[tuple[Event, Content | None]], names: d
 def _story(store: Store, one: Ticket, events: list[tuple[Event, Content | None]], names: dict[int, str], found: Config) -> None:
     zone = found.settings.timezone
     click.echo(f"#{one.number} {one.subject}")
-    click.echo(f"  {one.status}, priority {one.priority or 'not set yet'}, owner {names.get(one.owner, 'nobody')}, queue {one.queue}")
+    priority = (f"{one.priority} ({one.priority_state})" if one.priority_state else one.priority) or "not set yet"
+    click.echo(f"  {one.status}, priority {priority}, owner {names.get(one.owner, 'nobody')}, queue {one.queue}")
+    if asked := one.fields.get(ASKED):
+        click.echo(f"  the requestor asks for priority {asked}")
+    for agreed in _agreed(one, zone):
+        click.echo(f"  agreed: {agreed}")
     for role in (Role.REQUESTOR, Role.CC, Role.WATCHER):
         people = [names.get(p.person, p.address) for p in one.people(role)]
         if people:
@@ -167,6 +189,13 @@ def _story(store: Store, one: Ticket, events: list[tuple[Event, Content | None]]
         settled = f" {shown(row.settled_at, zone)}" if row.settled_at else ""
         click.echo(f"  mail {row.id}: {row.template} to {row.recipient}: {row.fate}{settled}{f' ({row.said})' if row.said else ''}")
     click.echo(f"why it stands so: rtmail why {one.number}")
+
+
+def _agreed(one: Ticket, zone: str) -> list[str]:
+    """What staff agreed on with this requestor alone."""
+    said = [f"hears from us every {one.fields['update_every']}"] if one.fields.get("update_every") else []
+    said += [f"next word by {shown(at, zone)}"] if (at := promised_at(one)) else []
+    return said + ([f"expected to be solved {shown(at, zone)}"] if (at := eta_of(one)) else [])
 
 
 def _tell(event: Event, content: Content | None, names: dict[int, str], zone: str) -> None:

@@ -7,7 +7,6 @@ on, one mail tells the requestor, together with the engineer's words if he wrote
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,10 +14,11 @@ from zoneinfo import ZoneInfo
 from rtmail.desk import arguments, audience
 from rtmail.desk.decision import Builder
 from rtmail.desk.outcome import CannotDo
-from rtmail.desk.ticket import EventKind, Status
+from rtmail.desk.ticket import EventKind, Status, Ticket
 from rtmail.mail.draft import Visibility
 from rtmail.policy import signals
 from rtmail.policy.duration import Duration
+from rtmail.policy.rows import Basis, ClockKind
 
 SHORTEST, LONGEST = timedelta(minutes=5), timedelta(days=100)
 """Between these an agreed cadence makes sense; what lies outside is a slip of the finger."""
@@ -78,11 +78,16 @@ def spoken(every: Duration | None) -> dict[str, Any]:
     return {"update_every": timedelta(days=every.days) + every.open_time, "update_days": every.business_days}
 
 
-def eta_of(fields: Mapping[str, Any], now: datetime) -> datetime | None:
-    """When it is expected to be solved; None where nobody said so, or where that has passed."""
-    said = fields.get("eta")
-    at = datetime.fromisoformat(said) if said else None
-    return at if at and at > now else None
+def eta_of(ticket: Ticket) -> datetime | None:
+    """When staff said that it will be solved, None where nobody did."""
+    said = ticket.fields.get("eta")
+    return datetime.fromisoformat(said) if said else None
+
+
+def promised_at(ticket: Ticket) -> datetime | None:
+    """The instant for which staff promised the next word and have not given it yet, None where there is none."""
+    open_ = (clock for clock in ticket.clocks if clock.kind is ClockKind.UPDATE and clock.open and clock.basis is Basis.PROMISE)
+    return next((clock.due_at for clock in open_), None)
 
 
 def _promise(builder: Builder, actor: int, **facts: Any) -> None:

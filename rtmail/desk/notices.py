@@ -60,10 +60,11 @@ def draft(builder: Builder) -> None:
 def _holding_update(builder: Builder, notice: Notice) -> None:
     """Tell the requestor how it stands, since nobody wrote to him by the due instant; it claims no work that no event shows."""
     event = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts=_facts(notice))
+    eta = agreed.eta_of(builder.ticket)
     facts = {
         "status": str(builder.ticket.status),
         "owner": audience.owner_name(builder),
-        "eta_at": agreed.eta_of(builder.ticket.fields, builder.now),
+        "eta_at": eta if eta and eta > builder.now else None,
         "next_at": notice.next_at,
     }
     audience.to_requestor(builder, event, "holding-update", facts=facts, urgency=0, report=True)

@@ -80,6 +80,7 @@ class TicketSummary:
     queue: str
     created_at: datetime
     next_due_at: datetime | None
+    priority_state: str = ""
 
 
 _PROMISES = frozenset({ClockKind.TRIAGE, ClockKind.FIRST_RESPONSE, ClockKind.UPDATE, ClockKind.RESOLUTION})
@@ -337,10 +338,11 @@ class Tickets(Database):
                 where.append(f"t.{column} = ?")
                 rest.append(value)
         return [TicketSummary(id_, number, subject, Status(status), priority, owner_key, address, queue_name, instant(opened),
-                              instant_or_none(due))
-                for id_, number, subject, status, priority, owner_key, address, queue_name, opened, due in self._rows(
+                              instant_or_none(due), state)
+                for id_, number, subject, status, priority, owner_key, address, queue_name, opened, due, state in self._rows(
                 "SELECT t.id, t.number, t.subject, t.status, t.priority, coalesce(o.staff, ''), coalesce(r.address, ''), t.queue, "
-                "t.opened_at, t.next_due_at FROM ticket t LEFT JOIN party o ON o.id = t.owner LEFT JOIN party r ON r.id = t.requestor "
+                "t.opened_at, t.next_due_at, t.priority_state FROM ticket t "
+                "LEFT JOIN party o ON o.id = t.owner LEFT JOIN party r ON r.id = t.requestor "
                 f"WHERE {' AND '.join(where)} ORDER BY t.number LIMIT 500", values)]
 
     @reads
