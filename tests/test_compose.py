@@ -455,6 +455,17 @@ def test_pictures_in_the_words_stay_where_they_were() -> None:
     assert html.index("Look:") < html.index(f'src="cid:{ids[0]}"') < html.index("Ok?") < html.index(f'src="cid:{ids[1]}"')
 
 
+def test_very_long_words_go_out_whole_without_html() -> None:
+    """A customer's pasted log must not stop his request: half a megabyte of HTML is more than a template may write."""
+    log = "<begin> & end\n" * 70_000
+    refs = (AttachmentRef(3, "2", "screen.png", "image/png", 4, content_id="<ii_1@mail>"),)
+    outgoing = composed(kind("words", attachments=refs, facts={"text": log}), load=lambda raw_id, path: b"\x89PNG")
+    assert [leaf.get_content_type() for leaf in parsed(outgoing).walk()] == ["multipart/mixed", "text/plain", "image/png"]
+    assert part(outgoing, "text/plain").count("<begin> & end") == 70_000
+    alone = parsed(composed(kind("words", facts={"text": log})))
+    assert alone.get_content_type() == "text/plain"
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(

@@ -50,6 +50,8 @@ _COPIES = frozenset({"opened", "notice", "words", "relayed", "comment", "state"}
 _BRIEF = frozenset({"page"})
 """Mails to a pager or phone: one line of PAGE_CHARACTERS, nothing else; a mark would be half of it."""
 PAGE_CHARACTERS = 140
+HTML_CHARACTERS = 100_000
+"""A longer text, a log pasted into a mail say, goes out as text alone: as HTML it is many times as long, and Gmail cuts it at 102 KB."""
 _STAFF_HEADER = re.compile(r"X-RTMail-[A-Z][A-Za-z-]{0,40}")
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
@@ -114,10 +116,11 @@ class _Composing:
             text, files = one_line(plain(rendered.blocks), PAGE_CHARACTERS), []
             root, leaves = text_part(text, "plain"), [Enclosed("text/plain")]
         else:
-            text, files = self._text(rendered.blocks, mark), self._files(load)
-            frame = self._frame(subject, mark, files, rendered.blocks)
-            html = templates.html(rendered.blocks, frame, queue=draft.queue, language=rendered.language)
-            root, leaves = self._body(text, html, files), self._leaves(files)
+            text, files, html = self._text(rendered.blocks, mark), self._files(load), ""
+            if len(text) <= HTML_CHARACTERS:
+                frame = self._frame(subject, mark, files, rendered.blocks)
+                html = templates.html(rendered.blocks, frame, queue=draft.queue, language=rendered.language)
+            root, leaves = self._body(text, html, files), self._leaves(bool(html), files)
         self._trip(text, headers, files)
         raw = message([_written(name, value) for name, value in headers], root)
         sender = self._envelope_sender()
@@ -278,17 +281,18 @@ class _Composing:
     def _body(self, text: str, html: str, files: Sequence[tuple[str, File]]) -> Part:
         shown = [file_part(file) for _, file in files if file.content_id]
         enclosed = [file_part(file) for _, file in files if not file.content_id]
-        body = text_part(html, "html")
-        if shown:
-            body = multipart("related", [body, *shown])
-        body = multipart("alternative", [text_part(text, "plain"), body])
+        if html:
+            drawn = text_part(html, "html")
+            body = multipart("alternative", [text_part(text, "plain"), multipart("related", [drawn, *shown]) if shown else drawn])
+        else:
+            body, enclosed = text_part(text, "plain"), [*shown, *enclosed]
         return multipart("mixed", [body, *enclosed]) if enclosed else body
 
-    def _leaves(self, files: Sequence[tuple[str, File]]) -> list[Enclosed]:
+    def _leaves(self, html: bool, files: Sequence[tuple[str, File]]) -> list[Enclosed]:
         shown = [file for _, file in files if file.content_id]
         enclosed = [file for _, file in files if not file.content_id]
         leaves = [Enclosed(file.type, file.name, file.content_id) for file in (*shown, *enclosed)]
-        return [Enclosed("text/plain"), Enclosed("text/html"), *leaves]
+        return [Enclosed("text/plain"), *([Enclosed("text/html")] if html else []), *leaves]
 
     def _trip(self, text: str, headers: Sequence[tuple[str, str | tuple[Address, ...]]], files: Sequence[tuple[str, File]]) -> None:
         if self.draft.to.staff:
