@@ -22,11 +22,14 @@ def said(text: str, rules: Thanks = RULES, **changes: object) -> Reading:
 
 
 THANKS = [
-    "Thanks", "thanks!", "Thank you.", "Thank you very much, Jane!", "Thx", "Perfect, thanks a lot for your help.", "Great, it works now. Thank you!",
-    "Works again, thanks :-)", "Solved. Thanks, Bob", "Thanks again \N{SMILING FACE WITH OPEN MOUTH}", "*Thanks!*", "Thanks \N{THUMBS UP SIGN}\N{EMOJI MODIFIER FITZPATRICK TYPE-3}",
+    "Thanks", "thanks!", "Thank you.", "Thank you very much, Jane!", "Thx", "Perfect, thanks a lot for your help.",
+    "Great, it works now. Thank you!",
+    "Works again, thanks :-)", "Solved. Thanks, Bob", "Thanks again \N{SMILING FACE WITH OPEN MOUTH}", "*Thanks!*",
+    "Thanks \N{THUMBS UP SIGN}\N{EMOJI MODIFIER FITZPATRICK TYPE-3}",
     "Hi Jane,\n\nthanks for the quick reply.\n\nBest regards\nBob Roe", "THANK YOU SO MUCH", "thank\nyou",
     "Danke", "Vielen Dank für Ihre schnelle Hilfe!", "Super, jetzt klappt alles. Danke!", "Herzlichen Dank und viele Grüße\nBob Roe",
-    "Danke, funktioniert wieder.", "Дякую", "Дякую за допомогу!", "Щиро дякую, все працює!", "Merci beaucoup pour votre aide", "Muchas gracias por su ayuda",
+    "Danke, funktioniert wieder.", "Дякую", "Дякую за допомогу!", "Щиро дякую, все працює!", "Merci beaucoup pour votre aide",
+    "Muchas gracias por su ayuda",
     "Grazie mille!", "Dank u wel", "Vielen Dank, scho\u0308ne Gru\u0308\u00dfe",
 ]  # fmt: skip
 
@@ -40,12 +43,15 @@ NOT_THANKS = [
     ("", "no words"), ("   \n", "no words"), ("!!!", "no words"), ("\N{THUMBS UP SIGN}", "no words"),
     ("Hello Jane", "no word of thanks"), ("OK", "no word of thanks"),
     ("Thanks, but it still prints nothing.", "new"), ("Thanks, not yet", "new"), ("No thanks", "new"), ("Thanks for nothing", "new"),
-    ("Thanks. The printer on floor two jams.", "new"), ("Thanks in advance", "new"), ("Thanks. Help!", "new"), ("It did it again, thanks", "new"),
+    ("Thanks. The printer on floor two jams.", "new"), ("Thanks in advance", "new"), ("Thanks. Help!", "new"),
+    ("It did it again, thanks", "new"),
     ("Danke, aber es geht nicht.", "new"), ("Danke, jetzt ist es wieder so.", "new"), ("Danke. Hilfe!", "new"), ("Danke im Voraus", "new"),
     ("Дякую, але не працює", "new"), ("Дякую, знову так", "new"), ("Merci, mais non", "new"), ("Gracias, pero no", "new"),
     ("Thanks! Works now?", "asks"), ("Thanks\uff1f", "asks"), ("Thanks \u061f", "asks"), ("Gracias \u00bf", "asks"),
-    ("Thanks for your help on 17 May", "number"), ("Thanks, #1042", "number"), ("Thanks, floor \u0662", "number"), ("Thanks \u2461", "number"),
-    ("Thanks https://acme.example", "signs"), ("Thanks jane@staff.example", "signs"), ("Thanks :-(", "signs"), ("Thanks \N{THUMBS DOWN SIGN}", "signs"),
+    ("Thanks for your help on 17 May", "number"), ("Thanks, #1042", "number"), ("Thanks, floor \u0662", "number"), ("Thanks \u2461",
+    "number"),
+    ("Thanks https://acme.example", "signs"), ("Thanks jane@staff.example", "signs"), ("Thanks :-(", "signs"),
+    ("Thanks \N{THUMBS DOWN SIGN}", "signs"),
     ("Thanks acme.example", "new"), ("Thanks, see error_log", "signs"), ("Thanks <b>", "signs"), ("Thanks = off", "signs"),
     ("Thanks for all the good and very quick and kind and helpful work, team", "more than 12"),
     ("Danke for the reply", "new"), ("Thanks Eve", "new"), ("Thanks, Jane, Bob and Mallory", "new"),
@@ -87,8 +93,10 @@ def test_the_word_list_is_the_policys() -> None:
 
 def test_no_word_of_courtesy_denies_or_asks() -> None:
     doubtful = {
-        "no", "not", "but", "still", "again", "please", "however", "yet", "nein", "nicht", "kein", "aber", "noch", "wieder", "bitte", "ні", "не", "але",
-        "ще", "знову", "non", "ne", "pas", "mais", "encore", "pero", "todavía", "ma", "però", "ancora", "niet", "geen", "maar", "nog", "weer",
+        "no", "not", "but", "still", "again", "please", "however", "yet", "nein", "nicht", "kein", "aber", "noch", "wieder", "bitte",
+        "ні", "не", "але",
+        "ще", "знову", "non", "ne", "pas", "mais", "encore", "pero", "todavía", "ma", "però", "ancora", "niet", "geen", "maar", "nog",
+        "weer",
     }  # fmt: skip
     for language, text in COURTESY.items():
         assert not doubtful & set(text.replace(",", " ").split()), language
