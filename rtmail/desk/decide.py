@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import agreed, effects, incoming, notices
+from rtmail.desk import agreed, customers, effects, incoming, notices, opening
 from rtmail.desk.decision import Builder, Decision, House
 from rtmail.desk.delivery import delivered
 from rtmail.desk.stimulus import AlsoSent, Commanded, Delivered, Received, Stimulus, Tick
@@ -28,13 +28,14 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
             incoming.receive(builder, stimulus)
         case Tick():
             builder.signal(signals.Tick(at=now))
-            incoming.split_overdue(builder)
+            customers.split_overdue(builder)
         case Commanded():
             effects.commanded(builder, stimulus)
         case Delivered():
             delivered(builder, stimulus)
         case AlsoSent():
-            incoming.also_sent(builder, stimulus)
-    agreed.tell(builder)
-    notices.draft(builder)
+            opening.also_sent(builder, stimulus)
+    for one in (builder, *builder.further):
+        agreed.tell(one)
+        notices.draft(one)
     return builder.result()

@@ -1,0 +1,118 @@
+"""A mail opens a request: its event, people and links, its clocks and acknowledgement, the word to the staff of its queues."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rtmail.desk import arrival, audience, consent
+from rtmail.desk.decision import Builder, Words
+from rtmail.desk.match import Link as RequestLink
+from rtmail.desk.stimulus import AlsoSent, Received
+from rtmail.desk.ticket import Event, EventKind, Role
+from rtmail.mail import address
+from rtmail.mail.draft import Visibility
+from rtmail.mail.model import Address, Kind
+from rtmail.policy import signals
+
+
+def open_request(builder: Builder, stimulus: Received) -> None:
+    verdict = stimulus.verdict
+    requestor = verdict.requestor or verdict.sender.address
+    opened(builder, stimulus, requestor, arrival.words_of(stimulus), stimulus.mail.message_id, stimulus.answerable, by_customer=True)
+
+
+def opened(
+    builder: Builder,
+    stimulus: Received,
+    requestor: Address,
+    words: Words,
+    message_id: str,
+    answerable: bool,
+    *,
+    by_customer: bool = False,
+) -> Event:
+    """Open the request: event, people, links, clocks, acknowledgement, and the word to the queue's staff.
+
+    by_customer  the requestor himself wrote to us: what he says of its priority counts as far as the policy lets it
+    """
+    verdict = stimulus.verdict
+    person = stimulus.parties.get(address.key(requestor.spec), 0)
+    event = builder.add(
+        EventKind.OPENED,
+        visibility=Visibility.PUBLIC,
+        actor=words.person,
+        facts=arrival.facts_of(stimulus),
+        words=words,
+        message_id=message_id,
+        at=stimulus.at,
+    )
+    if person:
+        builder.join(person, Role.REQUESTOR, requestor.spec, requestor.name, reason=verdict.rule)
+    arrival.joins(builder, stimulus)
+    for link in verdict.links:
+        _link(builder, link)
+    builder.signal(signals.Opened(at=stimulus.at, event=event.seq, acknowledge=answerable))
+    trusted = by_customer and stimulus.mail.kind is Kind.REQUEST_OR_REPLY and not verdict.stops_closing
+    heard = consent.heard(builder, stimulus, event, trusted=trusted) if by_customer else ()
+    audience.to_staff(
+        builder,
+        event,
+        "opened",
+        who=arrival.shown(requestor),
+        author=requestor.name or requestor.spec,
+        text=words.text,
+        people=builder.staff(all_of_queue=True),
+        attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
+        flags=arrival.flags_of(stimulus, *_linked_words(verdict.links), *heard),
+        human=stimulus.mail.kind is not Kind.MACHINE,
+        facts=opening_facts(builder, event),
+    )
+    if verdict.other_queues:
+        builder.note("queues", list(verdict.other_queues))
+        _tell_queues(builder, verdict.other_queues, who=arrival.shown(requestor), text=words.text, received=event.at)
+    return event
+
+
+def opening_facts(builder: Builder, event: Event) -> dict[str, Any]:
+    due = [
+        {"what": clock.name.replace("-", " ").capitalize(), "at": clock.due_at}
+        for clock in builder.ticket.clocks
+        if clock.running and clock.due_at and clock.name in ("triage", "first-response")
+    ]
+    return {"received_at": event.at, "due": due}
+
+
+def _linked_words(links: tuple[RequestLink, ...]) -> tuple[str, ...]:
+    return tuple(f"Linked: {link.kind} #{link.number}." for link in links)
+
+
+def _link(builder: Builder, link: RequestLink) -> None:
+    builder.links.append((str(link.kind), link.number))
+    builder.add(EventKind.LINKED, facts={"kind": str(link.kind), "number": link.number})
+
+
+def also_sent(builder: Builder, stimulus: AlsoSent) -> None:
+    """A further delivery named queues that had not heard of the mail: their staff are told; nothing else happens twice."""
+    told = [builder.ticket.queue, *(builder.ticket.fields.get("queues") or ())]
+    builder.note("queues", [*told[1:], *stimulus.queues])
+    _tell_queues(builder, stimulus.queues, who=stimulus.who, text=stimulus.text, received=stimulus.at)
+
+
+def _tell_queues(builder: Builder, queues: tuple[str, ...], *, who: str, text: str, received: datetime) -> None:
+    """Staff of other queues that a mail went to as well learn which request it is."""
+    directory = builder.house.directory
+    mine = {one.key for one in directory.staff_of(builder.ticket.queue)}
+    others = {one.key: one for queue in queues for one in directory.staff_of(queue) if one.key not in mine}
+    event = builder.add(EventKind.TOLD, facts={"notice": "also-sent", "queues": list(queues)})
+    audience.to_staff(
+        builder,
+        event,
+        "opened",
+        who=who,
+        author=who,
+        text=text,
+        people=tuple(others.values()),
+        flags=(f"Also sent to {', '.join(queues)}; it is a request in {builder.ticket.queue}.",),
+        facts={"received_at": received, "due": []},
+    )

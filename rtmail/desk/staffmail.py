@@ -1,0 +1,340 @@
+"""What the mail of staff does: answers and comments, forwarded mails, mails on behalf of customers, and the questions about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rtmail.desk import arrival, audience, crossing, effects, opening
+from rtmail.desk.commands import Parsed
+from rtmail.desk.decision import Ask, Builder, Words
+from rtmail.desk.outcome import Result as Line
+from rtmail.desk.outcome import refused
+from rtmail.desk.people import Person
+from rtmail.desk.stimulus import Received
+from rtmail.desk.ticket import EventKind, Role, Status
+from rtmail.desk.wording import public_words
+from rtmail.mail import address
+from rtmail.mail.draft import Auto, Draft, Link, ReplyTo, Suppress, Visibility
+from rtmail.mail.token import Action
+from rtmail.policy import signals
+
+ASK_LINKS = (Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as comment", Action.SEND_AS_COMMENT))
+
+
+def staff_correspondence(builder: Builder, stimulus: Received) -> None:
+    """An engineer's answer: commands run, the words go to requestor and Cc without our quoted notice."""
+    person = arrival.staff_author(builder, stimulus)
+    first, then = effects.in_turn(stimulus.parsed)
+    lines = _run(builder, stimulus, person, first)
+    went, met = "", ""
+    if any(command.name == "comment" for command in stimulus.parsed.commands):
+        _remark(builder, stimulus, person)
+        went = "The other words of your mail stay among staff."
+    else:
+        text = public_words(stimulus.mail, stimulus.parsed, builder.house.site, _staff_parties(builder))
+        if text.leak:
+            # No yes lets internal words out: he may keep them as a comment, or write again without the quoted part.
+            reason = f"they would show the customer something internal ({text.leak}). Write again without it, or keep them as a comment."
+            _ask(builder, stimulus, person, reason, links=ASK_LINKS[1:], ran=True)
+            went = "The other words of your mail were not sent; see the question about them."
+        elif text.words or stimulus.mail.attachments:
+            went = f"The other words of your mail were sent to {audience.named(builder.ticket.requestor)}."
+            met = _publish(builder, stimulus, person, text.words)
+            if met:
+                went = f"{went} {met}: that answer went out after the mail that you answered."
+    lines += _run(builder, stimulus, person, then)
+    _join_staff(builder, stimulus, person)
+    _receipt(builder, stimulus, person, effects.as_written(lines, (*first.commands, *then.commands)), went, anyway=bool(met))
+
+
+def _staff_parties(builder: Builder) -> tuple[int, ...]:
+    return tuple(one.party for one in builder.house.directory.people.values())
+
+
+def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *, reached: frozenset[str] | None = None) -> str:
+    """Send an engineer's words to requestor and Cc; return with whose answer they crossed, "" for nobody's."""
+    words = replace(arrival.words_of(stimulus), reply_text=text)
+    met = crossing.crossed(builder, stimulus, person)
+    told = crossing.told(*met, builder.house.site.timezone) if met else ""
+    event = builder.say(
+        EventKind.CORRESPONDENCE,
+        actor=person.party,
+        words=words,
+        at=stimulus.at,
+        facts={**arrival.facts_of(stimulus), "by_staff": True, "after": builder.ticket.last_public_seq},
+    )
+    attachments = audience.refs(stimulus.mail.attachments, stimulus.raw_id)
+    reached = arrival.reached_by(stimulus) if reached is None else reached
+    audience.to_customers(
+        builder,
+        event,
+        "words",
+        author=person.name,
+        text=text,
+        people=builder.customers(),
+        attachments=attachments,
+        reached=reached,
+        report=True,
+    )
+    direct = not any(draft.event == event.seq and draft.report for draft in builder.drafts)
+    builder.signal(signals.Answered(at=stimulus.at, event=event.seq, by=person.party))
+    if direct:
+        # The author's own mail reached everybody: there is no copy of ours whose fate could still be learnt.
+        builder.signal(signals.Delivered(at=stimulus.at, event=event.seq))
+    # After the answer, whose time may lie before that of a change decided now: an answer at the due instant is in time.
+    if builder.ticket.status is Status.NEW:
+        builder.status(Status.OPEN, actor=person.party, reason="answered")
+    audience.to_staff(
+        builder,
+        event,
+        "notice",
+        who=person.name,
+        author=person.name,
+        text=text,
+        people=tuple({one.key: one for one in (*builder.staff(), *met[:1])}.values()) if met else builder.staff(),
+        attachments=attachments,
+        flags=("A colleague's words; they went to the customer.", *((f"{told}: its author had not seen that answer.",) if told else ())),
+        about_customer=False,
+        reached=reached,
+        but=(person.party,),
+    )
+    return told
+
+
+def comment(builder: Builder, stimulus: Received) -> None:
+    person = arrival.staff_author(builder, stimulus)
+    results = _run(builder, stimulus, person)
+    if stimulus.parsed.words.strip() or stimulus.mail.attachments:
+        _remark(builder, stimulus, person)
+    if stimulus.verdict.ask and not stimulus.confirmed:
+        _ask(builder, stimulus, person, stimulus.verdict.ask, links=ASK_LINKS[:1], ran=True)
+    _join_staff(builder, stimulus, person)
+    _receipt(builder, stimulus, person, results)
+
+
+def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -> None:
+    words = replace(arrival.words_of(stimulus), reply_text=stimulus.parsed.words)
+    event = builder.say(
+        EventKind.COMMENT,
+        actor=person.party,
+        words=words,
+        visibility=Visibility.INTERNAL,
+        at=stimulus.at,
+        facts=arrival.facts_of(stimulus),
+    )
+    audience.to_staff(
+        builder,
+        event,
+        "comment",
+        who=person.name,
+        author=person.name,
+        text=words.reply_text,
+        people=builder.staff(),
+        attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
+        flags=flags,
+        about_customer=False,
+        reached=arrival.reached_by(stimulus),
+        but=(person.party,),
+    )
+
+
+def ask_first(builder: Builder, stimulus: Received) -> None:
+    _ask(builder, stimulus, arrival.staff_author(builder, stimulus), stimulus.verdict.ask or stimulus.verdict.reason)
+
+
+def no_right(builder: Builder, stimulus: Received) -> None:
+    person = arrival.staff_author(builder, stimulus)
+    _remark(builder, stimulus, person, "its author may not answer in this queue; kept as a comment")
+    audience.receipt(builder, person, [refused("(your words)", stimulus.verdict.reason)], answering=stimulus.mail.message_id)
+
+
+def _ask(
+    builder: Builder, stimulus: Received, person: Person, reason: str, *, links: tuple[Link, ...] = ASK_LINKS, ran: bool = False
+) -> None:
+    """Ask the author; `ran` tells that the commands of the mail were carried out already."""
+    event = audience.ask_author(
+        builder, person, reason=reason, text=stimulus.mail.reply_text, links=links, answering=stimulus.mail.message_id
+    )
+    builder.asks.append(
+        Ask(
+            kind="asked",
+            person=person.party,
+            reason=reason,
+            spool_id=stimulus.spool_id,
+            facts={"number": builder.ticket.number, "event": event.seq, "ran": ran},
+        )
+    )
+
+
+def _run(builder: Builder, stimulus: Received, person: Person, parsed: Parsed | None = None) -> list[Line]:
+    """Carry out the commands of the mail, or those of `parsed`. The receipt follows when all else is done: it shows the state after it."""
+    if not stimulus.verdict.commands:
+        return []
+    strong = stimulus.verdict.sender.staff_proof.strong
+    return effects.run(builder, person, parsed or stimulus.parsed, strong=strong, parties=stimulus.parties)
+
+
+def _receipt(
+    builder: Builder, stimulus: Received, person: Person, results: list[Line], words_went: str = "", *, anyway: bool = False
+) -> None:
+    if results or anyway:
+        audience.receipt(builder, person, results, answering=stimulus.mail.message_id, words_went=words_went)
+
+
+def _join_staff(builder: Builder, stimulus: Received, person: Person) -> None:
+    if builder.ticket.owner != person.party:
+        builder.join(person.party, Role.WATCHER, person.email, person.name, reason="wrote")
+    arrival.joins(builder, stimulus)
+
+
+def forward_new(builder: Builder, stimulus: Received) -> None:
+    """A forwarded mail opens a request of the forwarded From; the engineer's words above it are a comment."""
+    person = arrival.staff_author(builder, stimulus)
+    forwarded = stimulus.mail.forwarded
+    text = forwarded.text if forwarded else stimulus.mail.text
+    subject = forwarded.subject if forwarded else stimulus.mail.subject
+    requestor = stimulus.verdict.requestor or stimulus.verdict.sender.address
+    words = Words(
+        subject=subject,
+        text=text,
+        reply_text=text,
+        raw_id=stimulus.raw_id,
+        spool_id=stimulus.spool_id,
+        person=stimulus.parties.get(address.key(requestor.spec), 0),
+    )
+    builder.ticket = replace(builder.ticket, subject=subject or builder.ticket.subject)
+    ack = builder.policy.forward_ack
+    opening.opened(builder, stimulus, requestor, words, forwarded.message_id if forwarded else "", ack == "yes")
+    if stimulus.parsed.words.strip():
+        _remark(builder, stimulus, person)
+    if ack == "ask":
+        audience.ask_author(
+            builder,
+            person,
+            reason=f"shall {requestor.spec} be told of this request and its number?",
+            text=text,
+            links=(Link("tell the requestor", Action.CONFIRM_FORWARD),),
+            answering=stimulus.mail.message_id,
+        )
+    _join_staff(builder, stimulus, person)
+
+
+def forward_on_request(builder: Builder, stimulus: Received) -> None:
+    person = arrival.staff_author(builder, stimulus)
+    forwarded = stimulus.mail.forwarded
+    results = _run(builder, stimulus, person)
+    sender = forwarded.sender if forwarded else None
+    words = Words(
+        subject=forwarded.subject if forwarded else stimulus.mail.subject,
+        text=forwarded.text if forwarded else stimulus.mail.text,
+        reply_text=forwarded.text if forwarded else stimulus.mail.text,
+        raw_id=stimulus.raw_id,
+        spool_id=stimulus.spool_id,
+        person=stimulus.parties.get(address.key(sender.spec), 0) if sender else 0,
+    )
+    event = builder.say(
+        EventKind.FORWARDED,
+        actor=person.party,
+        words=words,
+        visibility=Visibility.INTERNAL,
+        at=stimulus.at,
+        facts=arrival.facts_of(stimulus),
+    )
+    audience.to_staff(
+        builder,
+        event,
+        "comment",
+        who=person.name,
+        author=person.name,
+        text=words.text,
+        people=builder.staff(),
+        about_customer=False,
+        attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
+        but=(person.party,),
+        flags=(f"A forwarded mail, written by {arrival.shown(sender) if sender else 'somebody unknown'}; nothing proves that.",),
+    )
+    if stimulus.parsed.words.strip():
+        _remark(builder, stimulus, person)
+    _join_staff(builder, stimulus, person)
+    _receipt(builder, stimulus, person, results)
+
+
+def on_behalf(builder: Builder, stimulus: Received) -> None:
+    """An engineer wrote to a customer with us in Cc: that mail is the first correspondence; the number goes to all."""
+    person = arrival.staff_author(builder, stimulus)
+    requestor = stimulus.verdict.requestor or stimulus.verdict.sender.address
+    words = arrival.words_of(stimulus)
+    event = builder.add(
+        EventKind.OPENED,
+        visibility=Visibility.PUBLIC,
+        actor=person.party,
+        facts={**arrival.facts_of(stimulus), "on_behalf": True},
+        words=words,
+        message_id=stimulus.mail.message_id,
+        at=stimulus.at,
+    )
+    builder.join(
+        stimulus.parties.get(address.key(requestor.spec), 0), Role.REQUESTOR, requestor.spec, requestor.name, reason=stimulus.verdict.rule
+    )
+    _join_staff(builder, stimulus, person)
+    builder.signal(signals.Opened(at=stimulus.at, event=event.seq, acknowledge=False))
+    builder.add(
+        EventKind.CORRESPONDENCE,
+        visibility=Visibility.PUBLIC,
+        actor=person.party,
+        words=words,
+        at=stimulus.at,
+        facts={"by_staff": True, "direct": True},
+        message_id=stimulus.mail.message_id,
+    )
+    first = builder.ticket.events
+    builder.status(Status.OPEN, actor=person.party, reason="answered")
+    builder.signal(signals.Answered(at=stimulus.at, event=first, by=person.party))
+    builder.signal(signals.Delivered(at=stimulus.at, event=first))
+    numbered = builder.add(EventKind.ACKNOWLEDGED, visibility=Visibility.PUBLIC, facts={"to": "all"})
+    for participant in builder.customers():
+        builder.drafts.append(
+            Draft(
+                template="numbered",
+                to=audience.participant_recipient(participant),
+                visibility=Visibility.PUBLIC,
+                subject=builder.ticket.subject,
+                queue=builder.ticket.queue,
+                number=builder.ticket.number,
+                event=numbered.seq,
+                facts={"engineer": person.name},
+                in_reply_to=stimulus.mail.message_id,
+                references=builder.ticket.thread,
+                auto=Auto.GENERATED,
+                suppress=Suppress.ALL,
+                reply_to=ReplyTo.CUSTOMER,
+            )
+        )
+    audience.to_staff(
+        builder,
+        event,
+        "opened",
+        who=arrival.shown(requestor),
+        author=person.name,
+        text=words.text,
+        people=builder.staff(all_of_queue=True),
+        attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
+        reached=arrival.reached_by(stimulus),
+        flags=(f"{person.name} wrote to the customer; this is that mail.",),
+        about_customer=False,
+        facts=opening.opening_facts(builder, event),
+    )
+
+
+def staff_to_us(builder: Builder, stimulus: Received) -> None:
+    """To us alone about no request: what is left after commands opens a request on which the engineer is a customer."""
+    opening.opened(
+        builder,
+        stimulus,
+        stimulus.verdict.requestor or stimulus.verdict.sender.address,
+        arrival.words_of(stimulus),
+        stimulus.mail.message_id,
+        stimulus.answerable,
+    )
+    person = arrival.staff_author(builder, stimulus)
+    _receipt(builder, stimulus, person, _run(builder, stimulus, person))
