@@ -119,6 +119,7 @@ class Daemon:
         self.store = building.open_store(found)
         # What we were at when we were killed goes on at once.
         alone_to = self.store.take_back(owner)
+        failpoint("claims-taken-back")
         self._pool = ReaderPool()
         engine = Engine(self.store, self._pool, Office(blueprint, self.store, clock()), owner, self._posted, alone_to=alone_to)
         self.ticker = Ticker(engine, clock, self.store, list(found.ingress.imap), rate)
@@ -156,6 +157,7 @@ class Daemon:
             for listener in self.listeners:
                 await listener.start()
                 started.append(listener)
+            failpoint("daemon-listening")
             self.ticker.start()
             for mailbox in self.mailboxes:
                 mailbox.start()
@@ -173,6 +175,7 @@ class Daemon:
         finally:
             begun = time.monotonic()
             log.draining(why="told to stop")
+            failpoint("drain-begun")
             self._manager.stopping("draining")
             if watching is not None:
                 watching.cancel()
@@ -182,6 +185,7 @@ class Daemon:
                 asyncio.to_thread(self._leave_mailboxes, DRAIN_SECONDS / 2), *(listener.drain(DRAIN_SECONDS / 2) for listener in started)
             )
             await asyncio.to_thread(self._writer.close)
+            failpoint("drain-written")
             await self.courier.drain(DRAIN_SECONDS / 4)
             if started:
                 with contextlib.suppress(asyncio.CancelledError):
@@ -224,12 +228,14 @@ class Daemon:
         except (OSError, Deferred) as error:
             log.failed(stage="reload", error=error)
             return str(error)
+        failpoint("reload-read")
         self.config = found
         self.front.use(found)
         self.ticker.engine.use(office)
         for listener in self.listeners:
             with contextlib.suppress(OSError):
                 listener.reload()
+        failpoint("reload-used")
         log.reloaded(config=str(found.file), policies=len(blueprint.policies))
         return ""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import dotenv
 
 from rtmail.errors import Problem
+from rtmail.failpoint import failpoint
 from rtmail.mail.token import Keyring
 
 SECRET_KEY = "RTMAIL_SECRET_KEY"
@@ -104,13 +105,15 @@ def key_in(state: Path) -> Keyring:
     """
     file = state / KEY_FILE
     if not file.exists():
-        draft = state / f"{KEY_FILE}.{os.getpid()}.new"
+        # Not named by process id: in a container that is the same after a kill, and the draft left behind would be in the way.
+        draft = state / f"{KEY_FILE}.{secrets.token_hex(8)}.new"
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             with os.fdopen(descriptor, "w") as out:
                 out.write(secrets.token_hex(32) + "\n")
                 out.flush()
                 os.fsync(out.fileno())
+            failpoint("key-written")
             with contextlib.suppress(FileExistsError):
                 os.link(draft, file)
         finally:

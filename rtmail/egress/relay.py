@@ -275,6 +275,7 @@ class SmtpRelay:
         options = self._options(smtp, sender, recipient, wire)
         await self._command(line, "MAIL", limits.mail, f"FROM:<{_ascii_domain(sender)}>".encode(), *options)
         await self._command(line, "RCPT", limits.rcpt, f"TO:<{_ascii_domain(recipient)}>".encode(), good=(250, 251))
+        failpoint("relay-recipient")
         await self._command(line, "DATA", limits.data, good=(354,))
         protocol = smtp.protocol
         async with _stage(line, "dot"):

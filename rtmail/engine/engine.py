@@ -87,6 +87,7 @@ class Engine:
                 return 0
             # Before any claim: that we die while a reader starts is no mail's fault.
             self.pool.warm()
+            failpoint("engine-warmed")
         items = self._claim(now)
         if not items:
             return 0
@@ -185,6 +186,7 @@ class Engine:
         """Wake tickets whose time has come; returns how many."""
         ids = self.store.due_tickets(now, BATCH, self.owner, LEASE_SECONDS)
         if ids:
+            failpoint("sweep-leased")
             self.office.look_round(now)
             self.store.run(lambda: self._sweep_all(ids, now))
             failpoint("sweep-committed")
@@ -212,6 +214,7 @@ class Engine:
         """Bring what became of outgoing mails back to their tickets; returns how many fates."""
         rows = self.store.unreported(BATCH)
         if rows:
+            failpoint("report-read")
             self.office.look_round(now)
             self.store.run(lambda: self._report_all(rows, now))
             failpoint("report-committed")
@@ -246,6 +249,7 @@ class Engine:
         """Tell people what waits for their word."""
         sent = notices.held(self._keeper, self._read_again, now)
         if sent:
+            failpoint("remind-committed")
             self.posted()
         return sent
 
@@ -285,6 +289,7 @@ class Engine:
             results[:] = [dict(result) for result in decision.results]
 
         self.store.run(job)
+        failpoint("command-committed")
         self.posted()
         return results
 

@@ -459,6 +459,7 @@ class Session(SMTP):
             elapsed = self.loop.time() - began
             if not chunk:
                 raise asyncio.CancelledError
+            failpoint("ingress-data")
             if elapsed > limits.data_seconds or received < limits.rate_bytes * (elapsed - limits.grace_seconds):
                 self.cut("421 4.4.2 too slow, try again later")
                 raise asyncio.CancelledError

@@ -41,7 +41,7 @@ class Nursery:
         self._parent.stdout.close()
 
     def start(self, *words: str, log: Path, environ: dict[str, str], hasty: bool = False) -> int:
-        """Run `rtmail WORDS` and return its process id."""
+        """Run `rtmail WORDS` and return its process id; an empty variable is one that is not there."""
         assert self._parent.stdin is not None
         order = {"words": words, "log": str(log), "environ": environ, "hasty": hasty}
         self._parent.stdin.write(json.dumps(order).encode() + b"\n")
@@ -187,7 +187,11 @@ def _child(words: list[str], log: str, environ: dict[str, str], hasty: bool) -> 
     for ours, theirs in ((null, 0), (out, 1), (out, 2)):
         os.dup2(ours, theirs)
     os.closerange(3, 64)
-    os.environ.update(environ)
+    for name, value in environ.items():
+        if value:
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)
     failpoint.arm(environ.get("RTMAIL_FAILPOINT", ""))
     if hasty:
         from tests.fakes import hasty as control
