@@ -1,0 +1,121 @@
+"""The main road on real servers: Debian's Postfix and Dovecot, NeoMutt at both ends.
+
+Customer -> Postfix -> rtmail -> Postfix -> the customer's and the engineer's Dovecot mailboxes, and back. rtmail takes its mail
+by LMTP, or by IDLE from a mailbox that Dovecot keeps for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.daemon import Running, free_port, parsed, plain, wait_for
+from tests.fakes.dovecot import Dovecot
+from tests.fakes.house import mail
+from tests.fakes.neomutt import Neomutt
+from tests.fakes.postfix import Postfix, example
+
+pytestmark = pytest.mark.servers
+
+BOB, JANE, KIM, BOX = "bob@acme.example", "jane@staff.example", "kim@staff.example", "support@example.com"
+PASSWORD = "secret"
+INET = "lmtp:inet:127.0.0.1:2424"
+
+
+class Town:
+    """Postfix for everybody, Dovecot for everybody's mailboxes, and rtmail among them."""
+
+    def __init__(self, folder: Path, dovecot: Dovecot, by: str) -> None:
+        self.folder, self.dovecot = folder, dovecot
+        lmtp, mailboxes = free_port(), f"lmtp:inet:127.0.0.1:{dovecot.lmtp_port}"
+        table = example("postfix/rtmail.lmtp", {INET: f"lmtp:inet:127.0.0.1:{lmtp}" if by == "lmtp" else mailboxes})
+        for domain in ("acme.example", "staff.example"):
+            table += f"{domain}  {mailboxes}\n@{domain}  known\n"
+        # Further domains of this server; what is for none of them would stay in the queue and be noticed.
+        more = "default_transport = retry:nobody should write there\n"
+        main = example("postfix/main.cf", {"relay_domains = example.com": "relay_domains = example.com acme.example staff.example"})
+        self.postfix = Postfix(main=main + more, master=example("postfix/master.cf"), files={"rtmail": table})
+        ingress = f'[ingress.lmtp]\nlisten = "127.0.0.1:{lmtp}"' if by == "lmtp" else (
+            f'[ingress.imap.office]\nhost = "127.0.0.1"\nport = {dovecot.tls_port}\nca_file = "{dovecot.ca_file}"\nuser = "{BOX}"\n'
+            'after = "move:Processed"\npoll = "5m"')
+        self.daemon = Running(folder, relay=f"smtp://127.0.0.1:{self.postfix.port}", ingress=ingress,
+                              environ={"RTMAIL_IMAP_OFFICE_PASSWORD": PASSWORD})
+
+    def client(self, name: str, address: str) -> Neomutt:
+        folder = self.folder / address
+        folder.mkdir(exist_ok=True)
+        return Neomutt(folder, name, address, PASSWORD, self.dovecot.port, self.postfix.port)
+
+    def box(self, user: str, count: int) -> list[bytes]:
+        """Return somebody's mails, oldest first, once there are so many."""
+        try:
+            wait_for(lambda: len(self.dovecot.mails(user)) >= count, 60, f"{count} mails did not come to {user}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.postfix.log()[-2000:]}\n{self.daemon.told()[-3000:]}") from None
+        found = self.dovecot.mails(user)
+        assert len(found) == count, f"{user} got unexpected mail: {[str(parsed(raw)['Subject']) for raw in found]}"
+        return sorted(found, key=lambda raw: parsed(raw)["Date"].datetime)
+
+    def threads(self, user: str) -> int:
+        """Return in how many threads a client shows somebody's mails (RFC 5256, REFERENCES)."""
+        with self.dovecot.client(user) as client:
+            client.select("INBOX", readonly=True)
+            answer = client.thread("REFERENCES", "UTF-8", "ALL")
+        depth = begun = 0
+        for sign in answer[1][0].decode():
+            begun += sign == "(" and depth == 0
+            depth += (sign == "(") - (sign == ")")
+        return begun
+
+
+@pytest.fixture(params=["lmtp", "imap"])
+def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Town]:
+    with Dovecot(dict.fromkeys((BOB, JANE, KIM, BOX), PASSWORD), lmtp=True) as dovecot:
+        place = Town(tmp_path, dovecot, request.param)
+        with place.postfix, place.daemon:
+            yield place
+
+
+def test_a_request_and_its_answers_travel_through_real_servers(town: Town) -> None:
+    first = mail(text="The printer on floor two is dead.", date=format_datetime(datetime.now(UTC) - timedelta(minutes=1)))
+    town.postfix.send(first, "support@example.com", BOB)
+    town.dovecot.append(BOB, [first])  # his own sent mail, where his client looks for threads
+
+    _, acknowledgement = town.box(BOB, 2)
+    assert parsed(acknowledgement)["Subject"] == "Re: [Example #1] Printer down"
+    assert parsed(acknowledgement)["In-Reply-To"] == "<1@acme.example>"
+    assert parsed(acknowledgement)["Return-Path"].startswith("<support+")
+    (notice,) = town.box(JANE, 1)
+    assert "floor two" in plain(notice)
+    town.box(KIM, 1)
+
+    town.client("Jane Doe", JANE).reply("Example #1", "Hello Bob,\n\nplease pull the plug for a minute.")
+    answer = town.box(BOB, 3)[-1]
+    assert str(parsed(answer)["From"]) == "Jane Doe via Example <support@example.com>"
+    assert "pull the plug" in plain(answer)
+    assert "floor two" not in plain(answer), "the notice that she quoted stays with us"
+    assert not any(word in answer.decode() for word in ("internal", "support-comment", "staff.example>"))
+    assert parsed(answer)["References"].startswith("<1@acme.example>")
+    assert town.threads(BOB) == 1, "the customer sees one thread"
+
+    town.client("Bob Roe", BOB).reply("Example #1", "That helped, thank you. But now the scanner is dead too.")
+    heard = town.box(JANE, 2)[-1]
+    assert "scanner" in plain(heard)
+    assert str(parsed(heard)["From"]).startswith("Bob Roe via Example")
+    assert [one["number"] for one in town.daemon.tickets()] == [1]
+    assert town.daemon.ticket(1)["status"] == "open"
+    assert town.threads(JANE) == 1
+
+    # Nothing else was sent, to them or to anybody.
+    wait_for(lambda: town.daemon.cli("outbox", "list").strip() == "none", told="the outbox did not empty")
+    town.postfix.wait_empty()
+    assert len(town.box(BOB, 3)) == 3
+    assert len(town.box(JANE, 2)) == 2
+    assert sum("scanner" in plain(raw) for raw in town.box(KIM, 3)) == 1
+    assert not town.dovecot.mails(BOX), "what rtmail has kept is moved away"
+    assert "the sum closes" in town.daemon.cli("audit")
+    assert "level=error" not in town.daemon.told()
