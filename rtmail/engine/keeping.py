@@ -77,9 +77,12 @@ class Keeper:
 
     def _with_last_words(self, draft: Draft, ticket_id: int) -> Draft:
         """Mails that time causes show the last words of each side, so that their reader needs nothing else."""
+        facts = dict(draft.facts)
+        if draft.template == "undelivered" and (staff := self.store.last_words(ticket_id, by_staff=True)):
+            event, content = staff
+            return replace(draft, facts={**facts, "said_at": event.at, "text": content.text})
         if draft.template not in _TOLD_BY_TIME or not ticket_id:
             return draft
-        facts = dict(draft.facts)
         if customer := self.store.last_words(ticket_id, by_staff=False):
             event, content = customer
             if draft.template == "escalation":
