@@ -14,7 +14,6 @@ from tests.fakes.customers import ANN, BOB, JANE, Case, kinds
 from tests.fakes.house import House, mail
 
 
-
 @pytest.fixture
 def case(tmp_path: Path) -> Iterator[Case]:
     """A request that is Jane's, answered, and not yet solved."""
