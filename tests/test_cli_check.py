@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from rtmail.cli.check import check
 from rtmail.cli.init import init
+from rtmail.config import Config
 from rtmail.errors import EX_CONFIG
 
 BAD = Path(__file__).parent / "bad_config"
@@ -77,6 +78,15 @@ def test_a_broken_template_is_told(tmp_path: Path) -> None:
     for place in ("receipt.txt.j2:3:", "support/nudge.txt.j2:3: no fact is called 'no_such_fact'", "reciept.txt.j2:1: no mail is called"):
         assert f"{folder}/templates/{place}" in result.stderr
     assert result.stderr.endswith("3 mistakes\n")
+
+
+@pytest.mark.parametrize("gone", ["undelivered.txt.j2", "promised.txt.j2", "layout.html.j2"])
+def test_a_missing_template_is_told(gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = Config.templates
+    monkeypatch.setattr(Config, "templates", lambda self: {name: text for name, text in shipped(self).items() if name != gone})
+    result = CliRunner().invoke(check, ["-c", str(ROOT / "config" / "rtmail.toml")])
+    assert result.exit_code == EX_CONFIG
+    assert f"templates/{gone}:1: there is no such template\n    cure: put the file back, or reinstall rtmail" in result.stderr
 
 
 def run_init(*words: str | Path) -> tuple[int, str, str]:

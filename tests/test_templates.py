@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +28,22 @@ def said(source: str, offers: list[Offer] | None = None, **facts: Any) -> str:
 
 def test_every_mail_has_its_template_and_no_template_is_left_over() -> None:
     assert TEMPLATES.names() == tuple(sorted(names()))
+
+
+TEMPLATE_AT = {"Notice": 5, "to_staff": 2, "to_customers": 2, "to_requestor": 2, "beside_words": 1}
+"""Which argument of these calls names the template."""
+
+
+def test_every_mail_that_the_code_names_is_one_of_them() -> None:
+    named: set[object] = set()
+    for path in (FOLDER.parent / "rtmail").rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)):
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id if isinstance(call.func, ast.Name) else ""
+            at = TEMPLATE_AT.get(name, len(call.args))
+            said = [*call.args[at : at + 1], *(word.value for word in call.keywords if word.arg == "template")]
+            named |= {one.value for one in said if isinstance(one, ast.Constant)}
+    assert {"opened", "undelivered", "escalation", "promised", "priority-told"} <= named
+    assert named <= set(names())
 
 
 def test_shipped_templates_have_no_mistakes() -> None:
