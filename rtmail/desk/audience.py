@@ -10,19 +10,25 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from rtmail.desk import notes
 from rtmail.desk.decision import Builder, circle
+from rtmail.desk.known import last_deed
 from rtmail.desk.people import Person
-from rtmail.desk.ticket import Event, EventKind, Participant, Role
+from rtmail.desk.ticket import Event, EventKind, Participant, Role, Ticket
 from rtmail.mail import address
 from rtmail.mail.draft import AttachmentRef, Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
 from rtmail.mail.model import Attachment
 from rtmail.mail.token import Action
 from rtmail.policy import signals
 
+THREADS = "threads"
+"""The field that holds the Message-IDs by which people of a merged request know their conversation: party id -> ids."""
 WORDS = "words"
 """The template of an engineer's words to customers."""
 STAFF_LINKS = (Link("take", Action.TAKE),)
+_UNDO = (Link("undo", Action.UNDO),)
 
 
 def refs(attachments: Iterable[Attachment], raw_id: int) -> tuple[AttachmentRef, ...]:
@@ -161,7 +167,7 @@ def to_staff(
                 circle_cc=circle(everyone, Role.CC),
                 facts=shown,
                 in_reply_to=root if event.seq > 1 else "",
-                references=thread,
+                references=_known_to(ticket, person.party, thread),
                 links=tuple(links),
                 attachments=attachments,
                 auto=Auto.NO if human else Auto.GENERATED,
@@ -226,7 +232,7 @@ def to_customers(
                 circle_cc=circle(others, Role.CC),
                 facts={"text": text},
                 in_reply_to=answering or (thread[-1] if thread else ""),
-                references=thread,
+                references=_known_to(ticket, participant.person, thread),
                 attachments=attachments,
                 auto=Auto.NO,
                 suppress=Suppress.NONE,
@@ -237,6 +243,11 @@ def to_customers(
         )
         count += 1
     return count
+
+
+def _known_to(ticket: Ticket, person: int, thread: tuple[str, ...]) -> tuple[str, ...]:
+    """The thread as a person's client can join it: who came with a merged request knows that one's mails."""
+    return tuple(dict.fromkeys((*((ticket.fields.get(THREADS) or {}).get(str(person)) or ()), *thread)))
 
 
 def ask_author(builder: Builder, person: Person, *, reason: str, text: str, links: Sequence[Link], answering: str = "") -> Event:
@@ -270,10 +281,13 @@ def receipt(builder: Builder, person: Person, results: Sequence[Mapping[str, Any
     event = builder.add(EventKind.COMMAND, actor=person.party, facts={"results": [{"line": r["line"], "done": r["done"]} for r in results]})
     ticket = builder.ticket
     root = builder.house.message_id(ticket.number, 1)
+    zone = ZoneInfo(builder.house.site.timezone)
+    requests = (builder, *builder.further)
     state = [
         {"what": "Status", "value": str(ticket.status)},
         {"what": "Owner", "value": owner_name(builder) or "nobody"},
         {"what": "Priority", "value": ticket.priority or "not set yet"},
+        *notes.rows(ticket.fields, zone),
     ]
     builder.drafts.append(
         Draft(
@@ -288,6 +302,7 @@ def receipt(builder: Builder, person: Person, results: Sequence[Mapping[str, Any
             reply_to=ReplyTo.COMMENT,
             in_reply_to=answering or root,
             references=(root,),
+            links=_UNDO if any(r["done"] for r in results) and any(last_deed(one.ticket, person.party) for one in requests) else (),
             facts={"results": [dict(r) for r in results], "state": state, "words_went": words_went},
         )
     )

@@ -105,6 +105,12 @@ class Decision:
     results: tuple[Mapping[str, Any], ...] = ()
     """Lines of the receipt for commands that came without a mail."""
     absences: tuple[AbsenceChange, ...] = ()
+    refs: tuple[tuple[str, str], ...] = ()
+    """(system, number) by which the request is known elsewhere."""
+    unlinks: tuple[tuple[str, int], ...] = ()
+    """(kind, number) of links that end."""
+    further: tuple[Decision, ...] = ()
+    """What follows for other requests: kept with this, or not at all."""
     notices: tuple[Notice, ...] = ()
     """What the clocks asked for; the drafts hold it reader by reader."""
 
@@ -127,6 +133,9 @@ class Builder:
         self.noticed: list[Notice] = []
         self.results: list[Mapping[str, Any]] = []
         self.absences: list[AbsenceChange] = []
+        self.refs: list[tuple[str, str]] = []
+        self.unlinks: list[tuple[str, int]] = []
+        self.further: list[Builder] = []
         self.promised: dict[str, Any] = {}
         """What staff promised the requestor in this decision; one mail tells him."""
         self.promised_by = 0
@@ -258,6 +267,12 @@ class Builder:
                 )
         self.notices.extend(advance.notices)
 
+    def put_clock(self, clock: clocks.Clock, rule: str) -> None:
+        """Give a clock the row that it had before something was taken back."""
+        change = {"what": "due", "rule": rule, "old_due": None, "new_due": clock.due_at.isoformat() if clock.due_at else None}
+        facts = {"clock": str(clock.kind), "generation": clock.generation, "row": clock.to_row(), "changes": [change]}
+        self.add(EventKind.CLOCK, facts=facts)
+
     def facts(self) -> signals.Facts:
         """What the clocks may know of the ticket."""
         return facts_of(self.ticket)
@@ -282,6 +297,9 @@ class Builder:
             wake_at=self.wake_at(),
             results=tuple(self.results),
             absences=tuple(self.absences),
+            refs=tuple(self.refs),
+            unlinks=tuple(self.unlinks),
+            further=tuple(other.result() for other in self.further),
             notices=tuple(self.noticed),
         )
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import agreed, arguments, audience, closing, consent, ownership
+from rtmail.desk import agreed, arguments, audience, closing, consent, merging, ownership, paperwork, undoing
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import BY_NAME, Command, Parsed
 from rtmail.desk.decision import Builder, Spawn, Words
 from rtmail.desk.errands import ERRANDS, Errand
+from rtmail.desk.known import Known
 from rtmail.desk.outcome import CannotDo, Result, done, refused
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded
@@ -33,6 +34,7 @@ class Run:
     person: Person
     strong: bool
     parties: Mapping[str, int] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -45,9 +47,8 @@ class Run:
         return self.person
 
 
-def run(builder: Builder, person: Person, parsed: Parsed, *, strong: bool, parties: Mapping[str, int]) -> list[Result]:
+def run(running: Run, parsed: Parsed) -> list[Result]:
     """Carry out all commands of a mail in order; returns the receipt's lines."""
-    running = Run(builder, person, strong, parties)
     results = [_one(running, command) for command in parsed.commands]
     return results + [refused(one.line, one.why, one.suggestion) for one in parsed.unclear]
 
@@ -65,22 +66,25 @@ def as_written(results: Sequence[Result], commands: Sequence[Command]) -> list[R
     return [*(results[at] for at in done_first), *results[len(commands) :]]
 
 
-def act(builder: Builder, person: Person, action: Action, parsed: Parsed, *, strong: bool, parties: Mapping[str, int]) -> list[Result]:
+def act(running: Run, action: Action, parsed: Parsed) -> list[Result]:
     """Carry out the action of a signed address, then the commands that were written beside it."""
     if action is Action.CONFIRM_FORWARD:
-        results = [_confirm_forward(builder)]
+        results = [_confirm_forward(running.builder)]
+    elif action not in ACTIONS:
+        results = [refused(action.name.lower(), "there is nothing of the kind to do on this request")]
     else:
-        name, value = _ACTIONS[action]
+        name, value = ACTIONS[action]
         written = [command for command in parsed.commands if command.name == name]
         command = written[0] if written else Command(name, value, action.name.lower(), 0)
-        results = [_one(Run(builder, person, strong, parties), command)]
+        results = [_one(running, command)]
         parsed = Parsed(tuple(one for one in parsed.commands if one not in written), parsed.words, parsed.unclear)
-    return results + run(builder, person, parsed, strong=strong, parties=parties)
+    return results + run(running, parsed)
 
 
 def commanded(builder: Builder, stimulus: Commanded) -> None:
     """Commands without a mail: from the shell, or confirmed later."""
-    builder.results.extend(run(builder, stimulus.person, stimulus.parsed, strong=stimulus.strong, parties=stimulus.parties))
+    running = Run(builder, stimulus.person, stimulus.strong, stimulus.parties, stimulus.known)
+    builder.results.extend(run(running, stimulus.parsed))
     closing.looked(builder, builder.now)
     if stimulus.shell_user:
         builder.add(
@@ -108,12 +112,20 @@ def _one(running: Run, command: Command) -> Result:
         return refused(line, f"your rights do not include it: it needs {' or '.join(sorted(spec.rights))}")
     if spec.destructive and not running.strong:
         return refused(line, "this cannot be undone by everybody, so it needs a mail whose sender is proven by DMARC, or SMTP AUTH")
+    builder = running.builder
+    before, first = builder.ticket, len(builder.entries)
     try:
-        return done(line, effect(running, command.value))
+        outcome = effect(running, command.value)
     except CannotDo as cannot:
         return refused(line, cannot.why, cannot.instead)
     except ArgumentError as error:
         return refused(line, error.what, error.cure)
+    if command.name in undoing.BY_DIFFERENCE:
+        deed = undoing.changed(before, builder.ticket, builder.entries[first:])
+        undoing.remember(builder, running.person.party, command.name, deed)
+    elif command.name in undoing.FINAL:
+        undoing.remember(builder, running.person.party, command.name, {})
+    return done(line, outcome)
 
 
 def _status(running: Run, value: str) -> str:
@@ -180,7 +192,9 @@ def _priority(running: Run, value: str) -> str:
 
 
 def _subject(running: Run, value: str) -> str:
-    running.builder.add(EventKind.SUBJECT, actor=running.person.party, words=Words(value, "", "", 0, 0, running.person.party))
+    # The old one stays beside the event, where erasing finds it and undoing too.
+    old = running.builder.ticket.subject
+    running.builder.add(EventKind.SUBJECT, actor=running.person.party, words=Words(value, old, old, 0, 0, running.person.party))
     running.builder.rename(value)
     return "the subject is changed"
 
@@ -328,6 +342,30 @@ def _comment(running: Run, _: str) -> str:
     return "the words below stay among staff"
 
 
+def _merge(running: Run, value: str) -> str:
+    told, deed = merging.merge(running.builder, arguments.number(value), running.person, running.known)
+    undoing.remember(running.builder.further[-1], running.person.party, "merge", deed)
+    return told
+
+
+def _same(running: Run, value: str) -> str:
+    number = arguments.number(value) if value else 0
+    told, deed = merging.same(running.builder, number, running.person, running.known)
+    undoing.remember(running.builder.further[-1], running.person.party, "same", deed)
+    return told
+
+
+def _undo(running: Run, _: str) -> str:
+    builder, me = running.builder, running.me()
+    deed = undoing.check(builder, me)
+    if "merged" in deed:
+        told = merging.part(builder, me, deed, running.known)
+    else:
+        told = undoing.put_back(builder, me, deed, running.known.subject)
+    undoing.forget(builder, me.party)
+    return f"{deed['name']} is taken back: {told}"
+
+
 def _errand(name: str) -> Callable[[Run, str], str]:
     """A command that needs no request, written in an answer to one."""
 
@@ -359,7 +397,7 @@ def _shown(at: datetime, zone: ZoneInfo) -> str:
 
 
 AFTER_WORDS = frozenset(
-    {"status", "resolve", "wait", "close", "reject", "spam", "reopen", "priority", "update-every", "next", "eta"}
+    {"status", "resolve", "wait", "close", "reject", "spam", "reopen", "priority", "update-every", "next", "eta", "merge", "undo"}
 )
 """Commands on which the order of signals depends (`policy.signals`): an answer first, then what its author changed."""
 EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
@@ -392,9 +430,18 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "unmute": _mute(False),
     "comment": _comment,
     "standing": _standing,
+    "queue": lambda running, value: paperwork.move(running.builder, value, running.person),
+    "due": lambda running, value: paperwork.due(running.builder, value, running.zone),
+    "time": lambda running, value: paperwork.time(running.builder, value, running.person),
+    "bug": lambda running, value: paperwork.bug(running.builder, value),
+    "for": lambda running, value: paperwork.for_customer(running.builder, value, running.person, running.parties),
+    "merge": _merge,
+    "same": _same,
+    "problem": lambda running, value: merging.problem(running.builder, arguments.number(value), running.known),
+    "undo": _undo,
     **{name: _errand(name) for name in ERRANDS},
 }
-_ACTIONS: Mapping[Action, tuple[str, str]] = {
+ACTIONS: Mapping[Action, tuple[str, str]] = {
     Action.TAKE: ("take", ""),
     Action.ACK: ("ack", ""),
     Action.SNOOZE: ("snooze", "2h"),
@@ -406,4 +453,7 @@ _ACTIONS: Mapping[Action, tuple[str, str]] = {
     Action.RESOLVE: ("resolve", ""),
     Action.WAIT: ("wait", ""),
     Action.SHOW: ("standing", ""),
+    Action.UNDO: ("undo", ""),
+    Action.SAME: ("same", ""),
 }
+"""What the action of a signed address stands for."""

@@ -48,7 +48,8 @@ def _action(builder: Builder, stimulus: Received) -> None:
         consent.act(builder, action, arrival.party_of(stimulus, verdict.sender), arrival.words_of(stimulus), stimulus)
         return
     person = arrival.staff_author(builder, stimulus)
-    results = effects.act(builder, person, action, stimulus.parsed, strong=verdict.sender.staff_proof.strong, parties=stimulus.parties)
+    running = effects.Run(builder, person, verdict.sender.staff_proof.strong, stimulus.parties, stimulus.known)
+    results = effects.act(running, action, stimulus.parsed)
     audience.receipt(builder, person, results, answering=stimulus.mail.message_id)
 
 

@@ -7,12 +7,15 @@ from typing import Any
 
 from rtmail.desk import arrival, audience, consent
 from rtmail.desk.decision import Builder, Words
+from rtmail.desk.known import LINKED
 from rtmail.desk.match import Link as RequestLink
+from rtmail.desk.match import LinkKind
 from rtmail.desk.stimulus import AlsoSent, Received
 from rtmail.desk.ticket import Event, EventKind, Role
 from rtmail.mail import address
-from rtmail.mail.draft import Visibility
+from rtmail.mail.draft import Link, Visibility
 from rtmail.mail.model import Address, Kind
+from rtmail.mail.token import Action
 from rtmail.policy import signals
 
 
@@ -65,6 +68,7 @@ def opened(
         people=builder.staff(all_of_queue=True),
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
         flags=arrival.flags_of(stimulus, *_linked_words(verdict.links), *heard),
+        links=(*audience.STAFF_LINKS, *_same(verdict.links)),
         human=stimulus.mail.kind is not Kind.MACHINE,
         facts=opening_facts(builder, event),
     )
@@ -87,8 +91,15 @@ def _linked_words(links: tuple[RequestLink, ...]) -> tuple[str, ...]:
     return tuple(f"Linked: {link.kind} #{link.number}." for link in links)
 
 
+def _same(links: tuple[RequestLink, ...]) -> tuple[Link, ...]:
+    """One click joins words to the request that they only named."""
+    words = {link.number: f"same {link.number}" for link in links if link.kind is LinkKind.RELATED}
+    return tuple(Link(f"same as #{number}", Action.SAME, subject=said, body=said) for number, said in words.items())
+
+
 def _link(builder: Builder, link: RequestLink) -> None:
     builder.links.append((str(link.kind), link.number))
+    builder.note(LINKED, link.number)
     builder.add(EventKind.LINKED, facts={"kind": str(link.kind), "number": link.number})
 
 

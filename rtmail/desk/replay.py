@@ -113,6 +113,8 @@ def _signals(event: Event, ticket: Ticket) -> Iterator[signals.Signal]:
             yield signals.Taken(at, seq)
         case EventKind.FIELD if facts["name"] == "update_every":
             yield signals.CadenceSet(at, Duration.parse(facts["value"]) if facts["value"] else None, seq)
+        case EventKind.FIELD if facts["name"] == "due" and facts["value"]:
+            yield signals.DueSet(at, datetime.fromisoformat(facts["value"]), seq)
         case EventKind.FIELD if facts["name"] == "next" and facts["value"]:
             yield signals.Promised(at, datetime.fromisoformat(facts["value"]), seq)
         case _:

@@ -171,7 +171,7 @@ def _run(builder: Builder, stimulus: Received, person: Person, parsed: Parsed | 
     if not stimulus.verdict.commands:
         return []
     strong = stimulus.verdict.sender.staff_proof.strong
-    return effects.run(builder, person, parsed or stimulus.parsed, strong=strong, parties=stimulus.parties)
+    return effects.run(effects.Run(builder, person, strong, stimulus.parties, stimulus.known), parsed or stimulus.parsed)
 
 
 def _receipt(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rtmail.desk.commands import Parsed
+from rtmail.desk.known import Known
 from rtmail.desk.match import Verdict
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import Event
@@ -36,6 +37,7 @@ class Received:
     came_back         which mail of ours it is the automatic answer to, None for none
     answers           event whose mail it answers by its In-Reply-To, 0 where that is not known
     last_answer       the latest public answer of staff, asked for where its author may not have seen it
+    known             what its commands name besides this request
     """
 
     mail: Mail
@@ -52,6 +54,7 @@ class Received:
     came_back: CameBack | None = None
     answers: int = 0
     last_answer: Event | None = None
+    known: Known = field(default_factory=Known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Commanded:
     answering: str = ""
     shell_user: str = ""
     parties: Mapping[str, int] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,8 @@ class EventKind(StrEnum):
     MERGED = "merged"
     FIELD = "field"
     SUBJECT = "subject"
+    MOVED = "moved"
+    """To another queue."""
     MUTED = "muted"
     """A person wants no copies of this ticket, or wants them again."""
     POLICY = "policy"
@@ -205,7 +207,7 @@ def apply(ticket: Ticket, event: Event) -> Ticket:
                 answered=ticket.answered or bool(facts.get("by_staff")),
             )
         case EventKind.STATUS:
-            return replace(ticket, status=Status(facts["new"]), status_at=event.at)
+            return replace(ticket, status=Status(facts["new"]), status_at=event.at, merged_into=0)
         case EventKind.OWNER:
             return replace(ticket, owner=int(facts["new"]))
         case EventKind.PRIORITY:
@@ -220,6 +222,8 @@ def apply(ticket: Ticket, event: Event) -> Ticket:
             return replace(ticket, participants=kept, removed=ticket.removed | by_staff)
         case EventKind.MERGED:
             return replace(ticket, status=Status.MERGED, status_at=event.at, merged_into=int(facts["into"]))
+        case EventKind.MOVED:
+            return replace(ticket, queue=str(facts["new"]))
         case EventKind.FIELD:
             return replace(ticket, fields={**ticket.fields, str(facts["name"]): facts["value"]})
         case EventKind.MUTED:

@@ -283,7 +283,9 @@ class Engine:
             if found is None:
                 raise NoSuchRequest(f"there is no request #{number}")
             parsed = commands.parse(text)
-            stimulus = Commanded(person=person, parsed=parsed, strong=True, shell_user=unix_user)
+            parties: dict[str, int] = {}
+            known = self._intake.know(parsed, found, 0, parties, now)
+            stimulus = Commanded(person=person, parsed=parsed, strong=True, shell_user=unix_user, parties=parties, known=known)
             decision = decide(self.office.policy(found.policy_version), found, stimulus, now, self.office.house)
             self._keeper.keep(decision, now)
             results[:] = [dict(result) for result in decision.results]

@@ -15,10 +15,12 @@ from rtmail.desk import commands
 from rtmail.desk.absence import SEEN_FOR, Absence
 from rtmail.desk.audience import staff_recipient
 from rtmail.desk.decide import decide
-from rtmail.desk.decision import Decision
+from rtmail.desk.decision import Decision, Words
+from rtmail.desk.effects import ACTIONS
 from rtmail.desk.errands import Errand, only_errands
 from rtmail.desk.errands import run as run_errands
 from rtmail.desk.evidence import Evidence, gather
+from rtmail.desk.known import Known, Other, wanted
 from rtmail.desk.match import Result, StaffProof, Verdict, judge
 from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
@@ -176,6 +178,9 @@ class Intake:
             assert verdict.number is not None
             ticket = self.store.ticket(tickets[verdict.number].id, lock=True)
             policy = self.office.policy(ticket.policy_version)
+        known = Known()
+        if verdict.commands:
+            known = self.know(_with_action(parsed, verdict), ticket, verdict.sender.party, parties, now)
         withheld = self._withheld(verdict, now) if verdict.answerable and not flagged else ""
         received = Received(
             mail=replace(mail, message_id="") if flagged else mail,
@@ -190,6 +195,7 @@ class Intake:
             flagged=flagged,
             confirmed=confirmed,
             came_back=self._came_back(verdict),
+            known=known,
             **self._state_answered(verdict, mail, ticket),
         )
         try:
@@ -236,6 +242,40 @@ class Intake:
         )
         self.keeper.post(self.keeper.render([answer], now), None, [answer], now)
         return Settlement(item, Outcome.IGNORED, "commands about no request, answered", trace=trace)
+
+    def know(self, parsed: commands.Parsed, ticket: Ticket, person: int, parties: dict[str, int], now: datetime) -> Known:
+        """Look up what commands of staff name besides their request; new people get a row, and stand in `parties` as well."""
+        asked = wanted(parsed, ticket, person)
+        for one in asked.people:
+            organisation = self.office.directory.organisation_of(one.spec)
+            party = self.store.party_for(one.spec, one.name, now, organisation=organisation.key if organisation else "")
+            parties[address.key(one.spec)] = party.id
+        others = {number: other for number in asked.numbers if (other := self._other(number))}
+        if asked.merged and (merged := self.store.by_number(asked.merged, lock=True)):
+            others[asked.merged] = Other(merged, self.office.policy(merged.policy_version))
+        opening, opening_id = self._opening(ticket) if asked.opening else (None, "")
+        renamed = self.store.event(ticket.id, asked.renamed) if asked.renamed else None
+        subject = self.store.content(renamed.content_id).text if renamed and renamed.content_id else ""
+        return Known(others=others, opening=opening, opening_id=opening_id, subject=subject)
+
+    def _other(self, number: int) -> Other | None:
+        """Another request by its number; for one that was merged, its survivor."""
+        found, seen = self.store.by_number(number, lock=True), set[int]()
+        while found and found.merged_into and found.number not in seen:
+            seen.add(found.number)
+            found = self.store.by_number(found.merged_into, lock=True)
+        return Other(found, self.office.policy(found.policy_version)) if found else None
+
+    def _opening(self, ticket: Ticket) -> tuple[Words | None, str]:
+        """The words with which a request was opened, and their Message-ID."""
+        event = self.store.event(ticket.id, 1) if ticket.id else None
+        if event is None or not event.content_id:
+            return None, ""
+        content = self.store.content(event.content_id)
+        if content.erased:
+            return None, ""
+        words = Words(content.subject, content.text, content.text, content.raw_id, content.spool_id, content.party)
+        return words, event.message_id
 
     def _came_back(self, verdict: Verdict) -> CameBack | None:
         """The mail of ours that an automatic answer came back for."""
@@ -400,6 +440,15 @@ class Intake:
         if event.message_id:
             self.store.record(event.message_id, kept.id, 1, Origin.RECEIVED, party.id)
         return kept
+
+
+def _with_action(parsed: commands.Parsed, verdict: Verdict) -> commands.Parsed:
+    """The commands of a mail, with the one that the action of its address stands for."""
+    detail = verdict.detail if verdict.result is Result.ACTION else None
+    if detail is None or detail.action not in ACTIONS:
+        return parsed
+    name, value = ACTIONS[detail.action]
+    return replace(parsed, commands=(*parsed.commands, commands.Command(name, value, "", 0)))
 
 
 def _shown(one: Address) -> str:

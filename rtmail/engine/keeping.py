@@ -24,7 +24,8 @@ from rtmail.store import Content, LinkKind, Origin, OutboxItem, Rung, Store
 from rtmail.store import Entry as LedgerEntry
 
 _TOLD_BY_TIME = frozenset({"nudge", "missed", "escalation"})
-_LINKS = {"continues": LinkKind.CONTINUES, "related": LinkKind.RELATED, "split": LinkKind.SPLIT, "merged": LinkKind.MERGED}
+_LINKS = {"continues": LinkKind.CONTINUES, "related": LinkKind.RELATED, "split": LinkKind.SPLIT, "merged": LinkKind.MERGED,
+          "problem": LinkKind.PROBLEM}
 
 
 class Keeper:
@@ -60,7 +61,15 @@ class Keeper:
             other = self.store.by_number(number)
             if other:
                 self.store.add_link(ticket.id, other.id, _LINKS[kind], 0, now)
+        for kind, number in decision.unlinks:
+            other = self.store.by_number(number)
+            if other:
+                self.store.remove_link(ticket.id, other.id, _LINKS[kind])
+        for system, ref in decision.refs:
+            self.store.add_outside_ref(ticket.id, system, ref, now)
         self.post(outgoing, ticket, drafts, now)
+        for further in decision.further:
+            self.keep(further, now)
         failpoint("decision-kept-before-commit")
         return ticket
 

@@ -22,6 +22,8 @@ _INTERNAL = frozenset(
         EventKind.FORWARDED,
         EventKind.STATUS,
         EventKind.OWNER,
+        EventKind.MOVED,
+        EventKind.LINKED,
     }
 )
 """Events whose mails to staff are answered at the comment address."""

@@ -28,6 +28,7 @@ from rtmail.policy.signals import (
     ClosingReleased,
     CustomerWrote,
     Delivered,
+    DueSet,
     Ended,
     Facts,
     ManagerAcked,
@@ -91,6 +92,8 @@ def _apply(sheet: Sheet, signal: Signal) -> None:
             _reopened(sheet, at, event, by_customer=by_customer)
         case Promised():
             _promised(sheet, signal)
+        case DueSet():
+            _due_set(sheet, signal)
         case CadenceSet(at, every, event):
             _cadence_set(sheet, at, every, event)
         case Taken(at, event):
@@ -454,6 +457,17 @@ def _promised(sheet: Sheet, signal: Promised) -> None:
         sheet.redue(replace(row, basis=Basis.PROMISE), due_at, rule, now=at, base=at)
     elif sheet.live or sheet.status == "resolved":
         sheet.start(ClockKind.UPDATE, at, due_at, sheet.target.update_calendar, rule, now=at, event=signal.event, basis=Basis.PROMISE)
+
+
+def _due_set(sheet: Sheet, signal: DueSet) -> None:
+    """The resolution is promised for an instant; no change of priority moves it."""
+    at, due_at = signal.at, max(signal.due_at, signal.at)
+    row = sheet.open(ClockKind.RESOLUTION)
+    rule = f"resolution: due {due_at.isoformat()} by a word of staff"
+    if row is not None:
+        sheet.redue(replace(row, basis=Basis.PROMISE), due_at, rule, now=at, base=at)
+    elif sheet.live:
+        sheet.start(ClockKind.RESOLUTION, at, due_at, sheet.target.calendar, rule, now=at, event=signal.event, basis=Basis.PROMISE)
 
 
 def _cadence_set(sheet: Sheet, at: datetime, every: Duration | None, event: int) -> None:

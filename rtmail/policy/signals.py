@@ -120,6 +120,15 @@ class Promised:
 
 
 @dataclass(frozen=True, slots=True)
+class DueSet:
+    """Staff said by when the request is to be solved."""
+
+    at: datetime
+    due_at: datetime
+    event: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CadenceSet:
     """An update interval was agreed for this request; None: the priority's again."""
 
@@ -228,6 +237,6 @@ class Tick:
 
 Signal = (
     Opened | Prioritised | Answered | Delivered | Returned | CustomerWrote | StatusChanged | Refused | ReopenedAfterClosed | Promised
-    | CadenceSet | Taken | AcknowledgementSent | ManagerAcked | Snoozed | NoticeFailed | ClosingHeld | ClosingReleased | Merged | Ended
-    | PolicyApplied | Tick
+    | DueSet | CadenceSet | Taken | AcknowledgementSent | ManagerAcked | Snoozed | NoticeFailed | ClosingHeld | ClosingReleased | Merged
+    | Ended | PolicyApplied | Tick
 )

@@ -1,0 +1,88 @@
+"""What commands name besides their own request: keys to look up first, and the store's answers for the effects.
+
+The engine asks `wanted`, looks all of it up in the transaction of the mail, and hands in `Known`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtmail.desk import arguments
+from rtmail.desk.arguments import ArgumentError
+from rtmail.desk.commands import Parsed
+from rtmail.desk.decision import Words
+from rtmail.desk.ticket import Ticket
+from rtmail.mail.model import Address
+from rtmail.policy.model import Policy
+
+LINKED = "linked"
+"""The field of a request that holds the number of the one that it was linked to when it opened."""
+DEEDS = "undo"
+"""The field that holds what the latest commands of each person changed."""
+_BY_ADDRESS = frozenset({"addcc", "addrequestor", "for"})
+_BY_NUMBER = frozenset({"merge", "same", "problem"})
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another request, with the policy that it runs on."""
+
+    ticket: Ticket
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The answers.
+
+    others   by request number; a merged one stands for its survivor
+    opening  the words with which this request was opened, asked for where they are to go elsewhere
+    subject  the subject that the last change of it put away
+    """
+
+    others: Mapping[int, Other] = field(default_factory=dict)
+    opening: Words | None = None
+    opening_id: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be looked up: people by address, requests by number, events whose words are needed (0 for none)."""
+
+    people: tuple[Address, ...] = ()
+    numbers: tuple[int, ...] = ()
+    merged: int = 0
+    """Number of a request that was merged into this one and may come out again; not its survivor is meant."""
+    opening: bool = False
+    renamed: int = 0
+
+
+def last_deed(ticket: Ticket, person: int) -> Mapping[str, Any]:
+    """Return what the latest command of a person (party id) changed, {} for nothing known."""
+    deeds = (ticket.fields.get(DEEDS) or {}).get(str(person)) or ()
+    return dict(deeds[-1]) if deeds else {}
+
+
+def wanted(parsed: Parsed, ticket: Ticket, person: int) -> Wanted:
+    """Return what the commands of `person` (party id) on `ticket` need."""
+    people: list[Address] = []
+    numbers: list[int] = []
+    merged = renamed = 0
+    opening = False
+    for command in parsed.commands:
+        try:
+            if command.name in _BY_ADDRESS:
+                people += arguments.addresses(command.value)
+            elif command.name in _BY_NUMBER and command.value:
+                numbers.append(arguments.number(command.value))
+        except ArgumentError:
+            continue  # its effect says so
+        if command.name == "same":
+            opening = True
+            numbers.append(int(ticket.fields.get(LINKED) or 0))
+        elif command.name == "undo" and (deed := last_deed(ticket, person)):
+            merged, renamed = int(deed.get("merged") or 0), int(deed.get("subject") or 0)
+    return Wanted(tuple(people), tuple(dict.fromkeys(n for n in numbers if n)), merged, opening, renamed)

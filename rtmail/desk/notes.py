@@ -1,0 +1,34 @@
+"""What staff noted of a request, as fields of it, and how that reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+WORKED, DUE, REFS = "worked", "due", "refs"
+
+
+def rows(fields: Mapping[str, Any], zone: ZoneInfo) -> list[dict[str, str]]:
+    """Return it as rows {what, value}; nothing noted gives none."""
+    found = []
+    if fields.get(DUE):
+        found.append({"what": "Due", "value": f"{datetime.fromisoformat(fields[DUE]).astimezone(zone):%a %d %b %Y %H:%M %Z}"})
+    if fields.get(WORKED):
+        found.append({"what": "Time worked", "value": spent(fields)})
+    if fields.get(REFS):
+        found.append({"what": "Elsewhere", "value": ", ".join(fields[REFS])})
+    return found
+
+
+def spent(fields: Mapping[str, Any]) -> str:
+    """Return the time worked in words: "1 h 30 min (30 min billable)"."""
+    total = fields.get(WORKED) or {"minutes": 0, "billable": 0}
+    billable = f" ({_length(total['billable'])} billable)" if total["billable"] else ""
+    return _length(total["minutes"]) + billable
+
+
+def _length(minutes: int) -> str:
+    hours, rest = divmod(minutes, 60)
+    return " ".join(filter(None, [f"{hours} h" if hours else "", f"{rest} min" if rest or not hours else ""]))
