@@ -5,6 +5,7 @@ The poison is planted in the reader's own process by a pool that starts another 
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
@@ -19,9 +20,10 @@ from pathlib import Path
 import pytest
 
 from rtmail.engine import reader as reader_module
+from rtmail.engine import reading
 from rtmail.engine.reader import ReaderPool, ReadFailed
 from rtmail.mail import message
-from rtmail.mail.model import Envelope, Mail
+from rtmail.mail.model import Envelope, Kind, Mail, Proof
 from rtmail.mail.site import Site
 
 SITE = Site("Example", "Example", "example.com", "ops@example.net")
@@ -256,4 +258,14 @@ def test_the_daemon_imports_no_parser_with_the_pool() -> None:
 def test_only_a_mail_can_come_out_of_a_reader() -> None:
     for hostile in (os.system, subprocess.Popen, Envelope, eval):
         with pytest.raises(pickle.UnpicklingError, match="no part of a mail"):
-            reader_module._Unpickler(__import__("io").BytesIO(pickle.dumps(hostile))).load()
+            reader_module._Unpickler(io.BytesIO(pickle.dumps(hostile))).load()
+
+
+def test_answers_are_understood_whatever_python_wrote_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian 12's Python 3.11.2 pickles a member of an enum as `getattr(Kind, "name")`, which no answer may call."""
+    for kind in (Kind, Proof):
+        monkeypatch.setattr(kind, "__reduce_ex__", lambda member, _: (getattr, (type(member), member.name)))
+    mail = message.read(b"From: bob@acme.example\r\nSubject: x\r\n\r\nhello\r\n", ENVELOPE, SITE)
+    assert reader_module._Unpickler(io.BytesIO(reading.pickled(mail))).load() == mail
+    with pytest.raises(pickle.UnpicklingError):
+        reader_module._Unpickler(io.BytesIO(pickle.dumps(mail))).load()

@@ -6,16 +6,19 @@ memory limit is answered with "memory" and ends the process, since what else fai
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import pickle
 import resource
 import signal
 import socket
-from typing import NoReturn
+from enum import Enum
+from typing import Any, NoReturn
 
 from rtmail.engine.reader import EXIT_MEMORY, LENGTH
 from rtmail.mail.message import read, warm_up
+from rtmail.mail.model import Mail
 from rtmail.mail.site import Site
 
 
@@ -38,6 +41,20 @@ def main(limits: dict[str, int]) -> NoReturn:
     os._exit(0)
 
 
+class _Pickler(pickle.Pickler):
+    """Writes members of enums as their values: Python 3.11.2 would write a call of getattr, which the daemon rightly refuses."""
+
+    def reducer_override(self, thing: object) -> Any:
+        return (type(thing), (thing.value,)) if isinstance(thing, Enum) else NotImplemented
+
+
+def pickled(mail: Mail) -> bytes:
+    """Return `mail` as the daemon takes it, on whatever Python."""
+    out = io.BytesIO()
+    _Pickler(out, protocol=pickle.HIGHEST_PROTOCOL).dump(mail)
+    return out.getvalue()
+
+
 def _serve(connection: socket.socket, cpu_seconds: int) -> None:
     site: Site | None = None
     _answer(connection, b"")
@@ -56,7 +73,7 @@ def _serve(connection: socket.socket, cpu_seconds: int) -> None:
                 return
             _allow(cpu_seconds)
             try:
-                answer = pickle.dumps(read(raw, envelope, site), protocol=pickle.HIGHEST_PROTOCOL)
+                answer = pickled(read(raw, envelope, site))
             except MemoryError:
                 _answer(connection, pickle.dumps("memory"))
                 return
