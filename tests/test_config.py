@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import re
 import stat
 import tomllib
@@ -68,6 +69,24 @@ def test_the_first_config_found_counts(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(config, "LAST_RESORT", tmp_path / "absent.toml")
     with pytest.raises(ConfigError, match="there is no config"):
         config.load(None, {})
+
+
+def test_a_folder_that_nobody_may_look_into_does_not_end_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`runuser -u rtmail -- rtmail check` in root's home: the config of the house is used, or what is wrong with it is told."""
+    house = write(tmp_path / "house")
+    closed = {Path("config/rtmail.toml")}
+    looks = Path.stat
+
+    def stat_of(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path in closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return looks(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", stat_of)
+    monkeypatch.setattr(config, "LAST_RESORT", house)
+    assert config.load(None, {}).file == house
+    closed.add(house)
+    assert config.find_config(None, {}) == config.find_config(house, {}) == house
 
 
 def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path: Path) -> None:

@@ -269,11 +269,12 @@ def find_config(path: Path | str | None, environ: Mapping[str, str]) -> Path:
     named = path or environ.get("RTMAIL_CONFIG")
     if named:
         file = Path(named)
-        if not file.is_file():
+        if not _is_file(file, unseen=True):
             raise ConfigError([Problem(str(file), 1, "there is no such file", "name a rtmail.toml, or make one: rtmail init DIR")])
         return file
     for file in (Path("config/rtmail.toml"), LAST_RESORT):
-        if file.is_file():
+        # Another user's command may stand in a folder that it cannot look into, such as root's.
+        if _is_file(file, unseen=file == LAST_RESORT):
             return file
     raise ConfigError(
         [
@@ -282,6 +283,14 @@ def find_config(path: Path | str | None, environ: Mapping[str, str]) -> Path:
             )
         ]
     )
+
+
+def _is_file(file: Path, *, unseen: bool) -> bool:
+    """Tell whether there is such a file; `unseen` is the answer where we may not look. Reading it tells why not."""
+    try:
+        return file.is_file()
+    except PermissionError:
+        return unseen
 
 
 def find_shipped(kind: str, name: str, folder: Path | None = None) -> Path | None:
