@@ -12,6 +12,7 @@ import contextlib
 import functools
 import imaplib
 import ipaddress
+import logging
 import re
 import socket
 import ssl
@@ -28,6 +29,9 @@ from rtmail.errors import RtmailError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
+
+# The library's own words quote what servers sent; ours are the ones for the log.
+logging.getLogger("imapclient").addHandler(logging.NullHandler())
 
 IDLE_RENEWED = 25 * 60.0
 """Seconds; servers end an IDLE after 29 or 30 minutes (RFC 2177)."""
@@ -72,7 +76,7 @@ class Server:
     ca_file: str = ""
     folder: str = "INBOX"
     connect: float = 15.0
-    answer: float = 60.0
+    answer: float = 30.0
 
     @property
     def place(self) -> str:
@@ -145,6 +149,8 @@ class Connection:
 
     def uids(self, after: int = 0) -> set[int]:
         """Return the UIDs in the folder above `after`."""
+        if after >= LAST_UID:
+            return set()
         # `n:*` also names the last mail when none is that far (I4).
         return {uid for uid in self._search(["UID", f"{after + 1}:*"]) if uid > after}
 
@@ -369,7 +375,7 @@ class _Wire(imaplib.IMAP4):
 
     def read(self, size: int) -> bytes:
         if size > self._limit:
-            raise TooMuch(f"the server sends {size} bytes for a mail, {self._limit} may be taken in")
+            raise TooMuch(f"larger than the server said: {size} bytes")
         while len(self._held) < size:
             self._more()
         return self._cut(size)

@@ -31,6 +31,7 @@ BATCH_MAILS = 50
 """Mails that are fetched and committed together."""
 TRIES = 5
 """A mail that the server cannot hand out so often, alone, is left to people."""
+NOT_TAKEN = frozenset({MailState.ASIDE, MailState.LEFT})
 KEEP_SECONDS = 120.0
 """How long the spool may take before we say that it does not work."""
 
@@ -102,6 +103,8 @@ class Mailbox:
         self._stumbles: dict[int, int] = {}
         """UID -> how often it could not be fetched; such a mail comes last and alone."""
         self._fetching: tuple[int, ...] = ()
+        self._refusal = ""
+        """What the server refused at the last look: logged when it changes."""
 
     def start(self) -> None:
         self._thread.start()
@@ -169,7 +172,7 @@ class Mailbox:
     def _tell(self, trouble: str) -> None:
         try:
             self._store.mailbox_failed(self.settings.name, trouble, self._clock())
-        except Deferred as error:
+        except Exception as error:  # whatever it is: the thread goes on
             log.failed(stage="mailbox", error=error)
 
     def _visit(self) -> None:
@@ -220,12 +223,11 @@ class Mailbox:
         connection, known = visit.connection, visit.known
         if time.monotonic() >= visit.whole_at:
             there = connection.uids()
-            self._gone(visit, known.keys() - there)
+            self._gone(visit, there)
             visit.whole_at = time.monotonic() + self.settings.pace.look
         else:
             there = connection.uids(visit.last)
         new = there - known.keys()
-        visit.last = max((visit.last, *there))
         # Taking in comes before touching: a server that cannot move a mail must not keep new ones from us.
         not_now: Deferred | None = None
         try:
@@ -241,21 +243,26 @@ class Mailbox:
         if trouble or new - known.keys():
             # Whoever emptied the folder meanwhile, or whatever the server withheld, is seen by a whole look.
             visit.whole_at = 0.0
+        # What a server named but never showed must not hide what comes after it.
+        visit.last = max((visit.last, *(uid for uid in there if known.get(uid, MailState.ASIDE) not in NOT_TAKEN)))
         self._failures = 0
-        if trouble:
-            log.mailbox_lost(ingress=self.settings.ingress, host=self.settings.server.host, error=trouble,
-                             retry_seconds=self.settings.poll.total_seconds())
-            self._tell(str(trouble))
-        else:
+        if trouble is None:
             self._store.mailbox_worked(self.settings.name, self._clock())
+        else:
+            self._tell(str(trouble))
+        if trouble is not None and str(trouble) != self._refusal:
+            wait = self.settings.poll.total_seconds()
+            log.mailbox_lost(ingress=self.settings.ingress, host=self.settings.server.host, error=trouble, retry_seconds=wait)
+        self._refusal = str(trouble or "")
         return len(new)
 
-    def _gone(self, visit: _Visit, gone: Set[int]) -> None:
+    def _gone(self, visit: _Visit, there: Set[int]) -> None:
         """Mails that somebody moved or deleted need nothing more from us."""
+        gone = visit.known.keys() - there
         for state in UNFINISHED:
             self._move_on(visit, visit.due[state] & gone, MailState.DONE)
         self._store.forget_gone(self.settings.name, visit.connection.uidvalidity, gone, self._clock())
-        for uid in self._stumbles.keys() & gone:
+        for uid in self._stumbles.keys() - there:
             del self._stumbles[uid]
 
     def _batches(self, visit: _Visit, new: Iterable[int]) -> Iterator[Mapping[int, Listed]]:
@@ -267,7 +274,7 @@ class Mailbox:
                 # It may have vanished since; otherwise the next whole look finds it again.
                 self._stumbled(visit, uid, "the server does not tell its size")
             elif listed[uid].size_bytes > self.settings.limit_bytes:
-                self._set_aside(visit, uid, listed.pop(uid).size_bytes, f"larger than {self.settings.limit_bytes} bytes")
+                self._set_aside(visit, uid, listed.pop(uid).size_bytes, f"larger than {self.settings.limit_bytes / 1024**2:.4g} MB")
         batch: dict[int, Listed] = {}
         for uid, mail in listed.items():
             if uid in self._stumbles:
