@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import ast
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes.daemon import parsed, reply, wait_for
 from tests.fakes.house import mail
 from tests.fakes.imap import ImapServer
+from tests.fakes.looking import rests, rows
 from tests.fakes.nursery import Nursed, Nursery
 from tests.fakes.senders import Ledger, Posted, Senders
 from tests.fakes.sink import Sink
@@ -120,11 +120,10 @@ class Scene:
             self.daemon.kill()
 
     def rests(self) -> None:
-        wait_for(lambda: self.rows(WAITING) == [(0,)], 30, "mail waits for ever")
+        wait_for(lambda: rests(self.daemon.state), 30, "mail waits for ever")
 
-    def rows(self, query: str) -> list[tuple[object, ...]]:
-        with closing(sqlite3.connect(self.daemon.state / "rtmail.db", timeout=20)) as database:
-            return database.execute(query).fetchall()
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return rows(self.daemon.state, query)
 
     def check(self, each: int = 1, *, by_smtp: bool = True) -> None:
         """The store equals the ledger, and what came out equals the outbox; `each` customer got so many mails."""
@@ -140,10 +139,6 @@ class Scene:
             assert Counter(list(copies)) == Counter(self.rows("SELECT recipient, message_id FROM outbox"))
             customers = Counter(recipient for recipient, _ in copies if recipient.startswith("customer"))
             assert customers == Counter([posted.sender for posted in acknowledged] * each)
-
-
-WAITING = ("SELECT (SELECT count(*) FROM spool WHERE outcome = '') + (SELECT count(*) FROM ticket WHERE sweep_until > 0) "
-           "+ (SELECT count(*) FROM outbox WHERE state = 'waiting' OR unreported = 1)")
 
 
 @pytest.fixture(scope="module")

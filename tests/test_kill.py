@@ -14,10 +14,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes.daemon import wait_for
+from tests.fakes.looking import rests, rows
 from tests.fakes.nursery import Nursed, Nursery
 from tests.fakes.senders import Ledger, Senders
 from tests.fakes.sink import Sink
@@ -28,7 +30,6 @@ CONTROL_KILLS = 60
 BACKLOG = 100
 """Mails that wait for their acknowledgement while more are sent; else a slow machine would work off the load for minutes at the end."""
 KEPT = "SELECT r.sha256 FROM spool s JOIN raw r ON r.id = s.raw_id WHERE r.packed NOTNULL"
-WAITING = "SELECT (SELECT count(*) FROM spool WHERE outcome = '') + (SELECT count(*) FROM outbox WHERE state = 'waiting')"
 CAPS = "per_address = 1000000\noverall = 1000000"
 
 
@@ -76,9 +77,8 @@ class Siege:
             digests = {digest for (digest,) in database.execute(KEPT)}
         return {posted.message_id for posted in self.ledger.snapshot() if posted.digest in digests}
 
-    def rows(self, query: str) -> list[tuple[object, ...]]:
-        with closing(sqlite3.connect(self.daemon.state / "rtmail.db", timeout=20)) as database:
-            return database.execute(query).fetchall()
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return rows(self.daemon.state, query)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_kill_9_loses_and_doubles_nothing(tmp_path: Path, nursery: Nursery) -> N
                 assert not siege.lost, f"after kill {siege.kills}: answered 250 and not on the disk"
             siege.daemon.start()
             siege.senders.finish()
-            wait_for(lambda: siege.rows(WAITING) == [(0,)], 120, "mail waits for ever")
+            wait_for(lambda: rests(siege.daemon.state), 120, "mail waits for ever")
         finally:
             siege.senders.give_up()
             siege.daemon.kill()
