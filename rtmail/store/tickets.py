@@ -17,8 +17,9 @@ from rtmail.failpoint import failpoint
 from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Attachment
 from rtmail.policy.rows import Clock, ClockKind, State
-from rtmail.store.database import Database, places, reads, writes
+from rtmail.store.database import places, reads, writes
 from rtmail.store.faults import Conflict, NotThere, RungTaken
+from rtmail.store.search import Search
 from rtmail.store.values import clean, dump, instant, instant_or_none, length, load, micros, micros_or_none
 
 
@@ -87,6 +88,8 @@ _PROMISES = frozenset({ClockKind.TRIAGE, ClockKind.FIRST_RESPONSE, ClockKind.UPD
 """What the next due time of a list is about: neither the rungs behind a promise nor the closing."""
 LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
 
+_SUMMARY = ("t.id, t.number, t.subject, t.status, t.priority, coalesce(o.staff, ''), coalesce(r.address, ''), t.queue, t.opened_at, "
+            "t.next_due_at, t.priority_state")
 _COLUMNS = ("id, number, queue, subject, status, opened_at, policy_version, priority, priority_state, owner, removed, events, "
             "thread, status_at, last_public_seq, last_public_at, answered, merged_into, fields")
 _CHANGING = ("queue", "subject", "status", "policy_version", "priority", "priority_state", "owner", "requestor", "removed", "events",
@@ -95,7 +98,7 @@ _UPDATE = (f"UPDATE ticket SET {', '.join(f'{column} = ?' for column in _CHANGIN
 _INSERT = (f"INSERT INTO ticket ({', '.join(_CHANGING)}, id, number, opened_at) VALUES {places(len(_CHANGING) + 3)}")
 
 
-class Tickets(Database):
+class Tickets(Search):
     """The tickets' part of the store."""
 
     @writes
@@ -157,6 +160,8 @@ class Tickets(Database):
                        [(event.content_id, ticket_id, clean(c.subject), clean(c.text), clean(c.html), _attachments_text(c.attachments),
                          c.raw_id, c.spool_id, c.party)
                         for event, (_, c) in zip(kept, events, strict=True) if c is not None])
+            self._index([(event.content_id, clean(c.subject), clean(c.text))
+                         for event, (_, c) in zip(kept, events, strict=True) if c is not None])
         if kept:
             self._many("INSERT INTO event (ticket_id, seq, at, kind, visibility, actor, facts, content_id, message_id) "
                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -337,13 +342,42 @@ class Tickets(Database):
             if value is not None:
                 where.append(f"t.{column} = ?")
                 rest.append(value)
-        return [TicketSummary(id_, number, subject, Status(status), priority, owner_key, address, queue_name, instant(opened),
-                              instant_or_none(due), state)
-                for id_, number, subject, status, priority, owner_key, address, queue_name, opened, due, state in self._rows(
-                "SELECT t.id, t.number, t.subject, t.status, t.priority, coalesce(o.staff, ''), coalesce(r.address, ''), t.queue, "
-                "t.opened_at, t.next_due_at, t.priority_state FROM ticket t "
-                "LEFT JOIN party o ON o.id = t.owner LEFT JOIN party r ON r.id = t.requestor "
-                f"WHERE {' AND '.join(where)} ORDER BY t.number LIMIT 500", values)]
+        return [_summary(row) for row in self._rows(
+            f"SELECT {_SUMMARY} FROM ticket t LEFT JOIN party o ON o.id = t.owner LEFT JOIN party r ON r.id = t.requestor "
+            f"WHERE {' AND '.join(where)} ORDER BY t.number LIMIT 500", values)]
+
+    @reads
+    def find_tickets(self, *, queues: Collection[str] | None = None, owner: int | None = None, requestor: int | None = None,
+                     organisation: str = "", domain: str = "", due_before: datetime | None = None, ids: Collection[int] | None = None,
+                     statuses: Collection[Status] = LIVE, limit: int = 50) -> tuple[list[TicketSummary], int]:
+        """Return the tickets that all of these hold for, what is due first on top and `limit` at most, and how many there are.
+
+        owner 0: nobody's; organisation, domain: of the requestor; ids: row ids to choose from; None or "" asks for nothing.
+        """
+        if not statuses or (ids is not None and not ids) or (queues is not None and not queues):
+            return [], 0
+        # Written out, so that the index of live tickets applies.
+        where = [f"t.status IN ({', '.join(repr(str(status)) for status in statuses)})"]
+        if set(statuses) <= set(LIVE):
+            where.append("t.status IN ('new', 'open', 'waiting')")
+        rest: list[Any] = []
+        for text, value in (("t.owner = ?", owner), ("t.requestor = ?", requestor), ("r.organisation = ?", organisation or None),
+                            ("lower(r.address) LIKE ?", f"%@{domain.lower()}" if domain else None),
+                            ("t.next_due_at < ?", micros_or_none(due_before))):
+            if value is not None:
+                where.append(text)
+                rest.append(value)
+        for column, chosen in (("t.queue", queues), ("t.id", ids)):
+            if chosen is not None:
+                where.append(f"{column} IN {places(len(chosen))}")
+                rest += chosen
+        source = ("FROM ticket t LEFT JOIN party o ON o.id = t.owner LEFT JOIN party r ON r.id = t.requestor "
+                  f"WHERE {' AND '.join(where)}")
+        rows = self._rows(f"SELECT {_SUMMARY} {source} ORDER BY t.next_due_at IS NULL, t.next_due_at, t.number LIMIT ?", [*rest, limit])
+        if len(rows) < limit:
+            return [_summary(row) for row in rows], len(rows)
+        count = self._row(f"SELECT count(*) {source}", rest)
+        return [_summary(row) for row in rows], int(count[0]) if count else len(rows)
 
     @reads
     def tickets_of(self, party_id: int, *, roles: Collection[Role] = tuple(Role)) -> list[int]:
@@ -393,7 +427,8 @@ class Tickets(Database):
 
     @writes
     def erase_content(self, content_id: int) -> None:
-        """Empty the words of an event; the event stays."""
+        """Empty the words of an event and take them out of the search; the event stays."""
+        self._unindex(content_id)
         self._do("UPDATE content SET subject = '', text = '', html = '', attachments = '[]', party = 0, erased = 1 WHERE id = ?",
                  (content_id,))
 
@@ -415,6 +450,12 @@ def _changing(ticket: Ticket, wake_at: datetime | None) -> tuple[Any, ...]:
             clean(ticket.priority_state), ticket.owner, requestor.person if requestor else 0, dump(ticket.removed), ticket.events,
             dump(ticket.thread), micros_or_none(ticket.status_at), ticket.last_public_seq, micros_or_none(ticket.last_public_at),
             int(ticket.answered), ticket.merged_into, dump(ticket.fields), micros_or_none(wake_at), min(due, default=None))
+
+
+def _summary(row: Sequence[Any]) -> TicketSummary:
+    id_, number, subject, status, priority, owner, address, queue, opened, due, state = row
+    return TicketSummary(id_, number, subject, Status(status), priority, owner, address, queue, instant(opened), instant_or_none(due),
+                         state)
 
 
 def _ticket(row: Sequence[Any], participants: tuple[Participant, ...], clocks: tuple[Clock, ...]) -> Ticket:

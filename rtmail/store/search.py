@@ -1,0 +1,65 @@
+"""Full-text search over subjects and conversation. Each engine does it its own way; what is found is the same.
+
+The index holds no text of its own: FTS5 is kept without a copy, so an entry is taken out with the very words that it was made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rtmail.store.database import Database, places, reads
+from rtmail.store.terms import terms
+
+MOST_TERMS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Words that were found: their ticket (row id) and themselves."""
+
+    ticket: int
+    content: int
+    subject: str
+    text: str
+
+
+class Search(Database):
+    """The search part of the store."""
+
+    def _index(self, rows: Sequence[tuple[int, str, str]]) -> None:
+        """Let (content id, subject, text) be found."""
+        said = [(id_, terms(f"{subject} {text}")) for id_, subject, text in rows]
+        if self._engine.name == "sqlite":
+            self._many("INSERT INTO words (rowid, said) VALUES (?, ?)", [(id_, " ".join(words)) for id_, words in said])
+        else:
+            self._many("INSERT INTO words (content_id, said) VALUES (?, array_to_tsvector(CAST(? AS text[])))", said)
+
+    def _unindex(self, content_id: int) -> None:
+        """Let the words of an event be found no more, while they still stand in their row."""
+        if self._engine.name != "sqlite":
+            self._do("DELETE FROM words WHERE content_id = ?", (content_id,))
+            return
+        row = self._row("SELECT subject, text FROM content WHERE id = ? AND erased = 0", (content_id,))
+        if row:
+            self._do("INSERT INTO words (words, rowid, said) VALUES ('delete', ?, ?)", (content_id, " ".join(terms(f"{row[0]} {row[1]}"))))
+            # Deleted words stay in old segments of the index until these are merged; erased is erased.
+            self._do("INSERT INTO words (words) VALUES ('optimize')")
+
+    @reads
+    def search(self, said: str, limit: int = 200) -> list[Hit]:
+        """Return what holds all the words of `said`, or words that begin with them, the latest first; at most `limit`."""
+        wanted = terms(said)[:MOST_TERMS]
+        if not wanted:
+            return []
+        if self._engine.name == "sqlite":
+            found = self._rows("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?",
+                               (" ".join(f'"{term}"*' for term in wanted), limit))
+        else:
+            found = self._rows("SELECT content_id FROM words WHERE said @@ CAST(? AS tsquery) ORDER BY content_id DESC LIMIT ?",
+                               (" & ".join(f"'{term}':*" for term in wanted), limit))
+        ids = [id_ for (id_,) in found]
+        if not ids:
+            return []
+        return [Hit(ticket, id_, subject, text) for ticket, id_, subject, text in self._rows(
+            f"SELECT ticket_id, id, subject, text FROM content WHERE id IN {places(len(ids))} AND erased = 0 ORDER BY id DESC", ids)]

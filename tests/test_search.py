@@ -1,0 +1,81 @@
+"""Search and lists of the store, on both engines."""
+
+# ruff: noqa: F401, F811 -- fixtures are imported, and asked for by name
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rtmail.desk.ticket import Event, EventKind, Status, Ticket
+from rtmail.mail.draft import Visibility
+from rtmail.policy.rows import Clock, ClockKind, State
+from rtmail.store import Content, Store
+from tests.fakes.stores import NOW, add_event, minutes, store, ticket_of, url
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("toner", [2, 1]), ("TONER", [2, 1]), ("ton", [2, 1]), ("oner", []), ("toner empty", [1]), ("printer", [3, 2, 1]),
+        ('"; DROP TABLE words; --', []), ("toner OR printer", []), ("", []), ("*'()&|!:", []), ("E-042", [2]), ("müller", [3]),
+        ("MULLER gruße", [3]), ("tonerjam", []),
+    ],
+)  # fmt: skip
+def test_words_are_found_the_latest_first(store: Store, said: str, found: list[int]) -> None:
+    for words in ("The toner is empty.", "Error E-042, toner jam", "Grüße von Müller"):
+        ticket_of(store, words=words)
+    assert [hit.ticket for hit in store.search(said)] == found
+
+
+def test_long_words_and_odd_ones_are_taken(store: Store) -> None:
+    ticket = ticket_of(store, words="x" * 5000 + " needle " + "\0\ud800 " + "word " * 100_000)
+    assert [hit.ticket for hit in store.search("needle")] == [ticket.id]
+
+
+def test_erased_words_are_found_no_more(store: Store) -> None:
+    ticket = ticket_of(store, words="a secret thing")
+    other = ticket_of(store, words="a secret too")
+    (_, content), *_ = store.events(ticket.id)
+    assert content is not None
+    store.erase_content(content.id)
+    store.erase_content(content.id)
+    assert [hit.ticket for hit in store.search("secret")] == [other.id]
+
+
+def test_comments_and_changed_subjects_are_found(store: Store) -> None:
+    ticket = ticket_of(store)
+    add_event(store, ticket, EventKind.COMMENT, content=Content("Printer", "the fuser is broken"))
+    assert [hit.text for hit in store.search("fuser")] == ["the fuser is broken"]
+
+
+def owned(store: Store, owner: int, due: int | None, person: int = 0) -> Ticket:
+    ticket = ticket_of(store, person=person)
+    clocks = (Clock(ClockKind.UPDATE, 1, State.RUNNING, "P1", "always", NOW, NOW + minutes(due)),) if due else ()
+    after = replace(ticket, owner=owner, clocks=clocks, events=ticket.events + 1)
+    store.save(ticket, after, [(Event(after.events, NOW, EventKind.OWNER, Visibility.INTERNAL, 0, {"new": owner}), None)])
+    return after
+
+
+def test_lists_by_what_holds_and_what_is_due_first(store: Store) -> None:
+    ann = store.party_for("ann@acme.example", "Ann", NOW, organisation="acme")
+    bob = store.party_for("bob@eu.elsewhere.example", "Bob", NOW)
+    late, soon, none = owned(store, 7, 90, ann.id), owned(store, 7, 30, bob.id), owned(store, 0, None, ann.id)
+
+    def ids(**what: object) -> list[int]:
+        rows, count = store.find_tickets(**what)  # type: ignore[arg-type]
+        assert count == len(rows)
+        return [row.id for row in rows]
+
+    assert ids() == [soon.id, late.id, none.id]
+    assert ids(owner=7) == [soon.id, late.id]
+    assert ids(owner=0) == [none.id]
+    assert ids(organisation="acme") == [late.id, none.id]
+    assert ids(domain="Eu.elsewhere.example") == [soon.id]
+    assert ids(requestor=ann.id) == [late.id, none.id]
+    assert ids(due_before=NOW + minutes(60)) == [soon.id]
+    assert ids(queues=("support",), ids=[none.id, soon.id]) == [soon.id, none.id]
+    assert ids(ids=[]) == ids(queues=()) == ids(statuses=()) == []
+    assert ids(statuses=(Status.CLOSED,)) == []
+    rows, count = store.find_tickets(limit=1)
+    assert ([row.id for row in rows], count) == ([soon.id], 3)
