@@ -178,12 +178,13 @@ def test_a_link_in_other_hands_approves_nothing(solved: Case) -> None:
     assert solved.status == "open", "her words reached the request as an answer"
 
 
-@pytest.mark.parametrize("headers", ["Precedence: bulk", "List-Unsubscribe: <mailto:u@acme.example>"])
+@pytest.mark.parametrize("headers", ["Precedence: bulk", "Auto-Submitted: auto-generated"])
 def test_machines_approve_nothing(solved: Case, headers: str) -> None:
+    """A machine that nobody listed reopens nothing either; staff have to look."""
     solved.writes(BOB, "approve", headers=headers)
-    assert solved.status in ("resolved", "open")
+    assert (solved.status, solved.clock("closing").state) == ("resolved", "paused")
     solved.clicks(BOB, Action.APPROVE, headers=headers)
-    assert solved.status in ("resolved", "open")
+    assert solved.status == "resolved"
 
 
 def test_an_out_of_office_changes_nothing(solved: Case) -> None:
