@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages whose servers and clients the tests start; names what cannot be had.
 set -u
+cd "$(dirname "$0")/.." || exit 1
+exim=.cache/exim
 need=""
 want() { # a path that the package brings, the package
     for path in $1; do [ -e "$path" ] && return; done
@@ -15,14 +17,29 @@ want /usr/bin/neomutt neomutt
 want /usr/bin/faketime faketime
 want /usr/bin/systemd-analyze systemd
 want /usr/bin/strace strace
-[ -z "$need" ] && exit 0
+want /usr/bin/systemd-nspawn systemd-container
+want /usr/sbin/debootstrap debootstrap
+want "/usr/lib/*/libgnutls-dane.so.0" libgnutls-dane0
+want "/usr/lib/*/libidn.so.12" libidn12
+# Exim's package would remove Postfix: it is unpacked for the tests; of the libraries that it needs two are above.
+unpacked() { [ -e /usr/sbin/exim4 ] || [ -e "$exim/usr/sbin/exim4" ]; }
+unpack() {
+    box=$(mktemp -d) && mkdir -p "$exim" || return 1
+    (cd "$box" && apt-get download -qq exim4-daemon-light) && dpkg-deb -x "$box"/exim4-daemon-light_*.deb "$exim"
+    got=$?
+    rm -rf "$box"
+    return $got
+}
+[ -z "$need" ] && unpacked && exit 0
 sudo=; [ "$(id -u)" = 0 ] || sudo="sudo -n"
-echo "installing for the tests:$need"
+unpacked && exim4="" || exim4=" exim4"
+echo "installing for the tests:$need$exim4"
 echo "postfix postfix/main_mailer_type select No configuration" | $sudo debconf-set-selections >/dev/null 2>&1
 log=$(mktemp)
-if ! { $sudo apt-get update -qq && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $need; } >"$log" 2>&1; then
+# RUNLEVEL=1: Debian starts none of them by itself; the tests start their own.
+if ! { $sudo apt-get update -qq && { [ -z "$need" ] || $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq -y --no-install-recommends $need; } && { unpacked || unpack; }; } >"$log" 2>&1; then
     tail -n 5 "$log" >&2
-    echo "could not install:$need; tests that need them fail under CI=true and are named as skipped otherwise" >&2
+    echo "could not install:$need$exim4; tests that need them fail under CI=true and are named as skipped otherwise" >&2
     [ "${CI:-}" = true ] && exit 1
 fi
 rm -f "$log"
