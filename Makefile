@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-long lint bench servers clean
+.PHONY: run test test-long test-systemd lint bench servers clean
 
 run: $(STAMP)
 	@echo "A first mail, from a second terminal:"
@@ -34,6 +34,10 @@ test: $(STAMP) servers
 # pytest ends with 5 when it finds no test to run.
 test-long: $(STAMP) servers
 	$(BIN)/python -m pytest -q -m long || [ $$? -eq 5 ]
+
+# A systemd that lives, in a container; its root is made once, in .cache.
+test-systemd: $(STAMP) servers
+	$(BIN)/python -m pytest -q tests/test_systemd_live.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check rtmail tests benchmarks
