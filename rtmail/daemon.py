@@ -25,7 +25,7 @@ from rtmail.clockwork import Clock, system
 from rtmail.config import Config, Listen
 from rtmail.egress.courier import Courier
 from rtmail.egress.courier import Settings as CourierSettings
-from rtmail.engine.engine import Engine
+from rtmail.engine.engine import BATCH, Engine
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
 from rtmail.errors import ConfigError, Deferred, Problem
@@ -42,6 +42,9 @@ from rtmail.store import SpoolWriter, Store, StoreFailed
 DRAIN_SECONDS = 8.0
 """For what is under way when we are told to stop; with the closing of store and readers it stays below ten."""
 STORE_AGAIN_SECONDS = 1.0
+PAUSE_SECONDS = 0.25
+REHEARSED_SECONDS = 15.0
+"""A rehearsal looks for what is due so often, on its own clock."""
 LOOKS = 6
 """At what works in here, in one interval of systemd's watchdog. What stood still for all but one of them hangs."""
 
@@ -54,8 +57,11 @@ class Ticker:
         self.beat = time.monotonic()
         self._woken, self._stopping = threading.Event(), threading.Event()
         self._scheduler = schedule.Scheduler()
-        # schedule counts whole seconds of the system's clock; a rehearsal that runs faster only looks more often.
-        self._scheduler.every(1).seconds.do(self._guarded, "sweep", lambda: self.engine.sweep(self._clock()))
+        # schedule counts whole seconds of the system's clock; a rehearsal's runs faster, and looks more often.
+        self._hurried = rate != 1.0
+        self._pause = PAUSE_SECONDS if rate <= 1.0 else max(min(PAUSE_SECONDS, REHEARSED_SECONDS / rate), 0.005)
+        self._behind = self._hurried
+        self._scheduler.every(1).seconds.do(self._guarded, "sweep", self._sweep)
         self._scheduler.every(10 if rate == 1.0 else 1).seconds.do(self._guarded, "remind", lambda: self.engine.remind(self._clock()))
         self._scheduler.every(10).seconds.do(self._guarded, "watch", lambda: self.engine.watch(mailboxes, self._clock()))
         self._scheduler.every(10 if rate == 1.0 else 1).seconds.do(self._guarded, "digest", lambda: self.engine.digest(self._clock()))
@@ -81,9 +87,17 @@ class Ticker:
             failpoint("engine-beat")
             worked = self._guarded("work", lambda: self.engine.work(self._clock()))
             worked += self._guarded("report", lambda: self.engine.report(self._clock()))
+            if self._behind:
+                worked += self._guarded("sweep", self._sweep)
             self._scheduler.run_pending()
             if not worked:
-                self._woken.wait(0.25)
+                self._woken.wait(self._pause)
+
+    def _sweep(self) -> int:
+        """Wake a batch of what is due; while batches are full there is more, and the next one does not wait for the scheduler."""
+        count = self.engine.sweep(self._clock())
+        self._behind = self._hurried or count >= BATCH
+        return count
 
     def _guarded(self, stage: str, job: Callable[[], int]) -> int:
         """A job of the ticking that fails must not end the ticking; what it left undone is done by the next round."""

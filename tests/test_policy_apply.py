@@ -101,6 +101,7 @@ def test_what_a_shorter_promise_makes_due_at_once_is_told_with_the_same_commit(h
     house.forward(minutes=20)
     office = reloaded(house, shipped("portacare", triage='"15m"'))
     apply_policy(house.store, office, one(house).id, house.now)
+    house.sweep()
     assert [(sent.item.template, sent.item.recipient) for sent in house.sent()] == [("escalation", "max@staff.example")]
 
 

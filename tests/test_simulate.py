@@ -150,25 +150,31 @@ def test_mistakes_are_told_with_the_cure(config: Path, words: tuple[str, ...], s
 # -- the store's own history ------------------------------------------------------------------------------------------
 
 
+def _pass(house: House, **length: float) -> None:
+    """Let time pass, and each thing happen when it is due."""
+    until = house.now + timedelta(**length)
+    while (wake := house.store.next_wake_at()) is not None and wake <= until:
+        house.now = wake
+        house.sweep()
+    house.now = until
+
+
 def _worked(house: House) -> None:
     """One request that is answered after forty minutes and solved after three hours; another that nobody answers."""
     house.receive(mail())
     house.receive(mail(message_id="<2@acme.example>", subject="Scanner down"))
-    house.forward(minutes=10)
+    _pass(house, minutes=10)
     house.engine.command(1, "Priority: P2", "test", house.now)
     house.engine.command(2, "Priority: P2", "test", house.now)
     notice = next(one for one in house.sent() if one.item.template == "opened" and one.item.recipient == "jane@staff.example")
-    house.forward(minutes=30)
-    house.sweep()
+    _pass(house, minutes=30)
     to = notice.mail["Reply-To"].addresses[0].addr_spec
     house.receive(mail(sender="Jane Doe <jane@staff.example>", to=to, subject=f"Re: {notice['Subject']}", text="Pull the plug.",
                        message_id="<j1@staff.example>"), to=to, sender="jane@staff.example")
     house.sent()
-    house.forward(hours=2, minutes=20)
-    house.sweep()
+    _pass(house, hours=2, minutes=20)
     house.engine.command(1, "resolve", "test", house.now)
-    house.forward(hours=1)
-    house.sweep()
+    _pass(house, hours=1)
 
 
 def test_history_under_the_same_policy_is_what_happened_and_under_a_stricter_one_what_would_have_been_missed(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from rtmail.desk.decide import decide
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded, Delivered, Tick
 from rtmail.desk.ticket import Event
-from rtmail.engine import notices, watching
+from rtmail.engine import bundles, notices, watching
 from rtmail.engine.digests import Digests
 from rtmail.engine.intake import Intake
 from rtmail.engine.keeping import Keeper
@@ -183,10 +183,16 @@ class Engine:
     # -- time ---------------------------------------------------------------------------------------------------
 
     def sweep(self, now: datetime) -> int:
-        """Wake tickets whose time has come; returns how many."""
+        """Wake up to a batch of tickets whose time has come; returns how many. With the last of them, what can be joined is joined."""
+        count = self.wake(now)
+        if count < BATCH and bundles.join(self._keeper, now):
+            self.posted()
+        return count
+
+    def wake(self, now: datetime) -> int:
+        """Wake up to a batch of tickets whose time has come, and leave their mails that may be joined waiting; returns how many."""
         ids = self.store.due_tickets(now, BATCH, self.owner, LEASE_SECONDS)
         if ids:
-            failpoint("sweep-leased")
             self.office.look_round(now)
             self.store.run(lambda: self._sweep_all(ids, now))
             failpoint("sweep-committed")
@@ -225,6 +231,8 @@ class Engine:
         with self.store.transaction():
             mine = self.store.mark_reported(rows)
             for row in rows:
+                if row.id in mine and row.template == bundles.TEMPLATE and row.fate is not Fate.WAITING:
+                    self.store.share_fate(row)
                 if row.id in mine and row.ticket and row.fate is not Fate.WAITING:
                     self._delivered(row, now)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rtmail.desk.absence import AbsenceChange
 from rtmail.desk.decision import Ask, Decision, Entry
@@ -23,6 +23,8 @@ from rtmail.policy.rows import Reach
 from rtmail.store import Content, LinkKind, Origin, OutboxItem, Rung, Store
 from rtmail.store import Entry as LedgerEntry
 
+JOIN_WITHIN = timedelta(minutes=1)
+"""So long a mail that may be joined with others waits at most for the sweep to come to its end; after it goes out alone."""
 _TOLD_BY_TIME = frozenset({"nudge", "missed", "escalation"})
 _LINKS = {"continues": LinkKind.CONTINUES, "related": LinkKind.RELATED, "split": LinkKind.SPLIT, "merged": LinkKind.MERGED,
           "problem": LinkKind.PROBLEM}
@@ -134,9 +136,10 @@ class Keeper:
                     message_id=mail.message_id,
                     template=mail.template,
                     urgency=mail.urgency,
-                    not_before=now,
+                    not_before=now + JOIN_WITHIN if draft.joins else now,
                     expires_at=now + (mail.expires or self.office.retry_for),
                     report=mail.report,
+                    joins=draft.joins,
                 )
                 for (outbox_id, mail), draft in zip(outgoing, drafts, strict=True)
             ],

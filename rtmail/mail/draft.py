@@ -101,6 +101,7 @@ class Draft:
     urgency      0 urgent, 1 ordinary, 2 bulk; the outbox sends lower ones first
     expires      how long it is retried; None: the site's default
     report       its fate comes back to the ticket as a stimulus
+    joins        it may become a line of one mail that joins several for the same reader
     """
 
     template: str
@@ -129,6 +130,7 @@ class Draft:
     urgency: int = 1
     expires: timedelta | None = None
     report: bool = False
+    joins: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,15 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "at": _at(7, 30), "mine": _MINE, "more": 3, "unowned": [_row(queue="support", count=2, due_at=None)], "promises": _PROMISES,
         "days": [_row(label="Mon 16", kept=9, missed=1), _row(label="Tue 17", kept=4, missed=0), _row(label="Wed 18", kept=0, missed=0)],
     },
+    "bundle": {
+        "count": 5,
+        "others": ["#1050", "#1051"],
+        "requests": [
+            _row(number=1042, priority="P2", code=60, what="ladder rung 2", due_at=_at(13), owner="Jane Doe", subject="Printer down"),
+            _row(number=1044, priority="P3", code=40, what="ladder rung 1", due_at=_at(12), owner="nobody", subject="Scanner too"),
+            _row(number=1043, priority="-", code=20, what="triage missed", due_at=_at(13, 30), owner="nobody", subject="Question"),
+        ],
+    },
     "page": {"priority": "P1", "rule": "not solved within 1h", "due_at": _at(13)},
     "closed": {},
     "closing": {"text": "The spare part is in, the printer works again.", "close_at": _at(14, day=26)},
@@ -183,6 +192,10 @@ _LINKS: Mapping[str, tuple[Link, ...]] = {
     "nudge": (Link("take", Action.TAKE), Link("wait", Action.WAIT)),
     "missed": (Link("take", Action.TAKE),),
     "escalation": (Link("acknowledge", Action.ACK), Link("take", Action.TAKE), Link("snooze", Action.SNOOZE, body="snooze until Mon 9:00")),
+    "bundle": tuple(
+        Link(f"{name} #{number}", action, request=number) for number in (1042, 1044, 1043)
+        for name, action in (("acknowledge", Action.ACK), ("take", Action.TAKE))
+    ),
     "closed": (Link("reopen", Action.REOPEN),),
     "closing": (Link("approve", Action.APPROVE), Link("reopen", Action.REOPEN)),
     "priority-told": (Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE)),
@@ -245,6 +258,8 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "escalation": {"to": _MANAGER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "daily": {"to": _MANAGER, **staff, **picture},
         "weekly": {"to": _MANAGER, **staff, **picture},
+        "bundle": {"to": _MANAGER, **staff, **told, "references": (), "reply_to": ReplyTo.COMMENT, "number": 0, "event": 0,
+                   "subject": "5 requests need attention"},
         "page": {"to": _PAGER, **staff, **told, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "closed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "closing": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},

@@ -203,7 +203,7 @@ def tell_missed(sheet: Sheet, misses: Sequence[Clock], now: datetime, why: str =
         rule = why or f"{first.name} missed: the rungs told so far hear of it, or the first one"
     sheet.notices.append(Notice(
         kind, speaker.name, speaker.generation, rung, tell, template, rule, due_at, now, late_by=now - due_at, also=also,
-        acks=row.acks if row is not None else (), page=priority.page and triage is not None, bundle=priority.bundle,
+        acks=row.acks if row is not None else (), page=priority.page and triage is not None, bundle=priority.bundle or not sheet.priority,
     ))
 
 

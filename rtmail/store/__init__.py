@@ -7,6 +7,7 @@ takes the outbox away. Each part below says what it keeps; rows leave as frozen 
 from __future__ import annotations
 
 from rtmail.store.absences import Absences
+from rtmail.store.bundles import Bundles
 from rtmail.store.caps import Caps
 from rtmail.store.database import writes
 from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 
-class Store(Spool, Parties, Tickets, Ledger, Outbox, Holds, Mailboxes, Caps, Policies, Absences, Promises):
+class Store(Spool, Parties, Tickets, Ledger, Outbox, Bundles, Holds, Mailboxes, Caps, Policies, Absences, Promises):
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
 
     @writes

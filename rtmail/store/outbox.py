@@ -27,6 +27,7 @@ class OutboxItem:
     expires_at  after it no more is tried; None for never
     report      its fate comes back to the ticket
     attempts    counts the present one once leased; `fence` proves the claim
+    joins       until `not_before` it may become a line of a mail that joins several to the same recipient
     """
 
     id: int
@@ -44,10 +45,12 @@ class OutboxItem:
     report: bool
     attempts: int = 0
     fence: int = 0
+    joins: bool = False
 
 
 class Fate(StrEnum):
-    """Where an outgoing mail stands. BOUNCED: accepted by the relay, and come home later."""
+    """Where an outgoing mail stands. BOUNCED: accepted by the relay, and come home later. CARRIED: it is a line of another mail
+    now, which is on its way; then it has that one's fate."""
 
     WAITING = "waiting"
     SENT = "sent"
@@ -55,6 +58,7 @@ class Fate(StrEnum):
     EXPIRED = "expired"
     BOUNCED = "bounced"
     DROPPED = "dropped"
+    CARRIED = "carried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +125,8 @@ class OutboxRow:
     settled_at: datetime | None
 
 
-_ROW = ("id, ticket_id, event, person, recipient, envelope_sender, message_id, template, urgency, state, attempts, said, status, "
-        "remote_id, created_at, due_at, expires_at, settled_at")
+OUTBOX_ROW = ("id, ticket_id, event, person, recipient, envelope_sender, message_id, template, urgency, state, attempts, said, status, "
+              "remote_id, created_at, due_at, expires_at, settled_at")
 _SETTLE = ("UPDATE outbox SET state = ?, said = ?, status = ?, remote_id = ?, due_at = ?, blocks = ?, settled_at = ?, lease_until = 0, "
            "unreported = CASE WHEN report = 1 AND (? <> 'waiting' OR attempts = 1) THEN 1 ELSE unreported END "
            "WHERE id = ? AND fence = ? AND state = 'waiting'")
@@ -143,10 +147,10 @@ class Outbox(Database):
             return
         at = micros(now)
         self._many("INSERT INTO outbox (id, ticket_id, event, person, recipient, envelope_sender, message_id, template, urgency, "
-                   "not_before, expires_at, report, created_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "not_before, expires_at, report, created_at, due_at, bundle) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                    [(i.id, i.ticket, i.event, i.person, clean(i.recipient), clean(i.envelope_sender), message_id_key(i.message_id),
                      i.template, i.urgency, micros(i.not_before), micros_or_none(i.expires_at), int(i.report), at,
-                     micros(i.not_before)) for i in items])
+                     micros(i.not_before), int(i.joins)) for i in items])
         self._many("INSERT INTO outbox_mail (id, packed) VALUES (?, ?)", [(i.id, pack(i.raw)) for i in items])
         failpoint("outbox-added-before-commit")
 
@@ -210,8 +214,8 @@ class Outbox(Database):
     @reads
     def unreported(self, limit: int) -> list[OutboxRow]:
         """Return mails whose fate their ticket has not heard of, oldest first: each end, and the first deferral (WAITING)."""
-        return [_outbox_row(row) for row in self._rows(
-            f"SELECT {_ROW} FROM outbox WHERE unreported = 1 ORDER BY id LIMIT ?", (limit,))]
+        return [outbox_row(row) for row in self._rows(
+            f"SELECT {OUTBOX_ROW} FROM outbox WHERE unreported = 1 ORDER BY id LIMIT ?", (limit,))]
 
     @writes
     def mark_reported(self, rows: Sequence[OutboxRow]) -> set[int]:
@@ -226,23 +230,23 @@ class Outbox(Database):
     @reads
     def by_id(self, outbox_id: int) -> OutboxRow | None:
         """Return an outgoing mail, as a bounce to our VERP address names it; None when there is none."""
-        row = self._row(f"SELECT {_ROW} FROM outbox WHERE id = ?", (outbox_id,))
-        return _outbox_row(row) if row else None
+        row = self._row(f"SELECT {OUTBOX_ROW} FROM outbox WHERE id = ?", (outbox_id,))
+        return outbox_row(row) if row else None
 
     @reads
     def by_message_id(self, message_id: str) -> list[OutboxRow]:
         """Return the copies that went out under this Message-ID, in order of id."""
-        return [_outbox_row(row) for row in self._rows(
-            f"SELECT {_ROW} FROM outbox WHERE message_id = ? ORDER BY id", (message_id_key(message_id),))]
+        return [outbox_row(row) for row in self._rows(
+            f"SELECT {OUTBOX_ROW} FROM outbox WHERE message_id = ? ORDER BY id", (message_id_key(message_id),))]
 
     @reads
     def outbox_of(self, ticket_id: int, event: int | None = None) -> list[OutboxRow]:
         """Return the mails of a ticket, or of one of its events, in order of id."""
         if event is None:
-            rows = self._rows(f"SELECT {_ROW} FROM outbox WHERE ticket_id = ? ORDER BY id", (ticket_id,))
+            rows = self._rows(f"SELECT {OUTBOX_ROW} FROM outbox WHERE ticket_id = ? ORDER BY id", (ticket_id,))
         else:
-            rows = self._rows(f"SELECT {_ROW} FROM outbox WHERE ticket_id = ? AND event = ? ORDER BY id", (ticket_id, event))
-        return [_outbox_row(row) for row in rows]
+            rows = self._rows(f"SELECT {OUTBOX_ROW} FROM outbox WHERE ticket_id = ? AND event = ? ORDER BY id", (ticket_id, event))
+        return [outbox_row(row) for row in rows]
 
     @writes
     def mark_bounced(self, outbox_id: int, status: str, text: str, now: datetime) -> bool:
@@ -269,8 +273,8 @@ class Outbox(Database):
     def _outbox_page(self, fates: Sequence[Fate], after: int) -> list[OutboxRow]:
         # Written out, so that the partial indexes apply.
         states = ", ".join(repr(str(Fate(fate))) for fate in fates)
-        return [_outbox_row(row) for row in self._rows(
-            f"SELECT {_ROW} FROM outbox WHERE state IN ({states}) AND id > ? ORDER BY id LIMIT 200", (after,))]
+        return [outbox_row(row) for row in self._rows(
+            f"SELECT {OUTBOX_ROW} FROM outbox WHERE state IN ({states}) AND id > ? ORDER BY id LIMIT 200", (after,))]
 
     @writes
     def retry_outbox(self, outbox_id: int, now: datetime, expires_at: datetime | None = None) -> bool:
@@ -329,7 +333,7 @@ def _settling(item: OutboxItem, settled: Settled, now: int) -> tuple[Any, ...]:
     return (str(fate), clean(text), clean(status), clean(remote_id), due, blocks, settled_at, str(fate), item.id, item.fence)
 
 
-def _outbox_row(row: Sequence[Any]) -> OutboxRow:
+def outbox_row(row: Sequence[Any]) -> OutboxRow:
     (id_, ticket, event, person, recipient, sender, message_id, template, urgency, state, attempts, said, status, remote_id, created,
      due, expires, settled) = row
     return OutboxRow(id_, ticket, event, person, recipient, sender, message_id, template, urgency, Fate(state), attempts, said, status,
