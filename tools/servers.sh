@@ -13,6 +13,7 @@ want /usr/sbin/postfix postfix
 want /usr/sbin/dovecot dovecot-imapd
 want /usr/lib/dovecot/lmtp dovecot-lmtpd
 want /usr/bin/swaks swaks
+want "/usr/lib/*/perl5/*/Net/SSLeay.pm" libnet-ssleay-perl
 want /usr/bin/neomutt neomutt
 want /usr/bin/faketime faketime
 want /usr/bin/systemd-analyze systemd
