@@ -228,6 +228,21 @@ def test_a_mail_outlives_everything_that_can_be_broken(house: House) -> None:
     assert not house.bounces()
 
 
+@pytest.mark.parametrize("fault", ["a package missing", "a package of the store missing", "a package broken", "a module of ours missing",
+                                   "broken config", "damaged database"])
+def test_the_command_alone_says_75(house: House, fault: str) -> None:
+    """Without the script around it, for those who name `rtmail receive` in master.cf."""
+    break_it, told = FAULTS[fault]
+    mend = break_it(house)
+    try:
+        ended = house.installed.rtmail("receive", "--to=support@example.com", "--from=", "-c", str(house.config), stdin=mail())
+    finally:
+        mend()
+    assert ended.returncode == 75, ended
+    assert ended.stdout.startswith(b"4.3.0 ")
+    assert told in ended.stdout.decode()
+
+
 def test_a_full_disk_defers_until_there_is_room(house: House) -> None:
     """First below the floor that keeps reading and sending possible, then to the last byte (R6)."""
     before = house.kept()
