@@ -492,6 +492,14 @@ def test_nonsense_ends_the_connection_and_nothing_else(tmp_path: Path, command: 
         assert box.kept() == [raw(n) for n in range(1, len(NONSENSE) + 1)]
 
 
+def test_a_server_that_never_stops_talking_is_stopped_by_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtmail.ingress.imap.SPOKEN_BYTES", 1 << 20)
+    with ImapServer() as server, boxed(tmp_path, server, answer=600.0) as box:
+        server.twists["SELECT"] = endless
+        with pytest.raises(MailboxTrouble, match="says too much"):
+            Connection(box.settings.server, LIMIT)
+
+
 def test_i3_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
     with ImapServer(greeting="") as server, boxed(tmp_path, server, connect=0.3, answer=0.3) as box:
         server.twists["CAPABILITY"] = hang
@@ -534,6 +542,9 @@ def test_i4_the_last_mail_is_not_new_again(tmp_path: Path) -> None:
         until(lambda: len(server.said("UID SEARCH")) > looks)
         assert len(box.kept()) == 1
         assert len(server.said("UID FETCH")) == 2
+        connection = Connection(box.settings.server, LIMIT)
+        assert [connection.uids(after) for after in (0, 1, 2**32 - 1)] == [{1}, set(), set()]
+        connection.close()
 
 
 @pytest.mark.parametrize("after", ["flag", "move"])

@@ -7,6 +7,7 @@ As root it runs with Debian's service users and keeps mail as `nobody`; as anybo
 from __future__ import annotations
 
 import contextlib
+import grp
 import imaplib
 import os
 import pwd
@@ -131,8 +132,6 @@ class Dovecot:
             for name in ("mail", "home"):
                 os.chown(self.folder / name, owner.pw_uid, owner.pw_gid)
             os.chown(self.folder / "users", internal.pw_uid, internal.pw_gid)
-        import grp
-
         text = CONFIG.format(
             folder=self.folder, protocols="imap lmtp" if lmtp else "imap", port=self.port, tls_port=self.tls_port,
             lmtp_port=self.lmtp_port if lmtp else 0, internal=internal.pw_name, group=grp.getgrgid(internal.pw_gid).gr_name,
