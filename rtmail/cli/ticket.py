@@ -11,9 +11,10 @@ import click
 from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
 from rtmail.clockwork import system
 from rtmail.config import Config
+from rtmail.desk import history
 from rtmail.desk.agreed import eta_of, promised_at
 from rtmail.desk.consent import ASKED
-from rtmail.desk.ticket import Event, Role, Status, Ticket
+from rtmail.desk.ticket import Event, EventKind, Role, Status, Ticket
 from rtmail.engine.engine import Engine, NoSuchRequest
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
@@ -201,28 +202,9 @@ def _agreed(one: Ticket, zone: str) -> list[str]:
 def _tell(event: Event, content: Content | None, names: dict[int, str], zone: str) -> None:
     who = f" by {names[event.actor]}" if event.actor in names else ""
     inside = "" if event.visibility == "public" else " (internal)"
-    facts = event.facts
-    said = ""
-    match event.kind.value:
-        case "clock":
-            said = "; ".join(f"{facts['clock']} {change['what']}: {change['rule']}" for change in facts["changes"])
-            if not said:
-                return
-        case "status" | "owner" | "priority":
-            old, new = facts.get("old"), facts.get("new")
-            said = f"{_named(names, old)} -> {_named(names, new)}"
-        case "joined" | "left":
-            said = f"{names.get(facts['person'], '')} {facts.get('role', '')}"
-        case "delivery":
-            said = f"{facts['template']} {facts['outcome']}"
-        case "told":
-            said = str(facts.get("rule") or facts.get("notice") or "")
-        case "linked":
-            said = f"{facts['kind']} #{facts['number']}"
-        case "command":
-            said = "; ".join(str(result["line"]) for result in facts.get("results", ())) or str(facts.get("action", ""))
-        case _:
-            said = str(facts.get("reason", ""))
+    said = history.said(event, names)
+    if event.kind is EventKind.CLOCK and not said:
+        return
     click.echo(f"{event.seq:>4} {shown(event.at, zone)} {event.kind}{who}{inside}{f': {said}' if said else ''}")
     if content is not None:
         text = "[erased]" if content.erased else content.text.strip()
@@ -230,10 +212,6 @@ def _tell(event: Event, content: Content | None, names: dict[int, str], zone: st
             click.echo(f"       | {line[:120]}")
         for attachment in content.attachments:
             click.echo(f"       + {attachment.name or '(no name)'}, {attachment.bytes} bytes")
-
-
-def _named(names: dict[int, str], value: object) -> str:
-    return names.get(value, str(value)) if isinstance(value, int) and value else str(value or "none")
 
 
 @ticket.command("do")

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from rtmail.desk import notes
 from rtmail.desk.decision import Builder, circle
 from rtmail.desk.known import last_deed
+from rtmail.desk.outcome import ANSWERED
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Ticket
 from rtmail.mail import address
@@ -283,6 +284,7 @@ def receipt(builder: Builder, person: Person, results: Sequence[Mapping[str, Any
     root = builder.house.message_id(ticket.number, 1)
     zone = ZoneInfo(builder.house.site.timezone)
     requests = (builder, *builder.further)
+    acted = any(r["done"] and r["outcome"] != ANSWERED for r in results)
     state = [
         {"what": "Status", "value": str(ticket.status)},
         {"what": "Owner", "value": owner_name(builder) or "nobody"},
@@ -302,8 +304,8 @@ def receipt(builder: Builder, person: Person, results: Sequence[Mapping[str, Any
             reply_to=ReplyTo.COMMENT,
             in_reply_to=answering or root,
             references=(root,),
-            links=_UNDO if any(r["done"] for r in results) and any(last_deed(one.ticket, person.party) for one in requests) else (),
-            facts={"results": [dict(r) for r in results], "state": state, "words_went": words_went},
+            links=_UNDO if acted and any(last_deed(one.ticket, person.party) for one in requests) else (),
+            facts={"results": [dict(r) for r in results if r["outcome"] != ANSWERED], "state": state, "words_went": words_went},
         )
     )
 

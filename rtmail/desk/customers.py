@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import arrival, audience, closing, consent, effects, thanks
+from rtmail.desk import arrival, audience, closing, consent, effects, inquiry, thanks
 from rtmail.desk.decision import Builder
 from rtmail.desk.match import Result
+from rtmail.desk.queries import asked_by_participant
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import Event, EventKind, Role, Status
 from rtmail.mail.draft import Auto, Draft, Link, Recipient, Visibility
@@ -25,6 +26,9 @@ OUTSIDE_AT_MOST = Duration.parse("1bd")
 def correspondence(builder: Builder, stimulus: Received) -> None:
     verdict = stimulus.verdict
     words = arrival.words_of(stimulus)
+    if verdict.result is Result.CORRESPONDENCE and not verdict.sender.staff and asked_by_participant(stimulus.parsed, stimulus.mail):
+        inquiry.ask(builder, stimulus, stimulus.parsed.commands)
+        return
     action = consent.lone_word(builder, stimulus, words.person) if verdict.result is Result.CORRESPONDENCE else None
     if action is not None:
         consent.act(builder, action, words.person, words, stimulus)

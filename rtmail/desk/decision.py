@@ -13,6 +13,7 @@ from typing import Any
 
 from rtmail.desk.absence import Absence, AbsenceChange
 from rtmail.desk.people import Directory, Person, Queue
+from rtmail.desk.queries import Query
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply, legal
 from rtmail.mail.draft import Draft, Visibility
 from rtmail.mail.model import Address
@@ -105,6 +106,7 @@ class Decision:
     results: tuple[Mapping[str, Any], ...] = ()
     """Lines of the receipt for commands that came without a mail."""
     absences: tuple[AbsenceChange, ...] = ()
+    queries: tuple[Query, ...] = ()
     refs: tuple[tuple[str, str], ...] = ()
     """(system, number) by which the request is known elsewhere."""
     unlinks: tuple[tuple[str, int], ...] = ()
@@ -133,6 +135,7 @@ class Builder:
         self.noticed: list[Notice] = []
         self.results: list[Mapping[str, Any]] = []
         self.absences: list[AbsenceChange] = []
+        self.queries: list[Query] = []
         self.refs: list[tuple[str, str]] = []
         self.unlinks: list[tuple[str, int]] = []
         self.further: list[Builder] = []
@@ -297,6 +300,7 @@ class Builder:
             wake_at=self.wake_at(),
             results=tuple(self.results),
             absences=tuple(self.absences),
+            queries=tuple(self.queries),
             refs=tuple(self.refs),
             unlinks=tuple(self.unlinks),
             further=tuple(other.result() for other in self.further),

@@ -74,6 +74,7 @@ def act(running: Run, action: Action, parsed: Parsed) -> list[Result]:
         results = [refused(action.name.lower(), "there is nothing of the kind to do on this request")]
     else:
         name, value = ACTIONS[action]
+        value = str(running.builder.ticket.number) if name == "show" else value
         written = [command for command in parsed.commands if command.name == name]
         command = written[0] if written else Command(name, value, action.name.lower(), 0)
         results = [_one(running, command)]
@@ -371,7 +372,7 @@ def _errand(name: str) -> Callable[[Run, str], str]:
 
     def effect(running: Run, value: str) -> str:
         builder = running.builder
-        errand = Errand(running.me(), builder.house, builder.now, builder.absences)
+        errand = Errand(running.me(), builder.house, builder.now, builder.absences, builder.queries)
         return ERRANDS[name](errand, Command(name, value, "", 0))
 
     return effect
@@ -452,7 +453,7 @@ ACTIONS: Mapping[Action, tuple[str, str]] = {
     Action.UNMUTE: ("unmute", ""),
     Action.RESOLVE: ("resolve", ""),
     Action.WAIT: ("wait", ""),
-    Action.SHOW: ("standing", ""),
+    Action.SHOW: ("show", ""),
     Action.UNDO: ("undo", ""),
     Action.SAME: ("same", ""),
 }

@@ -16,8 +16,9 @@ from rtmail.desk.absence import Absence, AbsenceChange, stand_ins
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import Command, Parsed
 from rtmail.desk.decision import House
-from rtmail.desk.outcome import CannotDo, Result, done, refused
+from rtmail.desk.outcome import ANSWERED, CannotDo, Result, done, refused
 from rtmail.desk.people import Person
+from rtmail.desk.queries import NAMES, Query, query
 from rtmail.mail.model import Mail
 
 
@@ -29,6 +30,7 @@ class Errand:
     house: House
     now: datetime
     absences: list[AbsenceChange] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -78,4 +80,9 @@ def _back(errand: Errand, _: Command) -> str:
     return "you are here" if me.key not in errand.house.missing(errand.now) else "you are here again"
 
 
-ERRANDS: Mapping[str, Callable[[Errand, Command], str]] = {"away": _away, "back": _back}
+def _query(errand: Errand, command: Command) -> str:
+    errand.queries.append(query(command, errand.me().party, staff=True))
+    return ANSWERED
+
+
+ERRANDS: Mapping[str, Callable[[Errand, Command], str]] = {"away": _away, "back": _back, **dict.fromkeys(sorted(NAMES), _query)}

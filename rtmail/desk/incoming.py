@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rtmail.desk import arrival, audience, closing, consent, customers, delivery, effects, opening, staffmail
+from rtmail.desk import arrival, audience, closing, consent, customers, delivery, effects, inquiry, opening, staffmail
 from rtmail.desk.absence import SEEN_FOR, Absence, AbsenceChange
+from rtmail.desk.commands import Command
 from rtmail.desk.decision import Builder
 from rtmail.desk.match import Result
 from rtmail.desk.outcome import refused
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import EventKind
+from rtmail.mail.token import Action
 
 LOOKED_BY_STAFF = frozenset(
     {
@@ -44,6 +46,9 @@ def _action(builder: Builder, stimulus: Received) -> None:
     verdict = stimulus.verdict
     assert verdict.detail is not None
     action = verdict.detail.action
+    if not verdict.sender.staff and action is Action.SHOW:
+        inquiry.ask(builder, stimulus, (Command("show", str(builder.ticket.number), "", 0),))
+        return
     if not verdict.sender.staff:
         consent.act(builder, action, arrival.party_of(stimulus, verdict.sender), arrival.words_of(stimulus), stimulus)
         return

@@ -9,6 +9,10 @@ Result = Mapping[str, Any]
 """{line, done, outcome, instead}: the line as written, whether it was done, what happened, a corrected line to copy."""
 
 
+ANSWERED = ""
+"""The outcome of a question: its answer stands below, and a line of its own would only say so."""
+
+
 class CannotDo(Exception):  # noqa: N818 -- the answer to a person, not an error of ours
     """A command that is refused: why, and the line that would do."""
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from rtmail.desk import commands
+from rtmail.desk import commands, inquiry
 from rtmail.desk.absence import SEEN_FOR, Absence
 from rtmail.desk.audience import staff_recipient
 from rtmail.desk.decide import decide
@@ -22,9 +22,11 @@ from rtmail.desk.errands import run as run_errands
 from rtmail.desk.evidence import Evidence, gather
 from rtmail.desk.known import Known, Other, wanted
 from rtmail.desk.match import Result, StaffProof, Verdict, judge
+from rtmail.desk.outcome import ANSWERED
+from rtmail.desk.queries import asked_by_participant, query, stands_alone
 from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
-from rtmail.desk.ticket import Status, Ticket
+from rtmail.desk.ticket import Role, Status, Ticket
 from rtmail.engine import notices
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import look_up
@@ -143,6 +145,12 @@ class Intake:
             parsed = commands.parse(mail.reply_text, subject=mail.subject)
             if only_errands(parsed, mail):
                 return self._run_errands(item, mail, verdict, parsed, trace, now)
+        if verdict.result is Result.NEW_REQUEST and verdict.answerable and not flagged:
+            parsed = commands.parse(mail.reply_text, subject=mail.subject)
+            if asked_by_participant(parsed, mail) and stands_alone(parsed, mail.subject):
+                answered = self._answer_participant(item, mail, verdict, parsed, trace, now)
+                if answered:
+                    return answered
         if verdict.detail and verdict.result is Result.ACTION and verdict.detail.action in _HOLD_ACTIONS:
             return self._answer_hold(item, verdict, trace, now)
         return self._event(item, mail, verdict, tickets, trace, now, flagged=flagged, confirmed=confirmed)
@@ -181,7 +189,9 @@ class Intake:
         known = Known()
         if verdict.commands:
             known = self.know(_with_action(parsed, verdict), ticket, verdict.sender.party, parties, now)
-        withheld = self._withheld(verdict, now) if verdict.answerable and not flagged else ""
+        shows = verdict.detail is not None and verdict.detail.action is Action.SHOW
+        asks = not verdict.sender.staff and (shows or (verdict.sender.role is not None and asked_by_participant(parsed, mail)))
+        withheld = self._withheld(verdict, now) if (verdict.answerable or asks) and not flagged else ""
         received = Received(
             mail=replace(mail, message_id="") if flagged else mail,
             verdict=verdict,
@@ -238,10 +248,23 @@ class Intake:
             in_reply_to=mail.message_id,
             references=(*mail.references, mail.message_id) if mail.message_id else (),
             urgency=0,
-            facts={"results": [dict(result) for result in results]},
+            facts={"results": [dict(result) for result in results if result["outcome"] != ANSWERED]},
         )
-        self.keeper.post(self.keeper.render([answer], now), None, [answer], now)
+        drafts, files = self.keeper.answered([answer], errand.queries, now)
+        self.keeper.post(self.keeper.render(drafts, now, files), None, drafts, now)
         return Settlement(item, Outcome.IGNORED, "commands about no request, answered", trace=trace)
+
+    def _answer_participant(self, item: SpoolItem, mail: Mail, verdict: Verdict, parsed: commands.Parsed, trace: dict[str, Any],
+                            now: datetime) -> Settlement | None:
+        """Questions of somebody who takes part in requests; None where he takes part in none: then it is a request."""
+        party = self.store.party_by_address(verdict.sender.address.spec)
+        if party is None or not self.store.tickets_of(party.id, roles=(Role.REQUESTOR, Role.CC)) or self._withheld(verdict, now):
+            return None
+        asked = [query(command, party.id, staff=False) for command in parsed.commands]
+        draft = inquiry.answer(party.id, verdict.sender.address, verdict.queue, mail.subject, mail.message_id, item.id)
+        drafts, files = self.keeper.answered([draft], asked, now)
+        self.keeper.post(self.keeper.render(drafts, now, files), None, drafts, now)
+        return Settlement(item, Outcome.IGNORED, "questions about no request, answered", trace=trace)
 
     def know(self, parsed: commands.Parsed, ticket: Ticket, person: int, parties: dict[str, int], now: datetime) -> Known:
         """Look up what commands of staff name besides their request; new people get a row, and stand in `parties` as well."""

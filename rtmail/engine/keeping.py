@@ -5,13 +5,15 @@ Ticket state, events, clocks and rendered mails commit together, or not at all (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rtmail.desk.absence import AbsenceChange
 from rtmail.desk.decision import Ask, Decision, Entry
+from rtmail.desk.queries import Query
 from rtmail.desk.ticket import Event, EventKind, Ticket
+from rtmail.engine.answering import Answerer
 from rtmail.engine.office import Office
 from rtmail.failpoint import failpoint
 from rtmail.mail import address
@@ -26,6 +28,7 @@ from rtmail.store import Entry as LedgerEntry
 JOIN_WITHIN = timedelta(minutes=1)
 """So long a mail that may be joined with others waits at most for the sweep to come to its end; after it goes out alone."""
 _TOLD_BY_TIME = frozenset({"nudge", "missed", "escalation"})
+_ANSWERS = frozenset({"receipt", "answer"})
 _LINKS = {"continues": LinkKind.CONTINUES, "related": LinkKind.RELATED, "split": LinkKind.SPLIT, "merged": LinkKind.MERGED,
           "problem": LinkKind.PROBLEM}
 
@@ -45,7 +48,8 @@ class Keeper:
         ask_holds = [self._hold(ask, now) for ask in decision.asks]
         drafts = [self._with_last_words(_for_hold(draft, decision.asks, ask_holds), decision.before.id) for draft in decision.drafts]
         drafts = [_outliving_revoked(draft, decision.ticket, now) for draft in drafts]
-        outgoing = self.render(drafts, now)
+        drafts, files = self.answered(drafts, decision.queries, now)
+        outgoing = self.render(drafts, now, files)
         entries = _named(decision.entries, drafts, outgoing)
         rows = [(entry.event, _content(entry, attachments)) for entry in entries]
         rungs = [
@@ -74,6 +78,23 @@ class Keeper:
             self.keep(further, now)
         failpoint("decision-kept-before-commit")
         return ticket
+
+    def answered(self, drafts: list[Draft], asked: Sequence[Query], now: datetime) -> tuple[list[Draft], dict[str, bytes]]:
+        """Put the answers to questions into the mail to who asked; return with it the files that they enclose."""
+        if not asked:
+            return drafts, {}
+        found = Answerer(self.store, self.office).answer(asked, now)
+        return [
+            replace(
+                draft,
+                facts={**draft.facts, "answers": found.answers},
+                links=(*draft.links, *found.links),
+                attachments=(*draft.attachments, *found.attachments),
+            )
+            if draft.template in _ANSWERS and draft.to.person == asked[0].asker
+            else draft
+            for draft in drafts
+        ], found.files
 
     def note_absences(self, changes: Sequence[AbsenceChange], now: datetime) -> None:
         """Write who is away or back."""
@@ -106,11 +127,16 @@ class Keeper:
             facts["staff"] = {"at": event.at, "who": person.name if person else "a colleague", "text": content.text}
         return replace(draft, facts=facts)
 
-    def render(self, drafts: Sequence[Draft], now: datetime) -> list[tuple[int, Outgoing]]:
-        """Return outbox ids and bytes for `drafts`; the same raw mail is read once for all copies. Part "" is the whole mail."""
+    def render(self, drafts: Sequence[Draft], now: datetime, files: Mapping[str, bytes] | None = None) -> list[tuple[int, Outgoing]]:
+        """Return outbox ids and bytes for `drafts`; the same raw mail is read once for all copies. Part "" is the whole mail.
+
+        files  what drafts enclose that stands in no stored mail (raw id 0), by part
+        """
         raws: dict[int, bytes] = {}
 
         def load(raw_id: int, part: str) -> bytes:
+            if not raw_id:
+                return (files or {})[part]
             if raw_id not in raws:
                 raws[raw_id] = self.store.raw(raw_id)
             return payload(raws[raw_id], part) if part else raws[raw_id]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from rtmail.desk.decision import House
 from rtmail.desk.people import Directory
@@ -79,6 +80,10 @@ class Office:
 
     def _message_id(self, number: int, event: int) -> str:
         return make_message_id(self.keyring, number, event, self.site.domain)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.site.timezone)
 
     def look_round(self, now: datetime) -> None:
         """See who is away; called before each batch, since other daemons and earlier mails change it."""

@@ -72,6 +72,31 @@ _PROMISES = _row(
     lost=[_row(number=1040, subject="Network down", what="first response", due_at=_at(15, day=20), priority="P1", owner="")],
 )
 
+_ANSWERS = [
+    _row(kind="list", what="mine", more=2, requests=[
+        _row(number=1042, subject="Printer down", status="open", priority="P2", owner="", requestor="bob@acme.example", due_at=_at(15),
+             opened_at=_at(12)),
+    ]),
+    _row(kind="show", request=_row(
+        number=1042, subject="Printer down", status="open", priority="P2 agreed", owner="", queue="support", opened_at=_at(12), count=2,
+        due=[_row(what="update", at=_at(15))], noted=[_row(what="Time worked", value="30 min")],
+        people=[_row(role="requestor", who=_BOB)], words=[_row(who="Bob Roe", at=_at(12), text=_QUESTION, inside=False)],
+    )),
+    _row(kind="search", words="toner", more=0, found=[_row(number=1042, subject="Printer down", status="open", excerpt="no toner in it")]),
+    _row(kind="history", number=1042, subject="Printer down", more=0, lines=[
+        _row(at=_at(12), kind="opened", who="Bob Roe", said=""), _row(at=_at(13), kind="status", who="Jane Doe", said="new -> open"),
+    ]),
+    _row(kind="help", lines=[_row(example="take", help="become the owner")]),
+    _row(kind="none", number=7),
+]
+_SHOWN = [
+    _row(kind="list", more=1, requests=[_row(number=1042, subject="Printer down", status="open", opened_at=_at(12))]),
+    _row(kind="show", request=_row(number=1042, subject="Printer down", status="open", opened_at=_at(12), count=2,
+                                   words=[_row(who="Jane Doe", at=_at(13), text=_ANSWER)])),
+    _row(kind="help", lines=[_row(example="list", help="requests that are open")]),
+    _row(kind="none", number=7),
+]
+
 _FACTS: Mapping[str, Mapping[str, Any]] = {
     "acknowledgement": {"looked_at": _at(14, 30)},
     "opened": {
@@ -97,7 +122,9 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         ],
         "state": [_row(what="Status", value="waiting"), _row(what="Owner", value="Jane Doe"), _row(what="Priority", value="P3")],
         "words_went": "The other words of your mail were sent to Bob Roe.",
+        "answers": _ANSWERS,
     },
+    "answer": {"answers": _SHOWN},
     "asked": {"reason": "they quote an internal comment.", "requestor": _BOB, "text": _ANSWER},
     "held": {
         "held": [
@@ -136,13 +163,6 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "customer": _row(at=_at(12), text=_QUESTION), "staff": _row(at=_at(12, 50), who="Jane Doe", text=_ANSWER),
         "told": [_row(at=_at(12, 46), who="Max Lee (technical-support-manager)")],
     },
-    "daily": {
-        "at": _at(7, 30), "mine": _MINE, "more": 3, "unowned": [_row(queue="support", count=2, due_at=_at(9))], "promises": _PROMISES,
-    },
-    "weekly": {
-        "at": _at(7, 30), "mine": _MINE, "more": 3, "unowned": [_row(queue="support", count=2, due_at=None)], "promises": _PROMISES,
-        "days": [_row(label="Mon 16", kept=9, missed=1), _row(label="Tue 17", kept=4, missed=0), _row(label="Wed 18", kept=0, missed=0)],
-    },
     "bundle": {
         "count": 5,
         "others": ["#1050", "#1051"],
@@ -151,6 +171,13 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
             _row(number=1044, priority="P3", code=40, what="ladder rung 1", due_at=_at(12), owner="nobody", subject="Scanner too"),
             _row(number=1043, priority="-", code=20, what="triage missed", due_at=_at(13, 30), owner="nobody", subject="Question"),
         ],
+    },
+    "daily": {
+        "at": _at(7, 30), "mine": _MINE, "more": 3, "unowned": [_row(queue="support", count=2, due_at=_at(9))], "promises": _PROMISES,
+    },
+    "weekly": {
+        "at": _at(7, 30), "mine": _MINE, "more": 3, "unowned": [_row(queue="support", count=2, due_at=None)], "promises": _PROMISES,
+        "days": [_row(label="Mon 16", kept=9, missed=1), _row(label="Tue 17", kept=4, missed=0), _row(label="Wed 18", kept=0, missed=0)],
     },
     "page": {"priority": "P1", "rule": "not solved within 1h", "due_at": _at(13)},
     "closed": {},
@@ -169,7 +196,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
 
 OPTIONAL: Mapping[str, frozenset[str]] = {
     "acknowledgement": frozenset({"looked_at"}), "opened": frozenset({"flags", "due"}), "notice": frozenset({"flags", "joined"}),
-    "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went"}),
+    "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went", "answers"}),
     "undeliverable": frozenset({"at", "clock", "text"}), "admin-notice": frozenset({"rows", "cure"}),
     "page": frozenset({"due_at"}), "daily": frozenset({"mine", "more", "unowned", "promises"}),
     "weekly": frozenset({"mine", "more", "unowned", "promises", "days"}),
@@ -180,10 +207,15 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
 }
 """Facts that the desk may leave out; a template tests for them with `|default`."""
 
+_ASKED_LINKS = tuple(
+    Link(f"{name} #1042", action, request=1042)
+    for name, action in (("show", Action.SHOW), ("take", Action.TAKE), ("answer", Action.REPLY), ("comment on", Action.COMMENT))
+)
 _LINKS: Mapping[str, tuple[Link, ...]] = {
     "opened": (Link("take", Action.TAKE),),
     "notice": (Link("take", Action.TAKE), Link("accept", Action.ACCEPT), Link("split", Action.SPLIT)),
-    "receipt": (Link("undo", Action.UNDO),),
+    "receipt": (Link("undo", Action.UNDO), *_ASKED_LINKS),
+    "answer": (_ASKED_LINKS[0], _ASKED_LINKS[2]),
     "asked": (Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as comment", Action.SEND_AS_COMMENT)),
     "held": tuple(
         Link(name, action, request=hold) for hold in (7, 8)
@@ -245,6 +277,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "comment": {"to": _MANAGER, **staff, **words, **request, "author": "Jane Doe", "reply_to": ReplyTo.COMMENT},
         "state": {"to": _MANAGER, **staff, **request, "author": "Jane Doe", "references": (_ROOT,), "reply_to": ReplyTo.COMMENT},
         "receipt": {"to": _ENGINEER, **staff, **receipt},
+        "answer": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "asked": {"to": _ENGINEER, **staff, **receipt},
         "held": {"to": _ENGINEER, **staff, **receipt, "number": 0, "event": 0, "in_reply_to": ""},
         "held-expired": {"to": _MANAGER, **staff, **told, "reply_to": ReplyTo.COMMENT},
@@ -256,10 +289,10 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "holding-update": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "missed": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "escalation": {"to": _MANAGER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
-        "daily": {"to": _MANAGER, **staff, **picture},
-        "weekly": {"to": _MANAGER, **staff, **picture},
         "bundle": {"to": _MANAGER, **staff, **told, "references": (), "reply_to": ReplyTo.COMMENT, "number": 0, "event": 0,
                    "subject": "5 requests need attention"},
+        "daily": {"to": _MANAGER, **staff, **picture},
+        "weekly": {"to": _MANAGER, **staff, **picture},
         "page": {"to": _PAGER, **staff, **told, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "closed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "closing": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},

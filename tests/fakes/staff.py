@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from itertools import count
+from urllib.parse import parse_qs
 
 from rtmail.desk.ticket import Ticket
 from tests.fakes.daemon import reply
 from tests.fakes.house import House, Sent, mail
 
-BOB, ANN, EVE = "bob@acme.example", "ann@acme.example", "eve@elsewhere.example"
+BOB, ANN, EVE, BOSS = "bob@acme.example", "ann@acme.example", "eve@elsewhere.example", "boss@acme.example"
 JANE, KIM, MAX = "jane@staff.example", "kim@staff.example", "max@staff.example"
-NAMES = {JANE: "Jane Doe", KIM: "Kim Lee", MAX: "Max Boss", BOB: "Bob Roe", ANN: "Ann Poe", EVE: "Eve Moe"}
+NAMES = {JANE: "Jane Doe", KIM: "Kim Lee", MAX: "Max Boss", BOB: "Bob Roe", ANN: "Ann Poe", EVE: "Eve Moe", BOSS: "Big Boss"}
 _COUNT = count(1)
 
 
@@ -79,13 +80,11 @@ def clicked(house: House, on: Sent, action: str, *, who: str = "", body: str = "
     """`who` sends the mail that the link `action` of `on` opens; returns what went out."""
     who = who or on.item.recipient
     text = " ".join(on.text.split())
-    start = next(
-        at for at in range(len(text)) if text.startswith("mailto:", at) and text[:at].rstrip(" <").lower().endswith(action.lower() + ":")
-    )
-    url = text[start:].partition(">")[0]
-    to = url.removeprefix("mailto:").partition("?")[0]
-    raw = mail(sender=f"{NAMES[who]} <{who}>", to=to, subject=action, text=body, message_id=fresh_id(who))
-    house.receive(raw, to=to, sender=who)
+    starts = (at for at in range(len(text)) if text.startswith("<mailto:", at))
+    start = next(at for at in starts if text[:at].rstrip(" :").lower().endswith(action.lower()))
+    to, _, query = text[start + len("<mailto:") :].partition(">")[0].partition("?")
+    subject = parse_qs(query)["subject"][0]
+    house.receive(mail(sender=f"{NAMES[who]} <{who}>", to=to, subject=subject, text=body, message_id=fresh_id(who)), to=to, sender=who)
     return house.sent()
 
 

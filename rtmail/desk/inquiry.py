@@ -1,0 +1,60 @@
+"""A participant asks about his requests: noted, answered to him alone, and passed on to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtmail.desk import arrival
+from rtmail.desk.arguments import ArgumentError
+from rtmail.desk.commands import Command
+from rtmail.desk.decision import Builder
+from rtmail.desk.queries import query
+from rtmail.desk.stimulus import Received
+from rtmail.desk.ticket import EventKind
+from rtmail.mail.draft import Auto, Draft, Recipient, ReplyTo, Visibility
+from rtmail.mail.model import Address
+
+
+def ask(builder: Builder, stimulus: Received, commands: Sequence[Command]) -> None:
+    """Note the questions and let them be answered; they reopen nothing and move no clock. A robot or a loop gets no answer."""
+    sender, mail, ticket = stimulus.verdict.sender, stimulus.mail, builder.ticket
+    person = arrival.party_of(stimulus, sender)
+    event = builder.add(
+        EventKind.COMMAND,
+        actor=person,
+        facts={"action": ", ".join(command.name for command in commands)},
+        words=arrival.words_of(stimulus),
+        message_id=mail.message_id,
+        at=stimulus.at,
+    )
+    if not mail.answerable or stimulus.withheld:
+        return
+    for command in commands:
+        try:
+            builder.queries.append(query(command, person, staff=False, number=ticket.number))
+        except ArgumentError:
+            continue  # the grammar let no such line through; what cannot be read asks nothing
+    if builder.queries:
+        builder.drafts.append(
+            answer(person, sender.address, ticket.queue, ticket.subject, mail.message_id, event.seq, ticket.number, ticket.thread)
+        )
+
+
+def answer(
+    person: int, to: Address, queue: str, subject: str, answering: str, event: int, number: int = 0, thread: tuple[str, ...] = ()
+) -> Draft:
+    """Return the mail that the answers go into."""
+    return Draft(
+        template="answer",
+        to=Recipient(person, to.spec, to.name, staff=False),
+        visibility=Visibility.PUBLIC,
+        subject=subject,
+        queue=queue,
+        number=number,
+        event=event,
+        auto=Auto.REPLIED,
+        reply_to=ReplyTo.CUSTOMER if number else ReplyTo.PLAIN,
+        in_reply_to=answering,
+        references=tuple(dict.fromkeys((*thread, *([answering] if answering else [])))),
+        urgency=0,
+    )

@@ -1,0 +1,53 @@
+"""A conversation as an mbox file (mboxrd, RFC 4155), to be opened in a mail client."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from rtmail.mail.address import normalise
+from rtmail.mail.model import Address
+from rtmail.mail.wire import address_header, ids_header, message, one_line, text_header, text_part, valid_message_id
+
+_FROM = re.compile(rb"^(>*From )", re.MULTILINE)
+_NOBODY = "unknown@invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One mail of it: `raw` as it came, or "" with what it said."""
+
+    at: datetime
+    sender: Address
+    subject: str
+    text: str
+    message_id: str = ""
+    references: tuple[str, ...] = ()
+    raw: bytes = b""
+
+
+def mbox(letters: Iterable[Letter]) -> bytes:
+    """Return the letters as one file, in their order."""
+    parts = []
+    for letter in letters:
+        spec = normalise(letter.sender.spec) or _NOBODY
+        raw = (letter.raw or _written(letter, spec)).replace(b"\r\n", b"\n")
+        head = f"From {spec if spec.isascii() and ' ' not in spec else _NOBODY} {letter.at.astimezone(UTC):%a %b %e %H:%M:%S %Y}\n"
+        parts.append(head.encode() + _FROM.sub(rb">\1", raw.rstrip(b"\n")) + b"\n\n")
+    return b"".join(parts)
+
+
+def _written(letter: Letter, spec: str) -> bytes:
+    headers = [
+        address_header("From", (Address(spec, one_line(letter.sender.name)),)),
+        text_header("Subject", one_line(letter.subject)),
+        f"Date: {format_datetime(letter.at)}",
+    ]
+    if valid_message_id(letter.message_id):
+        headers.append(f"Message-ID: {letter.message_id}")
+    if known := [one for one in letter.references if valid_message_id(one)]:
+        headers.append(ids_header("References", known))
+    return message(headers, text_part(letter.text, "plain"))
