@@ -24,11 +24,11 @@ from rtmail.engine.intake import Intake
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool, ReadFailed
-from rtmail.errors import Deferred, RtmailError
+from rtmail.errors import RtmailError
 from rtmail.failpoint import failpoint
 from rtmail.mail import message
 from rtmail.mail.model import Mail
-from rtmail.store import Conflict, Fate, LeaseLost, Origin, OutboxRow, Outcome, Settlement, SpoolItem, Store, StoreFailed
+from rtmail.store import Conflict, Fate, LeaseLost, NotThere, Origin, OutboxRow, Outcome, Settlement, SpoolItem, Store
 
 ATTEMPTS = 3
 """After so many failures a mail is set aside."""
@@ -38,9 +38,6 @@ mail that is first in line at each start is the one that they meet."""
 LEASE_SECONDS = 300.0
 BATCH = 24
 AGAIN_AFTER = timedelta(seconds=5)
-
-OURS = (RtmailError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""A slip in what follows from one mail or ticket: it is tried again, then set aside; the others go on."""
 
 
 class NoSuchRequest(RtmailError, LookupError):  # noqa: N818
@@ -97,12 +94,15 @@ class Engine:
             mails = self._read(items)
             failpoint("engine-read")
             self.store.run(lambda: self._take_all(items, mails, now))
-        except Deferred:
-            # Not now, through no mail's fault: no attempt.
-            self._to_release += items
-            raise
-        except Exception:
-            self._to_retry += [(item, now + AGAIN_AFTER * item.attempts) for item in items]
+        except Exception as error:
+            # What goes wrong with one mail ends with that mail; this undid them all.
+            if self.store.undoes(error):
+                self._to_release += items
+            elif len(items) > 1:
+                self._to_release += items
+                self._alone_to = items[-1].id
+            else:
+                self._to_retry.append((items[0], now + AGAIN_AFTER * items[0].attempts))
             raise
         failpoint("engine-committed")
         self.posted()
@@ -131,9 +131,16 @@ class Engine:
             self._to_retry.pop(0)
 
     def _read(self, items: Sequence[SpoolItem]) -> list[Mail | ReadFailed]:
-        jobs = [(self.store.raw(item.raw_id), item.envelope) for item in items if item.attempts <= DEATHS]
+        raws = [self._raw(item) if item.attempts <= DEATHS else None for item in items]
+        jobs = [(raw, item.envelope) for item, raw in zip(items, raws, strict=True) if raw is not None]
         read = iter(self.pool.read_many(jobs, self.office.site))
-        return [next(read) if item.attempts <= DEATHS else ReadFailed("died while this mail was worked on") for item in items]
+        return [next(read) if raw is not None else ReadFailed(_unread(item)) for item, raw in zip(items, raws, strict=True)]
+
+    def _raw(self, item: SpoolItem) -> bytes | None:
+        try:
+            return self.store.raw(item.raw_id)
+        except NotThere:
+            return None
 
     def _take_all(self, items: Sequence[SpoolItem], mails: Sequence[Mail | ReadFailed], now: datetime) -> None:
         for item, mail in zip(items, mails, strict=True):
@@ -152,9 +159,9 @@ class Engine:
             log.failed(stage="settle", error=error, spool=item.id)
         except Conflict:
             self.store.retry_spool(item, now)
-        except (Deferred, StoreFailed):
-            raise
-        except OURS as error:
+        except Exception as error:
+            if self.store.undoes(error):
+                raise
             self._failed(item, error, "".join(traceback.format_exception(error, limit=-4)), now)
         else:
             _tell(settlement, mail)
@@ -167,17 +174,26 @@ class Engine:
             log.retried(spool=item.id, attempt=item.attempts, until=later, error=error)
             return
         last = why.strip().splitlines()[-1]
-        stub = message.stub(self.store.raw(item.raw_id), item.envelope, self.office.site, last)
+        stub = message.stub(self._raw(item) or b"", item.envelope, self.office.site, last)
         ticket, number = 0, 0
         try:
-            with self.store.transaction():
-                taken = self._intake.take(item, stub, now)
-                ticket, number = taken.ticket, int((taken.trace or {}).get("number") or 0)
-        except OURS as second:
+            # Not if that, too, was what we died of.
+            if item.attempts <= DEATHS + 1:
+                with self.store.transaction():
+                    taken = self._intake.take(item, stub, now)
+                    ticket, number = taken.ticket, int((taken.trace or {}).get("number") or 0)
+        except Exception as second:
+            if self.store.undoes(second):
+                raise
             log.failed(stage="stub", error=second, spool=item.id)
-        with self.store.transaction():
-            notices.quarantined(self._keeper, item, last, number, now)
-            self.store.settle_many([Settlement(item, Outcome.QUARANTINED, why, ticket, 0, {"rule": "quarantine", "number": number})], now)
+        try:
+            with self.store.transaction():
+                notices.quarantined(self._keeper, item, last, number, now)
+        except Exception as third:
+            if self.store.undoes(third):
+                raise
+            log.failed(stage="notice", error=third, spool=item.id)
+        self.store.settle_many([Settlement(item, Outcome.QUARANTINED, why, ticket, 0, {"rule": "quarantine", "number": number})], now)
         log.quarantined(spool=item.id, why=last)
 
     # -- time ---------------------------------------------------------------------------------------------------
@@ -193,6 +209,7 @@ class Engine:
         """Wake up to a batch of tickets whose time has come, and leave their mails that may be joined waiting; returns how many."""
         ids = self.store.due_tickets(now, BATCH, self.owner, LEASE_SECONDS)
         if ids:
+            failpoint("sweep-leased")
             self.office.look_round(now)
             self.store.run(lambda: self._sweep_all(ids, now))
             failpoint("sweep-committed")
@@ -206,11 +223,10 @@ class Engine:
                     ticket = self.store.ticket(ticket_id, lock=True)
                     decision = decide(self.office.policy(ticket.policy_version), ticket, Tick(), now, self.office.house)
                     kept = self._keeper.keep(decision, now)
-                    for spawn in decision.spawns:
-                        self._intake.spawn(kept, spawn.seq, spawn.reason, now)
-            except (Deferred, StoreFailed):
-                raise
-            except OURS as error:
+                    self._intake.split_off(decision, kept, now)
+            except Exception as error:
+                if self.store.undoes(error):
+                    raise
                 # One ticket's trouble must not keep the others from being told; its lease brings it back.
                 log.failed(stage="sweep", error=error, ticket=ticket_id)
 
@@ -228,13 +244,27 @@ class Engine:
         return len(rows)
 
     def _report_all(self, rows: Sequence[OutboxRow], now: datetime) -> None:
-        with self.store.transaction():
-            mine = self.store.mark_reported(rows)
-            for row in rows:
-                if row.id in mine and row.template == bundles.TEMPLATE and row.fate is not Fate.WAITING:
-                    self.store.share_fate(row)
-                if row.id in mine and row.ticket and row.fate is not Fate.WAITING:
-                    self._delivered(row, now)
+        for row in rows:
+            try:
+                with self.store.transaction():
+                    self._report(row, now)
+            except Conflict:
+                # The ticket moved on at this very moment: the next round tells it.
+                continue
+            except Exception as error:
+                if self.store.undoes(error):
+                    raise
+                # `rtmail outbox` shows this fate all the same; told again and again it would keep the others from being told.
+                log.failed(stage="report", error=error, outbox=row.id)
+                self.store.mark_reported([row])
+
+    def _report(self, row: OutboxRow, now: datetime) -> None:
+        if row.id not in self.store.mark_reported([row]):
+            return
+        if row.template == bundles.TEMPLATE and row.fate is not Fate.WAITING:
+            self.store.share_fate(row)
+        if row.ticket:
+            self._delivered(row, now)
 
     def _delivered(self, row: OutboxRow, now: datetime) -> None:
         ticket = self.store.ticket(row.ticket, lock=True)
@@ -295,7 +325,7 @@ class Engine:
             known = self._intake.know(parsed, found, 0, parties, now)
             stimulus = Commanded(person=person, parsed=parsed, strong=True, shell_user=unix_user, parties=parties, known=known)
             decision = decide(self.office.policy(found.policy_version), found, stimulus, now, self.office.house)
-            self._keeper.keep(decision, now)
+            self._intake.split_off(decision, self._keeper.keep(decision, now), now)
             results[:] = [dict(result) for result in decision.results]
 
         self.store.run(job)
@@ -304,10 +334,15 @@ class Engine:
         return results
 
 
+def _unread(item: SpoolItem) -> str:
+    """Why a claimed mail was not even read."""
+    return "died while this mail was worked on" if item.attempts > DEATHS else "its bytes are gone"
+
+
 def fate_of(row: OutboxRow, about: Event, text: str) -> Delivered:
     """Return the stimulus that a settled outgoing mail is for its ticket."""
     return Delivered(
-        outcome=str(row.fate),
+        outcome="deferred" if row.fate is Fate.WAITING else str(row.fate),
         template=row.template,
         about=about,
         person=row.person,

@@ -42,11 +42,9 @@ from rtmail.store import Entry as LedgerEntry
 
 CITED_AT_MOST = 20
 """Ids from one mail's References that are noted; longer chains repeat what is known."""
-_OPENING = frozenset(
+_BY_OTHERS = frozenset({Result.NEW_REQUEST, Result.NEW_LINKED, Result.CONTINUES})
+_OPENING = _BY_OTHERS | frozenset(
     {
-        Result.NEW_REQUEST,
-        Result.NEW_LINKED,
-        Result.CONTINUES,
         Result.STAFF_FORWARD_NEW,
         Result.STAFF_ON_BEHALF,
         Result.STAFF_TO_US,
@@ -82,6 +80,11 @@ class Intake:
         person = self.office.directory.by_party(confirmed.person) if confirmed else None
         verdict = judge(evidence, lookups, self.office.site, self.office.directory, now, confirmed=person.key if person else "")
         verdict = _as_answered(verdict, answered_holds)
+        if item.stub_ticket and verdict.result in _BY_OTHERS:
+            opened = self._other(self.store.ticket(item.stub_ticket).number)
+            if opened:
+                tickets = {**tickets, opened.ticket.number: opened.ticket}
+                verdict = _read_at_last(verdict, opened.ticket.number)
         trace = _trace(verdict, mail, flagged=flagged, seen=seen)
         return self._end(item, mail, verdict, tickets, trace, now, flagged=flagged, confirmed=bool(answered_holds))
 
@@ -495,6 +498,19 @@ def _as_answered(verdict: Verdict, holds: list[Hold]) -> Verdict:
         ask="",
         commands=not (answered and answered.details.get("ran")),
         sender=replace(verdict.sender, authenticated=True, staff_proof=proof),
+    )
+
+
+def _read_at_last(verdict: Verdict, number: int) -> Verdict:
+    """A mail out of quarantine that had its request opened from a stub: its words belong there, and open no second one."""
+    return replace(
+        verdict,
+        result=Result.CORRESPONDENCE,
+        number=number,
+        rule="read-at-last",
+        reason="its request was opened from what could be read of it before",
+        links=(),
+        answerable=False,
     )
 
 

@@ -183,6 +183,10 @@ class Database:
         finally:
             self._local.depth -= 1
 
+    def undoes(self, error: Exception) -> bool:
+        """Tell whether `error` undoes the whole transaction in which it came up: trouble of the database, not of what was done in it."""
+        return isinstance(error, Deferred) or self._engine.fault(error) is not None
+
     def _seen(self, error: Exception) -> Exception:
         """Return `error` as the outside shall see it; remembers when the database is to be given up."""
         fault = self._engine.fault(error)

@@ -37,7 +37,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SpoolItem:
-    """A claimed mail. `attempts` counts this one; `fence` proves the claim when it is settled."""
+    """A claimed mail. `attempts` counts this one; `fence` proves the claim when it is settled.
+
+    stub_ticket  row id of the ticket that was opened from what could be read of it, before it went to quarantine; 0 for none
+    """
 
     id: int
     raw_id: int
@@ -45,6 +48,7 @@ class SpoolItem:
     attempts: int
     fence: int
     arrived_at: datetime
+    stub_ticket: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +175,12 @@ class Spool(Database):
         rows = self._rows(
             "WITH due AS MATERIALIZED (SELECT id FROM spool WHERE outcome = '' AND due_at <= ? AND lease_until <= ? ORDER BY id LIMIT ?"
             f"{self._engine.skip_locked}) UPDATE spool SET owner = ?, lease_until = ?, attempts = attempts + 1, fence = fence + 1 "
-            "WHERE id IN (SELECT id FROM due) RETURNING id, raw_id, envelope, attempts, fence, arrived_at",
+            "WHERE id IN (SELECT id FROM due) RETURNING id, raw_id, envelope, attempts, fence, arrived_at, "
+            "CASE WHEN event = 0 THEN ticket_id ELSE 0 END",
             (at, at, limit, clean(owner), at + length(timedelta(seconds=seconds))))
         failpoint("spool-leased-before-commit")
-        return [SpoolItem(id_, raw_id, _envelope(text), attempts, fence, instant(arrived))
-                for id_, raw_id, text, attempts, fence, arrived in sorted(rows)]
+        return [SpoolItem(id_, raw_id, _envelope(text), attempts, fence, instant(arrived), stub_ticket)
+                for id_, raw_id, text, attempts, fence, arrived, stub_ticket in sorted(rows)]
 
     def settle_spool(self, item: SpoolItem, outcome: Outcome, reason: str, ticket_id: int = 0, event: int = 0,
                      trace: Mapping[str, Any] | None = None, *, now: datetime) -> None:
