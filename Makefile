@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-long test-systemd lint bench servers clean
+.PHONY: run test test-long test-systemd lint bench demo servers clean
 
 run: $(STAMP)
 	@echo "A first mail, from a second terminal:"
@@ -43,6 +43,9 @@ lint: $(STAMP)
 	$(BIN)/ruff check rtmail tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_floors.py
+
+demo: $(STAMP)
+	$(BIN)/rtmail demo
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run

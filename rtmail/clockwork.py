@@ -28,3 +28,16 @@ class Rehearsal:
 
     def __call__(self) -> datetime:
         return self.start + timedelta(seconds=(time.time() - self.zero) * self.rate)
+
+
+class Stepped:
+    """A clock that stands still until it is moved, for rehearsals that go from instant to instant."""
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start.astimezone(UTC)
+
+    def __call__(self) -> datetime:
+        return self._now
+
+    def move(self, to: datetime) -> None:
+        self._now = to.astimezone(UTC)

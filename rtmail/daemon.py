@@ -57,14 +57,14 @@ class Ticker:
         self.beat = time.monotonic()
         self._woken, self._stopping = threading.Event(), threading.Event()
         self._scheduler = schedule.Scheduler()
-        # schedule counts whole seconds of the system's clock; a rehearsal's runs faster, and looks more often.
+        self.rounds = 0
+        self._behind = False
         self._hurried = rate != 1.0
         self._pause = PAUSE_SECONDS if rate <= 1.0 else max(min(PAUSE_SECONDS, REHEARSED_SECONDS / rate), 0.005)
-        self._behind = self._hurried
         self._scheduler.every(1).seconds.do(self._guarded, "sweep", self._sweep)
-        self._scheduler.every(10 if rate == 1.0 else 1).seconds.do(self._guarded, "remind", lambda: self.engine.remind(self._clock()))
+        self._scheduler.every(10).seconds.do(self._guarded, "remind", lambda: self.engine.remind(self._clock()))
         self._scheduler.every(10).seconds.do(self._guarded, "watch", lambda: self.engine.watch(mailboxes, self._clock()))
-        self._scheduler.every(10 if rate == 1.0 else 1).seconds.do(self._guarded, "digest", lambda: self.engine.digest(self._clock()))
+        self._scheduler.every(10).seconds.do(self._guarded, "digest", lambda: self.engine.digest(self._clock()))
         self._scheduler.every(1).hours.do(self._guarded, "forget", lambda: self._store.forget_expired(self._clock()))
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -84,19 +84,24 @@ class Ticker:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._woken.clear()
+            self.rounds += 1
             failpoint("engine-beat")
             worked = self._guarded("work", lambda: self.engine.work(self._clock()))
             worked += self._guarded("report", lambda: self.engine.report(self._clock()))
             if self._behind:
                 worked += self._guarded("sweep", self._sweep)
-            self._scheduler.run_pending()
+            if self._hurried:
+                # schedule counts whole seconds of the system's clock, and a rehearsal's clock is another one.
+                self._scheduler.run_all()
+            else:
+                self._scheduler.run_pending()
             if not worked:
                 self._woken.wait(self._pause)
 
     def _sweep(self) -> int:
         """Wake a batch of what is due; while batches are full there is more, and the next one does not wait for the scheduler."""
         count = self.engine.sweep(self._clock())
-        self._behind = self._hurried or count >= BATCH
+        self._behind = count >= BATCH
         return count
 
     def _guarded(self, stage: str, job: Callable[[], int]) -> int:

@@ -21,6 +21,7 @@ COMMANDS = {
     "why": "why",
     "simulate": "simulate",
     "policy": "policy",
+    "demo": "demo",
     "outbox": "outbox",
     "quarantine": "spooled",
     "held": "spooled",

@@ -27,6 +27,8 @@ _INTERNAL = frozenset(
     }
 )
 """Events whose mails to staff are answered at the comment address."""
+_ANSWERED_TO_CUSTOMERS = frozenset({"nudge", "also-sent"})
+"""Of what staff are told, these are answered with words to the customer."""
 
 
 def look_up(store: Store, office: Office, evidence: Evidence) -> tuple[Lookups, dict[int, Ticket]]:
@@ -65,6 +67,8 @@ def _is_internal(store: Store, entry: Entry) -> bool:
     if entry.origin is not Kept.OURS:
         return False
     found = store.event(entry.ticket, entry.event)
+    if found is not None and found.kind is EventKind.TOLD and found.facts.get("notice") in _ANSWERED_TO_CUSTOMERS:
+        return False
     return found is not None and (found.kind in _INTERNAL or (found.kind is EventKind.CORRESPONDENCE and bool(found.facts.get("by_staff"))))
 
 
