@@ -101,7 +101,7 @@ class Office:
                 await running
         asyncio.run(whole())
 
-    async def until(self, what: Callable[[], bool], seconds: float = 10) -> None:
+    async def until(self, what: Callable[[], bool], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             while not what():  # noqa: ASYNC110 - the store tells nobody
                 await asyncio.sleep(0.005)

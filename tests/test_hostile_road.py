@@ -97,7 +97,7 @@ def prove(daemon: Running, kept: dict[int, str]) -> None:
         assert shown == {one["Delivered-To"]}, one["Subject"]
         assert one["Bcc"] is None
     quarantined = sum(row.outcome == Outcome.QUARANTINED for row in rows.values())
-    assert daemon.told().count("level=error") == quarantined, daemon.told()[-3000:]
+    assert daemon.told().count("event=quarantined") == quarantined, daemon.told()[-3000:]
 
 
 def accounted(name: str, row: SpoolRow) -> None:
