@@ -20,10 +20,13 @@ _PARTS = {
 }
 
 
-def multiply(database: Path, ticket: int, copies: int, *, due: int | None = None, later: datetime | None = None) -> None:
+def multiply(
+    database: Path, ticket: int, copies: int, *, due: int | None = None, later: datetime | None = None, log: bool = True
+) -> None:
     """Copy the request with row id `ticket` so many times.
 
     due    so many of the copies, spread evenly, are woken when the first one is (None: all); the others at `later`
+    log    with their events; without them a million fit on a disk
     """
     with closing(sqlite3.connect(database, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = OFF")
@@ -37,6 +40,8 @@ def multiply(database: Path, ticket: int, copies: int, *, due: int | None = None
         db.execute(f"INSERT INTO ticket (id, number, {_TICKET}, wake_at) SELECT ? + n, ? + n, {_TICKET}, {wake} FROM copy, ticket "
                    "WHERE id = ? ORDER BY n", (last_id, last_number, ticket))
         for table, columns in _PARTS.items():
+            if table == "event" and not log:
+                continue
             db.execute(f"INSERT INTO {table} (ticket_id, {columns}) SELECT ? + n, {columns} FROM copy, {table} WHERE ticket_id = ? "
                        "ORDER BY n", (last_id, ticket))
         for name, last in (("ticket", last_id), ("number", last_number)):
@@ -44,6 +49,7 @@ def multiply(database: Path, ticket: int, copies: int, *, due: int | None = None
         db.execute("DROP TABLE copy")
         db.execute("COMMIT")
         db.execute("ANALYZE")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _micros(at: datetime | None) -> str:

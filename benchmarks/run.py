@@ -1,6 +1,6 @@
 """Runs the floors and rtmail one after the other on this machine and prints what each did, and the ratios.
 
-python -m benchmarks.run [--seconds 10] [--scratch FOLDER] [--only accept|road] [--profile]
+python -m benchmarks.run [--seconds 10] [--scratch FOLDER] [--only accept|road|ticks] [--profile]
 
 Nothing is asserted: the figures are for people. Compare ratios of one run, never figures of two machines.
 """
@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.ticks import ticks
 
 ROOT = Path(__file__).resolve().parent.parent
 CONNECTIONS = (10, 50)
@@ -236,7 +238,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
     parser.add_argument("--mails", type=int, default=1500, help="mails of the sustained measurement")
     parser.add_argument("--scratch", type=Path, help="folder on the disk to measure; default: the system's for temporary files")
-    parser.add_argument("--only", choices=["accept", "road"])
+    parser.add_argument("--only", choices=["accept", "road", "ticks"])
     parser.add_argument("--profile", default="", metavar="FILE", help="write a profile of the engine during the sustained measurement")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.scratch, prefix="rtmail-bench-") as made:
@@ -244,10 +246,12 @@ def main() -> None:
         print(f"{machine()}; load at the start {os.getloadavg()[0]:.1f}")
         print(f"a synced write of 4 KB takes {sync_seconds(scratch) * 1000:.2f} ms")
         print("mails: 70 % plain 2 KB, 25 % alternative 10 KB, 5 % with an attachment of 200 KB\n")
-        if given.only != "road":
+        if given.only in (None, "accept"):
             accept_table(scratch, given.seconds)
-        if given.only != "accept":
+        if given.only in (None, "road"):
             road(scratch, given.mails, given.seconds, given.profile)
+        if given.only in (None, "ticks"):
+            ticks(scratch, CONFIG.format(port=free_port(), sink=free_port()))
 
 
 def accept_table(scratch: Path, seconds: float) -> None:
