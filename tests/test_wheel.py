@@ -43,7 +43,7 @@ def built(source: Path, into: Path, target: str) -> Path:
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the checkout to build from, as the files stood at one moment."""
     there = tmp_path_factory.mktemp("tree") / "rtmail"
-    beside = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "var", "tests", "build", "dist")
+    beside = shutil.ignore_patterns(".git", ".venv", ".cache", ".*_cache", ".hypothesis", "__pycache__", "var", "tests", "build", "dist")
     shutil.copytree(ROOT, there, ignore=beside)
     return there
 
