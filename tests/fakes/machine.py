@@ -198,7 +198,8 @@ def _debian() -> tuple[str, str]:
 
 
 def _copy(base: Path, root: Path) -> None:
-    subprocess.run(["cp", "--archive", "--reflink=auto", base, root], check=True, timeout=300)
+    root.mkdir()
+    subprocess.run(["cp", "--archive", "--reflink=auto", f"{base}/.", root], check=True, timeout=300)
 
 
 def _unmount(folder: Path) -> None:
