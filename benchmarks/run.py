@@ -1,6 +1,6 @@
 """Runs the floors and rtmail one after the other on this machine and prints what each did, and the ratios.
 
-python -m benchmarks.run [--seconds 10] [--scratch FOLDER] [--only accept|road|ticks] [--profile]
+python -m benchmarks.run [--seconds 10] [--scratch FOLDER] [--only accept|road|ticks|corpus] [--profile]
 
 Nothing is asserted: the figures are for people. Compare ratios of one run, never figures of two machines.
 """
@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import corpus
 from benchmarks.ticks import ticks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -238,9 +239,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
     parser.add_argument("--mails", type=int, default=1500, help="mails of the sustained measurement")
     parser.add_argument("--scratch", type=Path, help="folder on the disk to measure; default: the system's for temporary files")
-    parser.add_argument("--only", choices=["accept", "road", "ticks"])
+    parser.add_argument("--only", choices=["accept", "road", "ticks", "corpus"])
     parser.add_argument("--profile", default="", metavar="FILE", help="write a profile of the engine during the sustained measurement")
     given = parser.parse_args()
+    if given.only in (None, "corpus"):
+        others()
+    if given.only == "corpus":
+        return
     with tempfile.TemporaryDirectory(dir=given.scratch, prefix="rtmail-bench-") as made:
         scratch = Path(made)
         print(f"{machine()}; load at the start {os.getloadavg()[0]:.1f}")
@@ -252,6 +257,16 @@ def main() -> None:
             road(scratch, given.mails, given.seconds, given.profile)
         if given.only in (None, "ticks"):
             ticks(scratch, CONFIG.format(port=free_port(), sink=free_port()))
+
+
+def others() -> None:
+    """Print how other projects' mails are read, where a folder of them is named."""
+    found = corpus.folder()
+    if found is None:
+        print(f"corpus: {corpus.VARIABLE} names no folder of other projects' mails\n")
+    else:
+        corpus.report(found)
+        print()
 
 
 def accept_table(scratch: Path, seconds: float) -> None:
