@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rtmail.mail import html, message
-from rtmail.mail.model import Envelope, Kind, Mail
+from rtmail.mail.model import Bounce, Envelope, Kind, Mail
 from rtmail.mail.quoting import split
 from rtmail.mail.site import Site
 
@@ -32,6 +32,12 @@ KINDS = (REPLY, "words", "headers", "files", "robots")
 _NOWHERE = Site(name="", tag="", domain="localhost", admin="")
 _TAKEN = (Kind.REQUEST_OR_REPLY, Kind.MACHINE, Kind.LIST)
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
+_REPORTS = (Kind.BOUNCE, Kind.REPORT)
+_AUTOMATIC = (Kind.AUTO_REPLY, Kind.MACHINE, *_REPORTS)
+DEPTH = 10
+"""So deep mails inside mails are looked into for file names."""
+_MADE_UP = re.compile(r"part-[\d.]*\d(\.\w+)?")
+"""What we call a part without a name."""
 _MARKDOWN = re.compile(r"<[^<>\s]+>|[*_>]|^#+ ", re.MULTILINE)
 
 
@@ -51,10 +57,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A file as read: the mail where it is one, and the new words."""
+    """A file as read: the mail where it is one, and the new words; where it lies, and its bytes."""
 
     mail: Mail | None
     reply: str
+    file: Path
+    raw: bytes
 
 
 _Check = Callable[[_Read, Any, Mapping[str, Any]], tuple[Any, bool]]
@@ -65,10 +73,12 @@ def cases(folder: Path) -> Iterator[Case]:
     """Yield what the manifest in `folder` states, judged."""
     for line in (folder / "MANIFEST.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
+        if new := set(row["expect"]) - set(_CHECKS) - set(_NOT_COMPARED):
+            raise ValueError(f"{row['path']}: {', '.join(sorted(new))}: say how it is compared, or why not")
         stated = {key: value for key, value in row["expect"].items() if key in _CHECKS}
         if not stated:
             continue
-        read = _read((folder / row["path"]).read_bytes(), row["kind"])
+        read = _read(folder / row["path"], row["kind"])
         for key, value in stated.items():
             kind, check = _CHECKS[key]
             if kind != REPLY and read.mail is None:
@@ -106,13 +116,18 @@ def _share(mine: list[Case]) -> str:
     return f"{100 * right / len(mine):.1f} ({right}/{len(mine)})" if mine else "-"
 
 
-def _read(raw: bytes, kind: str) -> _Read:
+def _read(file: Path, kind: str) -> _Read:
+    raw = file.read_bytes()
     if kind == "mail":
-        mail = message.read(raw, Envelope(sender=None, recipients=(), ingress="pipe", arrived_at=_AT), _NOWHERE)
-        return _Read(mail, mail.reply_text)
+        mail = _mail(raw)
+        return _Read(mail, mail.reply_text, file, raw)
     text = raw.decode("utf-8", "replace")
     text = html.html_to_text(text) if kind == "body-html" else text
-    return _Read(None, split(text).new)
+    return _Read(None, split(text).new, file, raw)
+
+
+def _mail(raw: bytes) -> Mail:
+    return message.read(raw, Envelope(sender=None, recipients=(), ingress="pipe", arrived_at=_AT), _NOWHERE)
 
 
 def _words(text: str, expect: Mapping[str, Any]) -> str:
@@ -181,6 +196,52 @@ def _equal_sets(found: Any, stated: Any) -> bool:
     return sorted(map(str, found)) == sorted(map(str, _listed(stated)))
 
 
+def _file_names(read: _Read, stated: Any, _expect: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """The names that headers give, those of attached mails too; a letter that the manifest could not read is U+FFFD there."""
+    assert read.mail is not None
+    found = list(_names(read.raw, read.mail, DEPTH))
+    left = list(found)
+    for name in stated:
+        pattern = re.compile(re.sub("\ufffd+", lambda run: f".{{1,{len(run[0])}}}", re.escape(name)))
+        match = next((one for one in left if pattern.fullmatch(one)), None)
+        if match is None:
+            return found, False
+        left.remove(match)
+    return found, not left
+
+
+def _names(raw: bytes, mail: Mail, depth: int) -> Iterator[str]:
+    for one in mail.attachments:
+        if one.name and not _MADE_UP.fullmatch(one.name):
+            yield one.name
+        if depth and one.type in ("message/rfc822", "message/global"):
+            inner = message.payload(raw, one.part)
+            yield from _names(inner, _mail(inner), depth - 1)
+
+
+def _joins(read: _Read, stated: Any, _expect: Mapping[str, Any]) -> tuple[Any, bool]:
+    assert read.mail is not None
+    cited = (*read.mail.in_reply_to, *read.mail.references)
+    return cited, _mail(read.file.with_name(stated).read_bytes()).message_id in cited
+
+
+def _action(bounce: Bounce | None, stated: Any) -> bool:
+    """What a report says of all its recipients: failed wins over delayed, and successes are no bounce."""
+    actions = [str(one).lower() for one in stated]
+    if any(one.startswith(("fail", "error")) for one in actions):
+        return bounce is not None and not bounce.temporary
+    return (bounce is not None and bounce.temporary) if any(one.startswith("delayed") for one in actions) else bounce is None
+
+
+def _final(bounce: Bounce | None, stated: Any) -> bool:
+    return bounce is not None and sorted(one.lower() for one in bounce.recipients) == sorted({str(one).lower() for one in stated})
+
+
+def _agrees(holds: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """A statement that may be false: the opposite must hold then."""
+    return lambda found, stated: holds(found, stated) is bool(stated)
+
+
 _CHECKS: dict[str, tuple[str, _Check]] = {
     "reply_text": (REPLY, _reply),
     "reply_contains": (REPLY, _reply_contains),
@@ -201,6 +262,26 @@ _CHECKS: dict[str, tuple[str, _Check]] = {
     "attachment_names": ("files", _of_mail(lambda mail: [one.name for one in mail.attachments], _equal_sets)),
     "attachment_bytes": ("files", _of_mail(lambda mail: [one.bytes for one in mail.attachments], _equal_sets)),
     "attachment_sha256": ("files", _of_mail(lambda mail: [one.sha256 for one in mail.attachments], _equal_sets)),
+    "subject_startswith": ("headers", _of_mail(lambda mail: mail.subject, lambda found, stated: found.startswith(stated))),
+    "no_sender": ("headers", _of_mail(lambda mail: mail.sender.spec, _agrees(lambda found, _: not found))),
+    "joins_thread_of": ("headers", _joins),
+    "forwarded_from": (
+        "headers", _of_mail(lambda mail: mail.forwarded.sender.spec if mail.forwarded and mail.forwarded.sender else "", _same)),
+    "auto_submitted": ("headers", _of_mail(lambda mail: mail.headers.get("auto-submitted", ()), lambda found, stated: stated in found)),
+    "body_contains_any": (
+        "words", _of_mail(lambda mail: mail.text, lambda found, stated: any(_bare(one) in _bare(found) for one in stated))),
+    "filenames": ("files", _file_names),
+    "attachment_count_min": ("files", _of_mail(lambda mail: len(mail.attachments), lambda found, stated: found >= stated)),
+    "attachment_count_nonempty": ("files", _of_mail(lambda mail: sum(one.bytes > 0 for one in mail.attachments), _equal)),
+    "is_dsn": ("robots", _of_mail(lambda mail: mail.kind, _agrees(lambda found, _: found in _REPORTS))),
+    "is_mdn": ("robots", _of_mail(lambda mail: mail.kind, _agrees(lambda found, _: found in _REPORTS))),
+    "dsn_action": ("robots", _of_mail(lambda mail: mail.bounce, _action)),
+    "dsn_final_recipient": ("robots", _of_mail(lambda mail: mail.bounce, _final)),
+    "bounce_status": ("robots", _of_mail(lambda mail: mail.bounce.status if mail.bounce else "", lambda found, stated: found in stated)),
+    "peer_finds_no_recipient": (
+        "robots", _of_mail(lambda mail: mail.bounce.recipients if mail.bounce else (), _agrees(lambda found, _: not found))),
+    "auto_generated_header": ("robots", _of_mail(lambda mail: mail.kind, _agrees(lambda found, _: found in _AUTOMATIC))),
+    "peer_calls_auto_generated": ("robots", _of_mail(lambda mail: mail.kind, lambda found, _: found in (*_AUTOMATIC, Kind.LIST))),
     "is_bounce": ("robots", _of_mail(lambda mail: mail.bounce is not None and not mail.bounce.temporary, _equal)),
     "bounce_recipients": ("robots", _of_mail(lambda mail: mail.bounce.recipients if mail.bounce else [], _equal_sets)),
     "bounce_temporary": ("robots", _of_mail(lambda mail: bool(mail.bounce and mail.bounce.temporary), _equal)),
@@ -209,3 +290,17 @@ _CHECKS: dict[str, tuple[str, _Check]] = {
     "accepted": ("robots", _of_mail(lambda mail: mail.kind in _TAKEN, _equal)),
 }
 """What is compared, by the manifest's keys: what of us it tries, and how."""
+
+_NOT_COMPARED: dict[str, str] = {
+    "max_seconds": "a limit for reply text alone; tests/test_quoting.py holds one",
+    "reply_format": "how reply_text is compared",
+    "detector": "which of its own detectors the peer used",
+    "stdlib_defects": "how many defects Python's own parser reports",
+    "peer_refuses_as": "the peer's own policy",
+    "peer_is_auto_generated_for_list": "the peer's own setting",
+    "thread_group": "a name for what joins_thread_of says",
+    "follow_up_to_ticket": "the peer's own tag in the subject",
+    "subject_if_default_charset_koi8r": "a setting that rtmail has not: it detects charsets",
+    "attachment_count_counting_every_nontext_part": "the peer counts containers too",
+}
+"""What is stated and not compared, with the reason; a key that stands nowhere is an error."""

@@ -187,6 +187,7 @@ LISTS = [
     (["a@b.c\r\nBcc: evil@x.com"], [Address("a@b.c")]),
     (["J\u202eane\x00\n Doe <j@x.com>"], [Address("j@x.com", "Jane Doe")]),
     (["j@müller.de"], [Address("j@xn--mller-kva.de")]),
+    (["a@b.c., D <d@e.f.>, g@h..i., ."], [Address("a@b.c"), Address("d@e.f", "D")]),
     ([""], []),
 ]
 

@@ -138,6 +138,16 @@ def test_a_postmaster_is_a_person_when_the_envelope_says_so() -> None:
     assert read_report(email.message_from_string(raw), "") is not None
 
 
+def test_a_programs_mail_with_the_subject_of_a_report_is_one_whoever_it_is_from() -> None:
+    """As Microsoft CDO wrote it for a list's administrator: no null sender, no daemon's name, a Precedence."""
+    words = "--- Non-Delivery Report ---\nThe email below could not be delivered to the following user:\n\n"
+    raw = "From: <admin@acme.example>\nX-Mailer: Microsoft CDO\nSubject: Non-Delivery: Your message\n{}\n" + words + (
+        '"bob@acme.example" <bob@acme.example>\n\nOld message:\n\nHello\n')
+    bulk = read_report(email.message_from_string(raw.format("Precedence: bulk\n")), "admin@acme.example")
+    assert bulk == Bounce(("bob@acme.example",), "", False)
+    assert read_report(email.message_from_string(raw.format("")), "admin@acme.example") is None, "the same words from a person"
+
+
 HOSTILE = {
     "blank lines": b"From: MAILER-DAEMON@a\n\n" + b"\n" * 500_000,
     "raw headers": b"From: MAILER-DAEMON@a\nSubject: \xff\xfe\nContent-Type: \xff; b\n\nx",

@@ -43,6 +43,10 @@ from rtmail.mail import charset
         ("héllo".encode("utf-16"), "utf-16", "héllo", ""),
         (b"+ADw-script+AD4-", "utf-7", "+ADw-script+AD4-", "unknown charset 'utf-7'"),
         (b"+ADw-script+AD4-", "unicode-1-1-utf-7", "+ADw-script+AD4-", "unknown charset 'unicode-1-1-utf-7'"),
+        (b"Fr+APY-sche+ADs- +ACI-la+AN8-t uns+ACE-", "UTF-7", 'Frösche; "laßt uns!', ""),
+        (b"+AEEAQg- hides A and B", "utf-7", "+AEEAQg- hides A and B", "unknown charset 'utf-7'"),
+        (b"+2AA-", "utf-7", "\ufffd", ""),
+        (b"+ACY-lt+ADs-", "utf-7", "+ACY-lt+ADs-", "unknown charset 'utf-7'"),
     ],
 )  # fmt: skip
 def test_decode(data: bytes, declared: str | None, text: str, defect: str) -> None:

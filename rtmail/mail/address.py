@@ -114,7 +114,8 @@ def parse_list(values: Iterable[str]) -> tuple[Address, ...]:
     for value in values:
         # A line end that is no fold begins another header in some hands (F1): nothing behind it is read.
         for spec, name in _mailboxes(_LINE_END.split(value[:budget], maxsplit=1)[0]):
-            valid = normalise(spec)
+            # The dot of the root, which some write behind a domain.
+            valid = normalise(spec) or normalise(spec.strip().removesuffix("."))
             if valid:
                 found.setdefault(valid.lower(), Address(valid, name))
             if len(found) >= MAX_ADDRESSES:

@@ -17,7 +17,9 @@ from email.message import Message
 
 import flufl.bounce
 
+from rtmail.mail.headers import text_of
 from rtmail.mail.model import Bounce
+from rtmail.mail.subject_words import returned
 
 MAX_PARTS = 40
 MAX_BLOCKS = 400
@@ -53,7 +55,7 @@ def read_report(message: Message, envelope_sender: str | None) -> Bounce | None:
     Never raises.
     """
     parts = list(_own_parts(message))
-    daemon = _from_daemon(message, envelope_sender)
+    daemon = _from_daemon(message, envelope_sender) or _says_so_itself(message)
     structured = _content_type(message) == "multipart/report"
     if not (daemon or structured):
         return None
@@ -286,6 +288,14 @@ def _from_daemon(message: Message, envelope_sender: str | None) -> bool:
         return True
     person = envelope_sender is not None and not _OFFICE.match(envelope_sender.partition("@")[0])
     return not person and bool(_OFFICE.match(local) or _DAEMON_NAME.search(raw.partition("<")[0] or raw) or _DAEMON_NAME.search(raw))
+
+
+def _says_so_itself(message: Message) -> bool:
+    """Return whether a program's mail has a delivery report's subject: some report in the name of the administrator, whose words the
+    same subject from a person would be."""
+    automatic = str(message.get("auto-submitted", "no")).strip().lower().startswith("auto-")
+    bulk = str(message.get("precedence", "")).strip().lower() in ("bulk", "junk")
+    return (automatic or bulk) and returned(text_of(str(message.get("subject", ""))[:1000]))
 
 
 def _return_path(message: Message) -> str | None:

@@ -1,8 +1,9 @@
 """Bytes to text: what was declared, else UTF-8, else what they look like, else cp1252.
 
 `message` and `headers` call it for every body and every raw 8-bit header. Only charsets of the list below are ever
-handed to a codec: a declared name is a sender's word, and Python's registry also holds zlib, idna and utf-7, whose
-"text" is an attack (`+ADw-script+AD4-`). The result never holds a surrogate, so that every database takes it.
+handed to a codec: a declared name is a sender's word, and Python's registry also holds zlib and idna. UTF-7, which
+Outlook once wrote, is read as long as it hides nothing that ASCII could say: `+ADw-script+AD4-` is an attack on filters and
+stays as it is. The result never holds a surrogate, so that every database takes it.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ DETECT_SURE = 0.3
 _ISO_2022_JP = re.compile(rb"\x1b\$[@B(]|\x1b\([JI]")
 _JIS_RUN = re.compile(rb"\x1b(\$[@B]|\([BJI])([^\x1b]*)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_UTF_7 = frozenset({"utf-7", "utf7", "unicode-1-1-utf-7", "csunicode11utf7"})
+_UTF_7_OPTIONAL = frozenset("!\"#$%*;=@[]^_`{|}\t\r\n ")
+"""Its Set O, which Outlook shifts too, without < > and &."""
+_UTF_7_RUN = re.compile(r"\+[A-Za-z0-9+/]+-?")
 
 
 def codec(declared: str | None) -> str | None:
@@ -87,6 +92,8 @@ def decode(data: bytes, declared: str | None) -> tuple[str, str]:
 
 
 def _decode(data: bytes, declared: str | None) -> tuple[str, str]:
+    if (declared or "").strip().strip("'\"").lower() in _UTF_7 and (text := _utf_7(data)):
+        return text, ""
     name = codec(declared)
     plain = data.isascii()
     if plain and b"\x1b" in data and name in (None, "ascii", "utf-8", "cp1252") and _ISO_2022_JP.search(data):
@@ -127,6 +134,17 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str]:
         except UnicodeError:
             pass
     return data.decode("cp1252", "replace"), f"{defect}, read as cp1252"
+
+
+def _utf_7(data: bytes) -> str:
+    """Return the text of UTF-7 (RFC 2152) in which no shifted run hides what ASCII says directly, or markup; "" for any other."""
+    try:
+        plain = data.decode("ascii")
+        runs = (run[0].encode().decode("utf-7") for run in _UTF_7_RUN.finditer(plain))
+        honest = all(not character.isascii() or character in _UTF_7_OPTIONAL for run in runs for character in run)
+        return plain.encode().decode("utf-7") if honest else ""
+    except UnicodeError:
+        return ""
 
 
 def _windows_jis(data: bytes) -> str:

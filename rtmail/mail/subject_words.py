@@ -245,8 +245,10 @@ def _compiled(phrases: tuple[str, ...]) -> re.Pattern[str]:
 
 _ABSENCE = {language: _compiled(phrases) for language, phrases in ABSENCE_PHRASES.items()}
 _CHALLENGE = re.compile("|".join(re.escape(phrase) for phrase in CHALLENGE_PHRASES), re.IGNORECASE)
+_RETURNED_ANY = "|".join(re.escape(phrase) for phrase in RETURNED_PHRASES)
 _RETURNED = re.compile(
-    r"^\W*(?:(?:re|aw)\s*:\s*)?(?:\[[^\]]{0,60}\]\s*)?(?:" + "|".join(re.escape(phrase) for phrase in RETURNED_PHRASES) + ")", re.IGNORECASE
+    rf"^\W*(?:(?:re|aw)\s*:\s*)?(?:\[[^\]]{{0,60}}\]\s*)?(?:{_RETURNED_ANY})|{_BEHIND}(?:{_RETURNED_ANY}|delivery failed){_END}",
+    re.IGNORECASE,
 )
 
 
@@ -262,5 +264,5 @@ def challenge(subject: str) -> bool:
 
 
 def returned(subject: str) -> bool:
-    """Return whether `subject` begins as the subject of a delivery report does."""
+    """Return whether `subject` begins, or ends, as the subject of a delivery report does."""
     return bool(_RETURNED.search(subject[:_SCANNED_CHARS]))
