@@ -22,11 +22,11 @@ from tests.fakes.sink import Sink
 
 TRACE = (
     b"Received: from gate.acme.example (gate.acme.example [192.0.2.1])\r\n\tby mx.example.com (Postfix) with ESMTPS id 4F\r\n"
-    b"\tfor <support@example.com>; Mon, 23 Nov 2026 10:00:07 +0100 (CET)\r\n"
+    b"\tfor <support@example.com>; Sun, 23 Nov 2025 10:00:07 +0100 (CET)\r\n"
 )
 OTHER_TRACE = (
     b"Return-Path: <bob@acme.example>\r\nDelivered-To: support@example.com\r\nX-Spam-Status: No, score=-1.2\r\n"
-    b"Received: from backup.example.com (backup.example.com [192.0.2.2]) by mx2.example.com; Mon, 23 Nov 2026 10:31:00 +0100\r\n"
+    b"Received: from backup.example.com (backup.example.com [192.0.2.2]) by mx2.example.com; Sun, 23 Nov 2025 10:31:00 +0100\r\n"
     b"DKIM-Signature: v=1; a=rsa-sha256; d=acme.example; s=x; h=from; bh=AAAA; b=BBBB\r\n"
 )
 FOOTER = "\n_______________________________________________\nhelpers mailing list\nhelpers@lists.acme.example\nhttps://lists.acme.example/helpers\n"

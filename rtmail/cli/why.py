@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
@@ -73,6 +74,8 @@ def _arrival(row: SpoolRow, found: Config) -> None:
     if trace.get("staff"):
         proof = trace["staff_proof"] if trace["authenticated"] else "nothing"
         click.echo(f"  sender:   claims to be {trace['staff']}; proven by {proof}")
+    if trace.get("counts_from"):
+        click.echo(f"  counts:   from {shown(datetime.fromisoformat(trace['counts_from']), zone)}")
     for line in trace.get("evidence", ()):
         click.echo(f"  evidence: {line}")
     for line in trace.get("defects", ()):

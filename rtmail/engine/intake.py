@@ -34,8 +34,9 @@ from rtmail.engine.office import Office
 from rtmail.mail import address
 from rtmail.mail.draft import Auto, Draft, ReplyTo, Visibility
 from rtmail.mail.model import Address, Mail
-from rtmail.mail.site import Door
+from rtmail.mail.site import Door, Site
 from rtmail.mail.token import Action, read_message_id
+from rtmail.mail.transit import taken_at
 from rtmail.mail.tripwire import LeakError
 from rtmail.store import Duplicate, Held, Hold, NotThere, Origin, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
 from rtmail.store import Entry as LedgerEntry
@@ -174,6 +175,9 @@ class Intake:
         parties = self._parties(verdict, mail, now)
         parsed = commands.parse(mail.reply_text, subject=mail.subject)
         opening = verdict.result in _OPENING
+        at = _counts_from(item, mail, verdict, self.office.site, now, confirmed=confirmed)
+        if at != item.arrived_at:
+            trace["counts_from"] = at.isoformat()
         if opening:
             version, policy = self.office.current_policy(verdict.queue)
             ticket = Ticket(
@@ -182,7 +186,7 @@ class Intake:
                 queue=verdict.queue,
                 subject=mail.subject,
                 status=Status.NEW,
-                opened_at=min(item.arrived_at, now),
+                opened_at=at,
                 policy_version=version,
             )
         else:
@@ -200,7 +204,7 @@ class Intake:
             verdict=verdict,
             raw_id=item.raw_id,
             spool_id=item.id,
-            at=min(item.arrived_at, now),
+            at=at,
             parties=parties,
             parsed=parsed,
             answerable=verdict.answerable and not withheld and not flagged,
@@ -466,6 +470,13 @@ class Intake:
         if event.message_id:
             self.store.record(event.message_id, kept.id, 1, Origin.RECEIVED, party.id)
         return kept
+
+
+def _counts_from(item: SpoolItem, mail: Mail, verdict: Verdict, site: Site, now: datetime, *, confirmed: bool) -> datetime:
+    """From when a mail counts: from when it was taken in, but staff words that waited for their author's yes from that (DESIGN 5)."""
+    if confirmed and verdict.sender.staff:
+        return now
+    return min(taken_at(mail.headers.get("received", ()), item.envelope, site), item.arrived_at, now)
 
 
 def _with_action(parsed: commands.Parsed, verdict: Verdict) -> commands.Parsed:

@@ -59,7 +59,7 @@ def prove(header_values_in_order: Sequence[tuple[str, str]], from_spec: str, sit
     domain = from_spec.rpartition("@")[2].lower()
     hops = [ipaddress.ip_network(hop, strict=False) for hop in site.trusted_hops]
     names = {name.lower() for name in site.trusted_headers.get(envelope.ingress, ())}
-    if envelope.ingress == "smtp" and not _within([envelope.peer], hops):
+    if not trusted_peer(envelope, site):
         return Proof.NONE, f"handed in by {envelope.peer or 'an unknown peer'}, which is no trusted hop"
     results = list(_results(header_values_in_order, site, hops, unnamed="authentication-results" in names))
     dmarc = [result for result in results if result.method == "dmarc" and _about(result, domain)]
@@ -81,6 +81,12 @@ def prove(header_values_in_order: Sequence[tuple[str, str]], from_spec: str, sit
         return Proof.NONE, "no trusted Authentication-Results"
     said = " ".join(sorted({f"{result.method}={result.result}" for result in results}))
     return Proof.NONE, f"trusted results prove nothing for {domain}: {said}"
+
+
+def trusted_peer(envelope: Envelope, site: Site) -> bool:
+    """Tell whether a machine of ours handed the mail in; what speaks LMTP or pipes to us is one."""
+    hops = [ipaddress.ip_network(hop, strict=False) for hop in site.trusted_hops]
+    return envelope.ingress != "smtp" or _within([envelope.peer], hops)
 
 
 def _results(fields: Sequence[tuple[str, str]], site: Site, hops: Sequence[Network], unnamed: bool) -> Iterator[_Result]:

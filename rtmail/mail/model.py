@@ -31,7 +31,7 @@ class Envelope:
     sender      MAIL FROM; "" is the null sender, None where no envelope exists (a mailbox)
     recipients  envelope recipients as given (with their +detail); a mailbox gives none
     ingress     "smtp", "lmtp", "pipe" or "imap:NAME"
-    arrived_at  IMAP INTERNALDATE, else our commit; never the Date header
+    arrived_at  IMAP INTERNALDATE, else our commit; never the Date header (`transit` says when it was taken in before)
     peer        IP address of the client, "" where there is none
     helo        its HELO/EHLO/LHLO name
     auth_user   key of the person who proved himself by SMTP AUTH, "" otherwise
