@@ -340,6 +340,7 @@ def facts_of(ticket: Ticket) -> signals.Facts:
         priority_state=ticket.priority_state,
         owner=ticket.owner,
         cadence=Duration.parse(cadence) if cadence else None,
+        answered=ticket.answered,
     )
 
 

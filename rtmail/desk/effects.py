@@ -302,7 +302,7 @@ def _ack(running: Run, value: str) -> str:
     until = None
     if value:
         until = _until(running, value)
-    role = next((role for role in _roles_of(builder, me)), "")
+    role = next(iter(_told_roles(builder, me)), "")
     if not role:
         raise CannotDo("only who was told up the ladder acknowledges")
     builder.signal(signals.ManagerAcked(at=builder.now, role=role, until=until, event=builder.ticket.events))
@@ -313,8 +313,9 @@ def _ack(running: Run, value: str) -> str:
 def _snooze(running: Run, value: str) -> str:
     builder, me = running.builder, running.me()
     until = _until(running, value)
-    roles = list(_roles_of(builder, me))
-    builder.signal(signals.Snoozed(at=builder.now, who=roles[0] if roles else "owner", until=until, event=builder.ticket.events))
+    told = _told_roles(builder, me)
+    for who in (*told, "owner") if builder.ticket.owner == me.party else told or ("owner",):
+        builder.signal(signals.Snoozed(at=builder.now, who=who, until=until, event=builder.ticket.events))
     return f"no reminder before {_shown(until, running.zone)}"
 
 
@@ -325,9 +326,11 @@ def _until(running: Run, value: str) -> datetime:
         return arguments.until(value, running.builder.now, running.zone)
 
 
-def _roles_of(builder: Builder, person: Person) -> Sequence[str]:
+def _told_roles(builder: Builder, person: Person) -> tuple[str, ...]:
+    """The roles of a person, or whose deputy he is, that were told of this request."""
+    told = {role for clock in builder.ticket.clocks for role, _ in clock.told}
     roles = builder.house.directory.roles.values()
-    return [role.key for role in roles if person.key in (role.person, role.deputy)]
+    return tuple(role.key for role in roles if role.key in told and person.key in (role.person, role.deputy))
 
 
 def _mute(muted: bool) -> Callable[[Run, str], str]:

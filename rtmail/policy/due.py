@@ -166,7 +166,8 @@ def _fire(sheet: Sheet, row: Clock, step: Step, misses: Sequence[Clock], now: da
     priority = sheet.policy.priority(row.priority)
     sheet.notices.append(Notice(
         NoticeKind.ESCALATION, row.name, row.generation, step.rung, tell, "escalation", rule, due_at, now, cc=cc, late_by=now - due_at,
-        also=tuple(clock.name for clock in misses), skipped=skipped, acks=row.acks, page=priority.page, bundle=priority.bundle,
+        also=tuple(clock.name for clock in misses), skipped=skipped, acks=ladder.acks_so_far(sheet), page=priority.page,
+        bundle=priority.bundle,
     ))
 
 
@@ -203,12 +204,13 @@ def tell_missed(sheet: Sheet, misses: Sequence[Clock], now: datetime, why: str =
         rule = why or f"{first.name} missed: the rungs told so far hear of it, or the first one"
     sheet.notices.append(Notice(
         kind, speaker.name, speaker.generation, rung, tell, template, rule, due_at, now, late_by=now - due_at, also=also,
-        acks=row.acks if row is not None else (), page=priority.page and triage is not None, bundle=priority.bundle or not sheet.priority,
+        acks=ladder.acks_so_far(sheet), page=priority.page and triage is not None, bundle=priority.bundle or not sheet.priority,
     ))
 
 
 def _recently_told(sheet: Sheet, now: datetime) -> frozenset[str]:
-    return frozenset(role for row in sheet.rows.values() for role, at in row.told if now - at < NOT_TWICE)
+    # Told "later than now": the clock was set back since. A clock that was wrong for hours must not keep anybody from being told.
+    return frozenset(role for row in sheet.rows.values() for role, at in row.told if abs(now - at) < NOT_TWICE)
 
 
 def _snoozed(sheet: Sheet, now: datetime) -> frozenset[str]:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from rtmail.policy.duration import Duration
 from rtmail.policy.model import LadderFrom, Priority, Rung
-from rtmail.policy.rows import Ack, Clock, ClockKind, Reach, Step
+from rtmail.policy.rows import Ack, Clock, ClockKind, Reach, State, Step
 from rtmail.policy.sheet import Sheet, What
 
 _FALLBACK_ACK = Duration.parse("1h")
@@ -69,6 +69,15 @@ def begin(sheet: Sheet, now: datetime, rule: str, base: datetime | None = None) 
     sheet.start(ClockKind.LADDER, base, steps[0].due_at, priority.ladder_calendar, rule, now=now, steps=steps)
 
 
+def follow(sheet: Sheet, running: Clock, now: datetime) -> None:
+    """Let a running ladder follow the priority: up by a new generation, down from its own start."""
+    new, old = sheet.target, sheet.policy.priority(running.priority)
+    if new.code > old.code:
+        raised(sheet, now)
+    elif new.key != running.priority:
+        retargeted(sheet, running, now, f"lowered from {running.priority} to {new.key}: from its start")
+
+
 def raised(sheet: Sheet, now: datetime) -> None:
     """Begin a new generation from `now`; a role still to be told by the old one is told no later than that would have been."""
     old = sheet.open(ClockKind.LADDER)
@@ -111,6 +120,15 @@ def settle_steps(row: Clock) -> Clock:
     return replace(row, due_at=row.pending.due_at if row.pending else None)
 
 
+def taken_over(sheet: Sheet, theirs: Clock, now: datetime, event: int) -> None:
+    """Go on with the ladder of a request that was merged into one without: who would have been told is told when he would have been."""
+    row = sheet.unpaused(theirs, now)
+    if row.pending is not None:
+        priority = row.priority if row.priority in sheet.policy.priorities else ""
+        sheet.start(ClockKind.LADDER, row.started_at, row.due_at, row.calendar, "merged: the other request's ladder goes on", now=now,
+                    event=event, priority=priority, steps=row.steps, acks=row.acks, told=row.told)
+
+
 def merged(sheet: Sheet, mine: Clock, theirs: Clock, now: datetime) -> None:
     """Take over the earlier instant of every rung that tells the same roles."""
     earlier = {step.tell: step.due_at for step in sheet.unpaused(theirs, now).steps if step.done_at is None}
@@ -123,8 +141,12 @@ def merged(sheet: Sheet, mine: Clock, theirs: Clock, now: datetime) -> None:
 
 def acknowledged(sheet: Sheet, now: datetime, role: str, until: datetime | None) -> None:
     """Record an acknowledgement of the highest rung told; valid until the instant named, or for the rung's `ack_for`."""
-    row = sheet.open(ClockKind.LADDER)
+    row = sheet.open(ClockKind.LADDER) or _triage_told(sheet)
     if row is None:
+        return
+    if row.kind is ClockKind.TRIAGE or not sheet.policy.priority(row.priority).ladder:
+        length = sheet.interval() or sheet.target.first_response or _FALLBACK_ACK
+        _keep(sheet, row, Ack(role, now, until or length.after(now, sheet.policy.hours(sheet.target.update_calendar))))
         return
     priority = sheet.policy.priority(row.priority)
     told = [step for step in row.steps if step.done_at is not None]
@@ -139,9 +161,24 @@ def acknowledged(sheet: Sheet, now: datetime, role: str, until: datetime | None)
         since = told[-1].done_at if told else None
         first = min((ack.at for ack in row.acks if since is None or ack.at >= since), default=now)
         until = min(until, rung.ack_max.after(first, hours))
-    kept = tuple(ack for ack in row.acks if ack.role != role or ack.at != now)
-    rule = f"acknowledged by {role} until {until.isoformat()}"
-    sheet.put(replace(row, acks=(*kept, Ack(role, now, until))), What.ACKED, rule, now)
+    _keep(sheet, row, Ack(role, now, until))
+
+
+def _triage_told(sheet: Sheet) -> Clock | None:
+    """The triage clock while the request has no ladder and its rung was told."""
+    row = sheet.latest(ClockKind.TRIAGE)
+    return row if row is not None and row.told and row.state in (State.RUNNING, State.MISSED) else None
+
+
+def _keep(sheet: Sheet, row: Clock, ack: Ack) -> None:
+    kept = tuple(one for one in row.acks if one.role != ack.role or one.at != ack.at)
+    sheet.put(replace(row, acks=(*kept, ack)), What.ACKED, f"acknowledged by {ack.role} until {ack.until.isoformat()}", ack.at)
+
+
+def acks_so_far(sheet: Sheet) -> tuple[Ack, ...]:
+    """Acknowledgements to quote to whoever is told next: of triage's rung, and of the ladder."""
+    rows = (sheet.latest(kind) for kind in (ClockKind.TRIAGE, ClockKind.LADDER))
+    return tuple(ack for row in rows if row is not None for ack in row.acks)
 
 
 def held_until(row: Clock, step: Step) -> datetime | None:

@@ -187,7 +187,8 @@ class Policy:
     roles: Mapping[str, int]
 
     def hours(self, calendar: str) -> Hours:
-        return self.calendars[calendar]
+        """Return the calendar of that name; a clock that came from another policy may name one that is not here, and never closes."""
+        return self.calendars.get(calendar) or self.calendars[ALWAYS]
 
     def priority(self, key: str) -> Priority:
         """Return the priority `key`; for "" and for one that this version does not know, the untriaged one."""

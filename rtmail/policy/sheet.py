@@ -184,10 +184,10 @@ class Sheet:
         return row
 
     def start(self, kind: ClockKind, at: datetime, due_at: datetime | None, calendar: str, rule: str, *, now: datetime,
-              event: int = 0, basis: Basis = Basis.TARGET, **values: Any) -> Clock:
-        """Begin the next instance of `kind`, standing still when the status says so."""
+              event: int = 0, basis: Basis = Basis.TARGET, priority: str = "", **values: Any) -> Clock:
+        """Begin the next instance of `kind`, standing still when the status says so; `priority`: not the present one's."""
         last = self.latest(kind)
-        row = Clock(kind=kind, generation=last.generation + 1 if last else 1, state=State.RUNNING, priority=self.target.key,
+        row = Clock(kind=kind, generation=last.generation + 1 if last else 1, state=State.RUNNING, priority=priority or self.target.key,
                     calendar=calendar, started_at=at, due_at=due_at, rule=rule, started_event=event, basis=basis, **values)
         row = replace(row, nudge_at=self.nudge_at(row, at))
         if self.stands_still(kind):

@@ -19,7 +19,7 @@ from rtmail.policy.rows import Clock, ClockKind, Reach
 class Facts:
     """The request as its clocks see it, before the signal.
 
-    priority  "" while untriaged; owner: party id, 0 for nobody
+    priority  "" while untriaged; owner: party id, 0 for nobody; answered: staff wrote to the customer
     cadence   update interval agreed for this request alone, None for the priority's
     """
 
@@ -29,6 +29,7 @@ class Facts:
     priority_state: str = ""
     owner: int = 0
     cadence: Duration | None = None
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

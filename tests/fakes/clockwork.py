@@ -11,7 +11,17 @@ from rtmail.policy.clocks import Advance, Change, Clock, ClockKind, Facts, Notic
 from rtmail.policy.model import Policy
 from rtmail.policy.rows import State
 from rtmail.policy.schema import parse
-from rtmail.policy.signals import CadenceSet, CustomerWrote, Prioritised, Refused, ReopenedAfterClosed, Signal, StatusChanged, Tick
+from rtmail.policy.signals import (
+    Answered,
+    CadenceSet,
+    CustomerWrote,
+    Prioritised,
+    Refused,
+    ReopenedAfterClosed,
+    Signal,
+    StatusChanged,
+    Tick,
+)
 
 POLICIES = Path(__file__).resolve().parent.parent.parent / "config" / "policies"
 
@@ -91,6 +101,8 @@ def after(facts: Facts, signal: Signal) -> Facts:
             return replace(facts, status="open")
         case Refused() | ReopenedAfterClosed():
             return replace(facts, status="open")
+        case Answered():
+            return replace(facts, answered=True)
         case CadenceSet():
             return replace(facts, cadence=signal.every)
     return facts

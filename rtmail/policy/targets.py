@@ -1,0 +1,145 @@
+"""What a promise's length comes to on the present priority: beginning an instance, and moving those that run to another target.
+
+Called by the rooms of the clock table: `clocks`, `answers`, `course` and `agreements`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from rtmail.policy import ladder
+from rtmail.policy.duration import Duration
+from rtmail.policy.model import Priority
+from rtmail.policy.rows import Basis, Clock, ClockKind, State, Step
+from rtmail.policy.sheet import Sheet
+
+PROMISES = (ClockKind.TRIAGE, ClockKind.FIRST_RESPONSE, ClockKind.UPDATE, ClockKind.RESOLUTION)
+ANSWERABLE = (ClockKind.FIRST_RESPONSE, ClockKind.UPDATE)
+NO_TARGET = "no-target"
+"""What ended a clock whose priority promised nothing of the kind."""
+
+
+def length_of(priority: Priority, kind: ClockKind) -> Duration | None:
+    """The priority's target for a kind of clock."""
+    match kind:
+        case ClockKind.FIRST_RESPONSE:
+            return priority.first_response
+        case ClockKind.UPDATE:
+            return priority.update_every
+        case ClockKind.RESOLUTION:
+            return priority.resolution
+        case _:
+            return None
+
+
+def calendar_of(priority: Priority, kind: ClockKind) -> str:
+    return priority.update_calendar if kind is ClockKind.UPDATE else priority.calendar
+
+
+def begin(sheet: Sheet, kind: ClockKind, base: datetime, now: datetime, event: int = 0, why: str = "") -> Clock | None:
+    """Start the next instance of a promise on the present priority's target; None when it has none."""
+    priority = sheet.target
+    length = sheet.interval() if kind is ClockKind.UPDATE else length_of(priority, kind)
+    if length is None:
+        return None
+    calendar = calendar_of(priority, kind)
+    untriaged = "" if sheet.priority else " (untriaged)"
+    rule = f"{kind.value}: {length} on {calendar} by {priority.key}{untriaged}" + (f", {why}" if why else "")
+    return sheet.start(kind, base, length.after(base, sheet.policy.hours(calendar)), calendar, rule, now=now, event=event)
+
+
+def begin_triage(sheet: Sheet, at: datetime, event: int) -> Clock | None:
+    policy = sheet.policy
+    if policy.triage is None:
+        return None
+    due_at = policy.triage.after(at, policy.hours(policy.triage_calendar))
+    roles = ladder.first_rung(policy.highest)
+    steps = (Step(rung=1, due_at=due_at, tell=roles),) if roles else ()
+    rule = f"triage: {policy.triage} on {policy.triage_calendar}"
+    return sheet.start(ClockKind.TRIAGE, at, due_at, policy.triage_calendar, rule, now=at, event=event, steps=steps)
+
+
+def retarget(sheet: Sheet, at: datetime, *, raised: bool, why: str) -> None:
+    """The priority changed: what runs on its targets moves, and what only the new one promises begins."""
+    for kind in PROMISES[1:]:
+        row = sheet.open(kind)
+        if row is not None and row.basis is Basis.TARGET and not (kind is ClockKind.UPDATE and sheet.cadence is not None):
+            move(sheet, row, length_of(sheet.target, kind), at, raised=raised, why=why)
+    owe(sheet, at, why)
+
+
+def owe(sheet: Sheet, at: datetime, why: str) -> None:
+    """Begin from `at` what the present priority promises and no earlier one did: nothing that is owed goes without a clock."""
+    if not sheet.live:
+        return
+    answered = sheet.facts.answered
+    kinds = {ClockKind.FIRST_RESPONSE: not answered, ClockKind.UPDATE: answered, ClockKind.RESOLUTION: bool(sheet.facts.priority)}
+    for kind, owed in kinds.items():
+        last = sheet.latest(kind)
+        if owed and (last is None or last.settled_by == NO_TARGET):
+            begin(sheet, kind, at, at, why=why)
+
+
+def move(sheet: Sheet, row: Clock, length: Duration | None, at: datetime, *, raised: bool, why: str) -> None:
+    """Give an open clock another target; one that stands still is reckoned as if it ran on from now, and stands still again."""
+    if length is None:
+        sheet.void(row, NO_TARGET, at, f"{why}: {sheet.target.key} makes no such promise")
+        return
+    paused = row.paused_at is not None
+    ran = replace(sheet.unpaused(row, at), priority=sheet.target.key)
+    calendar = calendar_of(sheet.target, row.kind)
+    if raised:
+        due = length.after(at, sheet.policy.hours(calendar))
+        old_due = ran.due_at or due
+        rule = f"{why}: the earlier of the old instant and {length} on {calendar} from the change"
+        if old_due <= due:
+            due, calendar = old_due, ran.calendar
+    else:
+        due = sheet.from_start(ran, length, calendar)
+        rule = f"{why}: {length} on {calendar} from its start"
+    still = {"state": State.PAUSED, "paused_at": at} if paused else {}
+    sheet.redue(replace(ran, calendar=calendar), due, rule, now=at, base=at if raised else row.started_at, **still)
+
+
+def unsettled(row: Clock) -> bool:
+    return row.state is State.MISSED and row.settled_at is None
+
+
+def policy_applied(sheet: Sheet, at: datetime) -> None:
+    """Move what is open to this policy's targets, from its own start; what no clock measured yet is promised from now."""
+    why, policy = "policy applied", sheet.policy
+    triage = sheet.open(ClockKind.TRIAGE)
+    if triage is not None:
+        if policy.triage is None:
+            sheet.void(triage, NO_TARGET, at, f"{why}: no triage")
+        else:
+            due_at = sheet.from_start(triage, policy.triage, policy.triage_calendar)
+            roles = ladder.first_rung(policy.highest)
+            steps = (Step(rung=1, due_at=due_at, tell=roles),) if roles else ()
+            rule = f"{why}: {policy.triage} on {policy.triage_calendar} from its start"
+            sheet.redue(replace(triage, calendar=policy.triage_calendar), due_at, rule, now=at, base=triage.started_at, steps=steps)
+    for kind in PROMISES[1:]:
+        row = sheet.open(kind)
+        length = sheet.interval() if kind is ClockKind.UPDATE else length_of(sheet.target, kind)
+        if row is not None and row.basis is Basis.REPLY:
+            length = sheet.reply_within()
+        if row is not None and row.basis is not Basis.PROMISE:
+            move(sheet, row, length, at, raised=False, why=why)
+    running = sheet.open(ClockKind.LADDER)
+    if running is not None:
+        ladder.retargeted(sheet, running, at, f"{why}: from its start")
+    closing = sheet.open(ClockKind.CLOSING)
+    if closing is not None and policy.close_after is None:
+        sheet.void(closing, NO_TARGET, at, f"{why}: nothing closes by itself")
+    elif closing is not None and policy.close_after is not None:
+        due_at = sheet.from_start(closing, policy.close_after, policy.close_calendar)
+        rule = f"{why}: close_after {policy.close_after} on {policy.close_calendar} from its start"
+        sheet.redue(replace(closing, calendar=policy.close_calendar), due_at, rule, now=at, base=closing.started_at)
+    if not sheet.live:
+        return
+    if not sheet.priority and triage is None and sheet.latest(ClockKind.TRIAGE) is None:
+        begin_triage(sheet, at, 0)
+    owe(sheet, at, why)
+    if sheet.priority and running is None and sheet.latest(ClockKind.LADDER) is None:
+        ladder.begin(sheet, at, f"{why}: ladder from now, by {sheet.target.key}", base=at)

@@ -1,0 +1,313 @@
+"""Where promises could get lost between two rules of the clock table: targets that only one priority has, what happens while a request
+rests, merges, another policy, and clocks that were wrong. Minutes were computed by hand from Monday 10:00 in Berlin."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rtmail.policy.clocks import ClockKind, NoticeKind, State
+from rtmail.policy.model import Policy
+from rtmail.policy.schema import parse
+from rtmail.policy.signals import (
+    Answered,
+    ClosingHeld,
+    ClosingReleased,
+    CustomerWrote,
+    Delivered,
+    ManagerAcked,
+    Merged,
+    Opened,
+    PolicyApplied,
+    Prioritised,
+    Promised,
+    Refused,
+    StatusChanged,
+    Tick,
+)
+from tests.fakes.clockwork import Clockwork, shipped
+
+TSM, CRM, CTO = "technical-support-manager", "customer-relations-manager", "cto"
+PORTACARE = shipped("portacare")
+MONDAY = datetime(2026, 6, 8, 8, tzinfo=UTC)
+TRIAGE, FIRST, UPDATE, LADDER, CLOSING = (ClockKind.TRIAGE, ClockKind.FIRST_RESPONSE, ClockKind.UPDATE, ClockKind.LADDER, ClockKind.CLOSING)
+RESOLUTION = ClockKind.RESOLUTION
+
+
+def m(minutes: float) -> datetime:
+    return MONDAY + timedelta(minutes=minutes)
+
+
+def changed(*pairs: tuple[str, str], policy: Policy = PORTACARE) -> Policy:
+    text = policy.text
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return parse(text, "changed.toml", "Europe/Berlin")
+
+
+def opened(policy: Policy = PORTACARE, priority: str = "") -> Clockwork:
+    request = Clockwork(policy, MONDAY)
+    request.send(Opened(MONDAY, event=1))
+    if priority:
+        request.send(Prioritised(MONDAY, priority, event=2))
+    return request
+
+
+def answer(request: Clockwork, minute: float, event: int) -> None:
+    request.send(Answered(m(minute), event=event), Delivered(m(minute), event=event))
+
+
+def told(request: Clockwork, kind: NoticeKind = NoticeKind.ESCALATION) -> list[tuple[datetime, tuple[str, ...]]]:
+    return [(notice.at, notice.tell) for notice in request.notices if notice.kind is kind]
+
+
+def due(request: Clockwork, kind: ClockKind) -> datetime | None:
+    row = request.latest(kind)
+    return row.due_at if row.open else None
+
+
+# -- a priority promises what the former did not ----------------------------------------------------------------------
+
+NO_UPDATES = changed(('first_response = "1bd"\nupdate_every = "1bd"\n', 'first_response = "1bd"\n'))
+NO_FIRST = changed(('first_response = "2bd"\n', ""))
+SOLVED = changed(('first_response = "1h"\n', 'first_response = "1h"\nresolution = "8h"\n'))
+
+
+def test_updates_begin_when_a_priority_that_promises_them_is_set() -> None:
+    request = opened(NO_UPDATES, "P3")
+    answer(request, 10, 3)
+    assert not request.of(UPDATE)
+    request.send(Prioritised(m(30), "P1", event=4))
+    assert due(request, UPDATE) == m(90)                     # an hour from the change
+    request.send(Prioritised(m(40), "P3", event=5))
+    assert request.latest(UPDATE).settled_by == "no-target"
+    request.send(Prioritised(m(50), "P4", event=6))          # lowered, and promised again: 2 business days from now
+    assert due(request, UPDATE) == m(50 + 2 * 1440)
+
+
+def test_updates_are_not_owed_before_anybody_answered() -> None:
+    request = opened(NO_UPDATES, "P3")
+    request.send(Prioritised(m(30), "P1", event=4))
+    assert not request.of(UPDATE)
+    assert due(request, FIRST) == m(90)
+
+
+def test_a_first_response_that_a_priority_did_not_promise_is_owed_from_the_raise() -> None:
+    request = opened(NO_FIRST, "P4")
+    assert request.latest(FIRST).settled_by == "no-target"
+    request.send(Prioritised(m(100), "P2", event=4))
+    assert (request.latest(FIRST).generation, due(request, FIRST)) == (2, m(220))
+    answered = opened(NO_FIRST, "P4")
+    answer(answered, 10, 3)
+    answered.send(Prioritised(m(100), "P2", event=4))
+    assert request.latest(FIRST).generation == 2
+    assert len(answered.of(FIRST)) == 1, "who answered once owes no first response"
+
+
+def test_a_resolution_is_promised_from_the_change_that_first_promises_it() -> None:
+    request = opened(SOLVED, "P2")
+    assert not request.of(RESOLUTION)
+    request.send(Prioritised(m(60), "P1", event=4))
+    assert due(request, RESOLUTION) == m(540)
+    request.send(Prioritised(m(70), "P2", event=5))
+    assert request.latest(RESOLUTION).settled_by == "no-target"
+    request.send(Prioritised(m(80), "P1", event=6))
+    assert (request.latest(RESOLUTION).generation, due(request, RESOLUTION)) == (2, m(560))
+
+
+def test_a_priority_raised_and_lowered_again_and_again_never_gives_time_away() -> None:
+    """Raised: the earlier of the old instant and the change's; lowered: start plus target. No sequence of both puts an instant off beyond
+    the present priority's own target, and each raise begins one generation of the ladder."""
+    request = opened(PORTACARE, "P2")                         # first response at 120
+    expected = {"P1": [60, 60, 60], "P2": [120, 120, 120]}
+    for number in range(3):
+        request.send(Prioritised(m(5 + 10 * number), "P1", event=10 + number))
+        # Raised at 5, 15, 25: 65, 75, 85 from the change, the old instant (120) is later.
+        assert due(request, FIRST) == m(65 + 10 * number)
+        request.send(Prioritised(m(10 + 10 * number), "P2", event=20 + number))
+        assert due(request, FIRST) == m(expected["P2"][number])
+    assert [row.generation for row in request.of(LADDER)] == [1, 2, 3, 4]
+    # Rung 1 of P1 is due at once: TSM heard at 5, and at 15 and 25 less than a quarter of an hour had passed since... 10 minutes each.
+    assert told(request) == [(m(5), (TSM,)), (m(25), (TSM,))]
+
+
+# -- what happens while a request rests -------------------------------------------------------------------------------
+
+
+def test_a_priority_set_while_resolved_counts_when_it_opens_again() -> None:
+    request = opened()
+    request.send(StatusChanged(m(10), "resolved"), Prioritised(m(15), "P1", event=4))
+    assert not request.of(LADDER)
+    request.send(CustomerWrote(m(60), event=5))
+    assert [step.due_at for step in request.latest(LADDER).steps] == [m(60), m(120), m(300)]
+    assert told(request)[-1] == (m(60), (TSM,))
+
+
+def test_a_priority_raised_while_resolved_counts_when_it_opens_again() -> None:
+    request = opened(PORTACARE, "P2")                         # CRM at 240, CTO at 480
+    answer(request, 10, 3)
+    request.send(StatusChanged(m(20), "resolved"), Prioritised(m(30), "P1", event=4), Refused(m(50)))
+    ladder = request.latest(LADDER)
+    assert (ladder.generation, ladder.priority) == (2, "P1")
+    assert [step.due_at for step in ladder.steps] == [m(50), m(110), m(290)]
+    lowered = opened(PORTACARE, "P1")
+    lowered.send(StatusChanged(m(20), "resolved"), Prioritised(m(30), "P2", event=4), Refused(m(50)))
+    ladder = lowered.latest(LADDER)                           # 30 minutes in resolved do not count
+    assert (ladder.generation, ladder.priority) == (1, "P2")
+    assert [step.due_at for step in ladder.steps] == [m(90), m(270), m(510)]
+
+
+@pytest.mark.parametrize("status", ["waiting", "resolved"])
+def test_the_instant_promised_to_the_customer_stands_when_he_writes_before_it(status: str) -> None:
+    request = opened(PORTACARE, "P3")
+    answer(request, 10, 3)
+    request.send(Promised(m(20), m(300), event=4), StatusChanged(m(30), status))
+    request.send(CustomerWrote(m(60), event=5))
+    assert due(request, UPDATE) == m(300)                     # not a business day from his words
+    assert request.latest(UPDATE).running
+    later = opened(PORTACARE, "P1")
+    answer(later, 10, 3)
+    later.send(Promised(m(20), m(300), event=4), StatusChanged(m(30), status), CustomerWrote(m(60), event=5))
+    assert due(later, UPDATE) == m(120)                       # his words are answered within an hour
+
+
+# -- merges -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_ladder_of_a_merged_request_goes_on_in_a_survivor_without_one() -> None:
+    theirs = opened(PORTACARE, "P1")
+    theirs.until(m(60))                                       # TSM and CRM heard
+    mine = Clockwork(PORTACARE, m(50))
+    mine.send(Opened(m(50), event=1), Merged(m(65), theirs.clocks, event=2))
+    mine.until(m(240))
+    assert (m(240), (CTO,)) in told(mine)
+    mine.send(Prioritised(m(250), "P1", event=3))
+    assert [row.generation for row in mine.of(LADDER)] == [1], "the same priority leaves it as it is"
+    assert told(mine).count((m(240), (CTO,))) == 1
+    raised = Clockwork(PORTACARE, m(50))
+    raised.send(Opened(m(50), event=1), Merged(m(65), opened(PORTACARE, "P3").clocks, event=2), Prioritised(m(70), "P1", event=3))
+    assert [(row.generation, row.priority) for row in raised.of(LADDER)] == [(1, "P3"), (2, "P1")]
+
+
+def test_a_rung_that_is_due_at_the_instant_of_the_merge_is_told_once_by_the_survivor() -> None:
+    theirs = opened(PORTACARE, "P2")                          # TSM at 60
+    mine = Clockwork(PORTACARE, m(10))
+    mine.send(Opened(m(10), event=1), Prioritised(m(10), "P2", event=2))      # TSM at 70
+    theirs._run(m(60), included=False)
+    mine.send(Merged(m(60), theirs.clocks, event=3))
+    theirs.give(StatusChanged(m(60), "merged"))
+    assert (told(theirs), told(mine)) == ([], [(m(60), (TSM,))])
+    mine.until(m(200))
+    assert told(mine) == [(m(60), (TSM,))]
+
+
+def test_a_request_of_another_policy_may_be_merged_and_its_calendar_is_missed_by_nobody() -> None:
+    other = changed(("[calendars.office]", "[calendars.bureau]"), ('close_calendar = "office"', 'close_calendar = "bureau"'),
+                    ('calendar = "office"\ndaily', 'calendar = "bureau"\ndaily'), ('calendar = "office"\nfirst_response = "1bd"',
+                    'calendar = "bureau"\nfirst_response = "1bd"'), ('calendar = "office"\nfirst_response = "2bd"',
+                    'calendar = "bureau"\nfirst_response = "2bd"'))
+    theirs = opened(other, "P3")
+    answer(theirs, 5, 3)
+    theirs.send(StatusChanged(m(10), "waiting"))
+    mine = opened(PORTACARE, "P2")
+    mine.send(Merged(m(20), theirs.clocks, event=4))
+    mine.send(StatusChanged(m(30), "waiting"), StatusChanged(m(60), "open"))
+    assert due(mine, UPDATE) is not None
+    assert due(mine, FIRST) == m(120)
+
+
+# -- another policy ---------------------------------------------------------------------------------------------------
+
+
+def applied(request: Clockwork, policy: Policy, minute: float) -> Clockwork:
+    request._run(m(minute), included=False)
+    request.policy = policy
+    request.give(PolicyApplied(m(minute)))
+    return request
+
+
+def test_what_only_the_new_policy_promises_begins_with_it() -> None:
+    request = applied(opened(changed(('triage = "30m"', "")), ""), SOLVED, 20)
+    assert due(request, TRIAGE) == m(50)
+    request = applied(opened(PORTACARE, "P1"), SOLVED, 30)
+    assert due(request, RESOLUTION) == m(510)
+    bare = changed(*((text, "") for text in _ladders(PORTACARE.text)))
+    request = applied(opened(bare, "P2"), PORTACARE, 30)
+    assert [step.due_at for step in request.latest(LADDER).steps] == [m(90), m(270), m(510)]
+
+
+def _ladders(text: str) -> list[str]:
+    parts = text.split("ladder = [\n")[1:]
+    return ["ladder = [\n" + part.partition("]\n")[0] + "]\n" for part in parts]
+
+
+def test_a_policy_applied_while_clocks_stand_still_leaves_them_standing_and_loses_no_minute() -> None:
+    request = opened(PORTACARE, "P1")
+    answer(request, 10, 3)                                    # update due at 70
+    request.send(StatusChanged(m(30), "waiting"))
+    slower = changed(('update_every = "1h"\nreply_within', 'update_every = "3h"\nreply_within'))
+    applied(request, slower, 100)
+    row = request.latest(UPDATE)
+    assert (row.state, row.paused_at) == (State.PAUSED, m(100))
+    request.send(StatusChanged(m(130), "open"))
+    assert due(request, UPDATE) == m(290)                     # 10 + 180, and 100 minutes of waiting
+
+
+def test_closing_follows_the_new_policy() -> None:
+    request = opened(PORTACARE, "P1")
+    answer(request, 10, 3)
+    request.send(StatusChanged(m(20), "resolved"))
+    applied(request, changed(('close_after = "10bd"', 'close_after = "15bd"')), 30)
+    assert due(request, CLOSING) == datetime(2026, 6, 29, 8, 20, tzinfo=UTC)          # 15 business days after Monday 10:20
+    applied(request, changed(('close_after = "10bd"', "")), 40)
+    assert request.latest(CLOSING).state is State.VOID
+
+
+def test_a_calendar_that_the_new_policy_lacks_stops_nothing() -> None:
+    round_the_clock = changed(("[calendars.office]", "[calendars.bureau]"), ('close_calendar = "office"', 'close_calendar = "bureau"'),
+                              ('calendar = "office"\ndaily', 'calendar = "bureau"\ndaily'),
+                              ('calendar = "office"\nfirst_response = "1bd"', 'calendar = "bureau"\nfirst_response = "1bd"'),
+                              ('calendar = "office"\nfirst_response = "2bd"', 'calendar = "bureau"\nfirst_response = "2bd"'))
+    request = opened(PORTACARE, "P3")
+    answer(request, 10, 3)
+    request.send(Promised(m(20), m(300), event=4), StatusChanged(m(30), "resolved"), ClosingHeld(m(40)))
+    applied(request, round_the_clock, 60)
+    request.send(ClosingReleased(m(70)), CustomerWrote(m(80), event=5), Promised(m(90), m(400), event=6))
+    request.until(m(20_000))
+    assert due(request, UPDATE) is not None
+
+
+# -- clocks that were wrong -------------------------------------------------------------------------------------------
+
+
+def test_a_rung_that_falls_due_after_the_clock_was_set_back_is_told() -> None:
+    """The clock ran a day ahead while the first rung was told; once it is right again the next rungs are told in their turn."""
+    request = Clockwork(changed(('{after = "1h", tell = "customer-relations-manager"}', f'{{after = "1h", tell = "{TSM}"}}')), m(1440))
+    request.send(Opened(m(1440), event=1), Prioritised(m(1440), "P1", event=2))
+    assert told(request) == [(m(1440), (TSM,))]
+    request.send(Prioritised(m(0), "P2", event=3), Prioritised(m(5), "P1", event=4))
+    assert told(request)[1:] == [(m(5), (TSM,))]
+
+
+def test_a_clock_that_jumps_forward_tells_once_and_going_back_tells_nothing_again() -> None:
+    request = opened(PORTACARE, "P2")
+    request.give(Tick(m(700)))                                # all three rungs, one mail
+    assert told(request) == [(m(700), (CTO,))]
+    for minute in (60, 240, 480, 699, 700):
+        assert request.give(Tick(m(minute))).changes == ()
+
+
+# -- acknowledgements -------------------------------------------------------------------------------------------------
+
+
+def test_an_acknowledgement_of_triages_rung_is_kept_and_quoted() -> None:
+    request = opened()
+    request.until(m(30))                                      # TSM hears that nobody looked
+    request.send(ManagerAcked(m(35), TSM, m(200), event=3))
+    request.send(Prioritised(m(50), "P1", event=4))
+    quoted = [notice.acks for notice in request.notices if notice.clock == "ladder"]
+    assert [[(ack.role, ack.until) for ack in acks] for acks in quoted] == [[(TSM, m(200))]]
+
+
