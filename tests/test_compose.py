@@ -385,15 +385,28 @@ def test_text_and_html_hold_the_same_links() -> None:
         ({"headers": {"X-RTMail-Status": "open"}}, "staff headers"),
         ({"facts": {"text": f"Yes.\n\n> {STAFF_MARK} ref:x"}}, "staff mark"),
         ({"facts": {"text": f"write to {COMMENT}"}}, "comment address"),
-        ({"subject": f"Fwd {STAFF_MARK}"}, "staff mark"),
-        ({"author": COMMENT}, "comment address"),
-        ({"circle_cc": (Address("x@y.example", STAFF_MARK),)}, "staff mark"),
         ({"links": (Link("take", Action.TAKE),)}, "staff detail"),
     ],
 )
 def test_internal_things_are_never_rendered_for_customers(changes: dict[str, object], reason: str) -> None:
     with pytest.raises(LeakError, match=reason):
         composed(kind("words", **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "header", "value"),
+    [
+        ({"subject": f"Fwd: {STAFF_MARK}"}, "Subject", "[Example #1042] (...)"),
+        ({"author": f"Bob {COMMENT}"}, "From", "Example <support@example.com>"),
+        ({"circle_cc": (Address("x@y.example", f"X {STAFF_MARK}"),)}, "Cc", "x@y.example"),
+        ({"to": replace(sample_draft("words").to, name=STAFF_MARK)}, "To", sample_draft("words").to.address),
+    ],
+)
+def test_a_subject_or_name_that_its_owner_chose_to_look_internal_is_left_out(changes: dict[str, object], header: str, value: str) -> None:
+    """Else whoever calls himself so could be written to no more, nor anybody else on his request."""
+    outgoing = composed(kind("words", in_reply_to="", **changes))
+    assert parsed(outgoing)[header].strip() == value
+    assert b"internal" not in outgoing.raw
 
 
 def test_a_staff_notice_quoted_whole_never_goes_out() -> None:

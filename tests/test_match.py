@@ -242,6 +242,8 @@ OTHERS: list[Row] = [
     ("person to VERP", {"to": [with_detail(SUPPORT, bounce_detail(KEYRING, 77), SITE)], "sender": "zoe@new.example"}, Result.NEW_REQUEST,
      None,
      {"queue": "support", "links": ()}),
+    ("staff to VERP, maybe an absence without its header",
+     {**STAFF, "to": [with_detail(SUPPORT, bounce_detail(KEYRING, 77), SITE)], "in_reply_to": [OURS]}, Result.STAFF_ASK_FIRST, 5, {}),
     ("report", {"kind": Kind.REPORT, "in_reply_to": [OURS]}, Result.REPORT, 5, {}),
     ("our own mail", {"own": True, "in_reply_to": [OURS]}, Result.LOOP, None, {}),
     ("loop", {"kind": Kind.LOOP}, Result.LOOP, None, {}),

@@ -62,6 +62,8 @@ def flags_of(stimulus: Received, *first: str) -> tuple[str, ...]:
         notes.append("Asks for answers to another address, which is not used: " + ", ".join(ignored))
     if stimulus.withheld:
         notes.append("No automatic answer went out: " + stimulus.withheld)
+    if stimulus.leak:
+        notes.append(f"Not passed on to the other participants: it holds something internal ({stimulus.leak}).")
     if verdict.other_queues:
         notes.append("Also sent to: " + ", ".join(verdict.other_queues))
     if mail.defects:

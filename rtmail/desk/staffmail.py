@@ -20,6 +20,8 @@ from rtmail.policy import signals
 
 ASK_LINKS = (Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as comment", Action.SEND_AS_COMMENT))
 
+_NOT_SENT = "The other words of your mail were not sent; see the question about them."
+
 
 def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     """An engineer's answer: commands run, the words go to requestor and Cc without our quoted notice."""
@@ -31,12 +33,16 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
         _remark(builder, stimulus, person)
         went = "The other words of your mail stay among staff."
     else:
-        text = public_words(stimulus.mail, stimulus.parsed, builder.house.site, _staff_parties(builder))
-        if text.leak:
+        text = public_words(stimulus.mail, stimulus.parsed, builder.house.site, _staff_parties(builder), stimulus.said)
+        leak = text.leak or stimulus.leak
+        if leak:
             # No yes lets internal words out: he may keep them as a comment, or write again without the quoted part.
-            reason = f"they would show the customer something internal ({text.leak}). Write again without it, or keep them as a comment."
+            reason = f"they would show the customer something internal ({leak}). Write again without it, or keep them as a comment."
             _ask(builder, stimulus, person, reason, links=ASK_LINKS[1:], ran=True)
-            went = "The other words of your mail were not sent; see the question about them."
+            went = _NOT_SENT
+        elif text.echo:
+            _ask(builder, stimulus, person, f'they repeat what was said among staff: "{text.echo} ...".', ran=True)
+            went = _NOT_SENT
         elif text.words or stimulus.mail.attachments:
             went = f"The other words of your mail were sent to {audience.named(builder.ticket.requestor)}."
             met = _publish(builder, stimulus, person, text.words)

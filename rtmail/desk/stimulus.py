@@ -11,6 +11,7 @@ from rtmail.desk.known import Known
 from rtmail.desk.match import Verdict
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import Event
+from rtmail.desk.wording import NOTHING_SAID, Said
 from rtmail.mail.model import Mail
 
 
@@ -37,6 +38,8 @@ class Received:
     came_back         which mail of ours it is the automatic answer to, None for none
     answers           event whose mail it answers by its In-Reply-To, 0 where that is not known
     last_answer       the latest public answer of staff, asked for where its author may not have seen it
+    leak              what internal thing would have gone out with it, found when its copies were rendered; "" for nothing
+    said              what was said before, asked for where staff words may go out; nothing where their author confirmed them
     known             what its commands name besides this request
     """
 
@@ -54,6 +57,8 @@ class Received:
     came_back: CameBack | None = None
     answers: int = 0
     last_answer: Event | None = None
+    leak: str = ""
+    said: Said = NOTHING_SAID
     known: Known = field(default_factory=Known)
 
 

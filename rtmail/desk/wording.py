@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rtmail.desk.commands import Parsed
+from rtmail.desk.echo import echo
 from rtmail.mail.model import Mail
 from rtmail.mail.quoting import cut_own_quotes
 from rtmail.mail.site import Site
@@ -13,19 +14,35 @@ from rtmail.mail.tripwire import leaks
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What was said on a request so far: among staff alone, and where its participants saw it."""
+
+    internal: tuple[str, ...] = field(default=(), repr=False)
+    public: tuple[str, ...] = field(default=(), repr=False)
+
+
+NOTHING_SAID = Said()
+
+
+@dataclass(frozen=True, slots=True)
 class PublicWords:
-    """`words` is what may go out; `leak` names what internal thing it still shows, "" for nothing."""
+    """`words` is what may go out; `leak` names what internal thing they or an attachment still show, `echo` quotes the words
+    of colleagues that they repeat; "" for nothing."""
 
     words: str
     leak: str
+    echo: str = ""
 
 
-def public_words(mail: Mail, parsed: Parsed, site: Site, staff: Collection[int]) -> PublicWords:
+def public_words(mail: Mail, parsed: Parsed, site: Site, staff: Collection[int], said: Said = NOTHING_SAID) -> PublicWords:
     """Return the customer's version of a staff mail.
 
     Whole quoted lines of ours are cut; if what is left still holds a staff mark, a staff detail or a comment address,
-    or a file name does, the author has to be asked.
+    or a file or its name does, the author has to be asked; likewise where it repeats what was said among staff.
     """
     words = cut_own_quotes(parsed.words, lambda line: bool(leaks(line, site, staff))).strip("\n")
     names = "\n".join(one.name for one in mail.attachments)
-    return PublicWords(words, leaks(f"{words}\n{names}", site, staff))
+    leak = leaks(f"{words}\n{names}", site, staff)
+    if not leak and mail.enclosed:
+        leak = f"{mail.enclosed}, in an attachment"
+    return PublicWords(words, leak, echo(words, said.internal, said.public))

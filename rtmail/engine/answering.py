@@ -217,7 +217,7 @@ class Answerer:
             letters.append(Letter(
                 event.at, Address(spec, names.get(event.actor, "")), content.subject or ticket.subject,
                 "\n".join([content.text, *(f"[{one.name}, {one.bytes} bytes]" for one in content.attachments)]),
-                event.message_id, ticket.thread[:1] if event.seq > 1 else (), raw,
+                event.message_id, ticket.thread[:1] if event.seq > 1 else (), raw, internal=event.visibility is not Visibility.PUBLIC,
             ))  # fmt: skip
         if letters:
             part = f"mbox-{ticket.number}"

@@ -26,7 +26,8 @@ from rtmail.desk.outcome import ANSWERED
 from rtmail.desk.queries import asked_by_participant, query, stands_alone
 from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
-from rtmail.desk.ticket import Role, Status, Ticket
+from rtmail.desk.ticket import EventKind, Role, Status, Ticket
+from rtmail.desk.wording import Said
 from rtmail.engine import notices
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import look_up
@@ -58,6 +59,11 @@ _HOLD_ACTIONS = {
     Action.SEND_AS_COMMENT: Held.COMMENTED,
 }
 STAFF_CLAIM = "staff-claim"
+ANSWERED_RULE = "answered"
+"""Its author was asked what he meant, and has said it."""
+_AMONG_STAFF = frozenset({EventKind.COMMENT, EventKind.FORWARDED, EventKind.OUTSIDE})
+_COMPARED = 300
+"""So many of the latest words of each kind are compared with an engineer's answer."""
 
 
 class Intake:
@@ -213,17 +219,15 @@ class Intake:
             confirmed=confirmed,
             came_back=self._came_back(verdict),
             known=known,
+            said=self._said(verdict, ticket),
             **self._state_answered(verdict, mail, ticket),
         )
         try:
             decision = decide(policy, ticket, received, now, self.office.house)
             kept = self.keeper.keep(decision, now, mail.attachments)
         except LeakError as leak:
-            # The rails in desk should have asked; what still trips at rendering is asked about, never sent.
-            if not verdict.sender.staff:
-                raise
-            ask = replace(verdict, result=Result.STAFF_ASK_FIRST, ask=f"it would show the customer something internal: {leak.reason}")
-            decision = decide(policy, ticket, replace(received, verdict=ask), now, self.office.house)
+            # What the rails in desk did not see: staff are asked, a customer's words are kept from the other participants.
+            decision = decide(policy, ticket, replace(received, leak=leak.reason), now, self.office.house)
             kept = self.keeper.keep(decision, now, mail.attachments)
         self.split_off(decision, kept, now)
         if withheld:
@@ -323,6 +327,15 @@ class Intake:
             return {"answers": answers}
         last = self.store.last_words(ticket.id, by_staff=True)
         return {"answers": answers, "last_answer": last[0] if last else None}
+
+    def _said(self, verdict: Verdict, ticket: Ticket) -> Said:
+        """What was said on the request among staff and in public: an engineer's answer must not carry the one to the other."""
+        if verdict.result is not Result.STAFF_CORRESPONDENCE or verdict.rule == ANSWERED_RULE:
+            return Said()
+        log = [(event.kind, content) for event, content in self.store.events(ticket.id) if content and not content.erased]
+        internal = [content.text for kind, content in log if kind in _AMONG_STAFF]
+        public = [text for kind, content in log if kind not in _AMONG_STAFF for text in (content.subject, content.text)]
+        return Said(tuple(internal[-_COMPARED:]), tuple(public[-_COMPARED:])) if internal else Said()
 
     def _absent(self, verdict: Verdict, now: datetime) -> None:
         """An out-of-office that answers a mail about no request (a digest, a receipt) tells of an absence too."""
@@ -503,7 +516,7 @@ def _as_answered(verdict: Verdict, holds: list[Hold]) -> Verdict:
     return replace(
         verdict,
         result=Result.STAFF_COMMENT if comment else Result.STAFF_CORRESPONDENCE,
-        rule="answered",
+        rule=ANSWERED_RULE if answered else "confirmed",
         reason="its author said what he meant",
         door=Door.COMMENT if comment else Door.CORRESPONDENCE,
         ask="",

@@ -99,7 +99,7 @@ class _Composing:
         if not self.recipient:
             raise IntentError(f"recipient {draft.to.address!r} is no address")
         self.expires = (date + timedelta(days=draft.detail_days)).date()
-        self.title = bare_subject(draft.subject, self.site)
+        self.title = self._harmless(bare_subject(draft.subject, self.site)) or "(...)"
         self.message_id = make_message_id(workshop.keyring, draft.number, draft.event, self.site.domain, self._variant())
 
     def outgoing(self, load: Load) -> Outgoing:
@@ -121,7 +121,7 @@ class _Composing:
                 frame = self._frame(subject, mark, files, rendered.blocks)
                 html = templates.html(rendered.blocks, frame, queue=draft.queue, language=rendered.language)
             root, leaves = self._body(text, html, files), self._leaves(bool(html), files)
-        self._trip(text, headers, files)
+        self._trip(text, subject, files)
         raw = message([_written(name, value) for name, value in headers], root)
         sender = self._envelope_sender()
         verify(raw, Intent(headers, leaves, sender, self.recipient))
@@ -129,6 +129,18 @@ class _Composing:
             raw=raw, message_id=self.message_id, envelope_sender=sender, recipient=self.recipient, person=draft.to.person,
             template=draft.template, urgency=draft.urgency, expires=draft.expires, report=draft.report,
         )
+
+    def _harmless(self, shown: str) -> str:
+        """What is shown beside the words, a subject or a name. Its writer chose it: what trips there is left out, or nobody
+        could be written to any more on his request."""
+        return "" if not self.draft.to.staff and self._leaks(shown) else shown
+
+    def _shown(self, address: Address) -> str:
+        name = self._harmless(one_line(address.name))
+        return f"{name} <{address.spec}>" if name else address.spec
+
+    def _leaks(self, shown: str) -> str:
+        return leaks(shown, self.site, self.workshop.staff - {self.draft.to.person})
 
     def _variant(self) -> str:
         """Tells mails about one event apart that are not copies of it: clients hide a second mail with the same id."""
@@ -142,8 +154,9 @@ class _Composing:
         draft = self.draft
         facts: dict[str, object] = {
             "site": self.site.name, "queue": draft.queue, "address": self.address, "number": draft.number, "subject": self.title,
-            "to": one_line(draft.to.name), "author": one_line(draft.author),
-            "circle_to": [_shown(address) for address in draft.circle_to], "circle_cc": [_shown(address) for address in draft.circle_cc],
+            "to": self._harmless(one_line(draft.to.name)), "author": self._harmless(one_line(draft.author)),
+            "circle_to": [self._shown(address) for address in draft.circle_to],
+            "circle_cc": [self._shown(address) for address in draft.circle_cc],
         }
         return {**facts, **draft.facts}
 
@@ -197,7 +210,8 @@ class _Composing:
     def _headers(self, subject: str) -> list[tuple[str, str | tuple[Address, ...]]]:
         draft = self.draft
         to, cc = self._circle()
-        named = f"{one_line(draft.author, 100)} via {self.site.name}" if draft.author else self.site.name
+        author = self._harmless(one_line(draft.author, 100))
+        named = f"{author} via {self.site.name}" if author else self.site.name
         comment = draft.reply_to is ReplyTo.COMMENT
         headers: list[tuple[str, str | tuple[Address, ...]]] = [
             ("From", (Address(self.comment_address if comment else self.address, one_line(named)),)),
@@ -221,7 +235,7 @@ class _Composing:
 
     def _circle(self) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
         """To and Cc, nobody twice, no address of ours. A staff copy shows its reader alone: the circle stands in its text."""
-        reader = Address(self.recipient, one_line(self.draft.to.name))
+        reader = Address(self.recipient, self._harmless(one_line(self.draft.to.name)))
         if self.draft.to.staff:
             return (reader,), ()
         seen: set[str] = set()
@@ -232,7 +246,7 @@ class _Composing:
                 spec = normalise(person.spec)
                 if spec and key(spec) not in seen and split_detail(spec, self.site)[0] is None:
                     seen.add(key(spec))
-                    shown.append(Address(spec, one_line(person.name)))
+                    shown.append(Address(spec, self._harmless(one_line(person.name))))
             fields.append(shown)
         if key(self.recipient) not in seen:
             fields[0].insert(0, reader)
@@ -294,14 +308,10 @@ class _Composing:
         leaves = [Enclosed(file.type, file.name, file.content_id) for file in (*shown, *enclosed)]
         return [Enclosed("text/plain"), *([Enclosed("text/html")] if html else []), *leaves]
 
-    def _trip(self, text: str, headers: Sequence[tuple[str, str | tuple[Address, ...]]], files: Sequence[tuple[str, File]]) -> None:
+    def _trip(self, text: str, subject: str, files: Sequence[tuple[str, File]]) -> None:
         if self.draft.to.staff:
             return
-        shown = [text, *(file.name for _, file in files)]
-        for name, value in headers:
-            if name in ("From", "To", "Cc", "Subject"):
-                shown.append(value if isinstance(value, str) else "\n".join(_shown(address) for address in value))
-        if reason := leaks("\n\n".join(shown), self.site, self.workshop.staff - {self.draft.to.person}):
+        if reason := self._leaks("\n\n".join((text, subject, *(file.name for _, file in files)))):
             raise LeakError(reason)
 
 
@@ -326,10 +336,6 @@ def _written(name: str, value: str | tuple[Address, ...]) -> str:
     if name in ("Message-ID", "In-Reply-To", "References"):
         return ids_header(name, value.split(" "))
     return text_header(name, value)
-
-
-def _shown(address: Address) -> str:
-    return f"{one_line(address.name)} <{address.spec}>" if address.name else address.spec
 
 
 def bare_subject(subject: str, site: Site) -> str:

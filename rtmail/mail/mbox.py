@@ -13,12 +13,14 @@ from rtmail.mail.model import Address
 from rtmail.mail.wire import address_header, ids_header, message, one_line, text_header, text_part, valid_message_id
 
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
+INTERNAL_HEADER = "X-RTMail-Internal"
+"""By it a mail is known for what it is when the file is attached to an answer."""
 _NOBODY = "unknown@invalid"
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One mail of it: `raw` as it came, or "" with what it said."""
+    """One mail of it: `raw` as it came, or "" with what it said. `internal`: no participant may have it; a header says so."""
 
     at: datetime
     sender: Address
@@ -27,6 +29,7 @@ class Letter:
     message_id: str = ""
     references: tuple[str, ...] = ()
     raw: bytes = b""
+    internal: bool = False
 
 
 def mbox(letters: Iterable[Letter]) -> bytes:
@@ -36,6 +39,7 @@ def mbox(letters: Iterable[Letter]) -> bytes:
         spec = normalise(letter.sender.spec) or _NOBODY
         raw = (letter.raw or _written(letter, spec)).replace(b"\r\n", b"\n")
         head = f"From {spec if spec.isascii() and ' ' not in spec else _NOBODY} {letter.at.astimezone(UTC):%a %b %e %H:%M:%S %Y}\n"
+        head += f"{INTERNAL_HEADER}: yes\n" if letter.internal else ""
         parts.append(head.encode() + _FROM.sub(rb">\1", raw.rstrip(b"\n")) + b"\n\n")
     return b"".join(parts)
 

@@ -21,7 +21,7 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from rtmail.mail import address, body, quoting, robots
+from rtmail.mail import address, body, enclosed, quoting, robots
 from rtmail.mail.bounce import read_report
 from rtmail.mail.headers import Field, clean, scan, text_of, unfolded
 from rtmail.mail.identity import prove
@@ -255,6 +255,7 @@ class _Reading:
             own=judged.own,
             from_html=gathered.from_html,
             language=_language(fields),
+            enclosed=self._guarded("what is attached", lambda: self._enclosed(gathered), ""),
             headers=headers,
             defects=tuple(dict.fromkeys([*self.defects, *gathered.defects])),
         )
@@ -353,6 +354,10 @@ class _Reading:
             return None
         found = gathered.attached[0]
         return self._guarded("attached mail", lambda: _read_attached(found.load(), found.attachment.part), None)
+
+    def _enclosed(self, gathered: body.Body) -> str:
+        files = ((one.attachment.type, one.load()) for one in gathered.found)
+        return enclosed.internal(files, self.site) if gathered.found else ""
 
 
 class _Fields:

@@ -148,6 +148,8 @@ class Mail:
     from_html: bool = False
     """The text was made from HTML; there was no text/plain part."""
     language: str = ""
+    enclosed: str = ""
+    """What internal thing of ours an attachment holds ("staff mark", "mail to staff" ...), "" for nothing."""
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Decoded, unfolded values of every header by lower-case name; our own X-RTMail-* names from outside are removed."""
     defects: tuple[str, ...] = ()

@@ -1,0 +1,359 @@
+"""What staff send by mistake: nothing said among staff reaches a customer, and the author is asked once what he meant (promise 7)."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP, default
+from html import escape
+from pathlib import Path
+
+import pytest
+
+from rtmail.mail.tripwire import STAFF_MARK
+from rtmail.store import Outcome
+from tests.fakes.house import House, Sent, mail
+from tests.fakes.staff import (
+    ANN,
+    BOB,
+    JANE,
+    KIM,
+    NAMES,
+    address_of,
+    answered,
+    clicked,
+    fresh_id,
+    opened,
+    receivers,
+    request,
+    sent_to,
+    told_us,
+    trusted,
+)
+
+CANARY = "zinnober"
+SECOND = f"Second line about the {CANARY} contract and its margin."
+COMMENT = f"The {CANARY} word is that his own fuser did it, and that he never pays.\n\n{SECOND}"
+PUBLIC, INSIDE, PRIVATE = "support@example.com", "support-comment@example.com", "jane@home.example"
+OUTSIDE = (BOB, ANN, PRIVATE)
+
+
+class Desk:
+    """Request 1 of Bob with Ann in Cc, of which Jane has her notice, and Kim's comment."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.notice = sent_to(opened(house, cc=ANN), JANE, "opened")
+        raw = mail(sender=f"Kim Lee <{KIM}>", to=INSIDE, subject="Re: [Example #1] Printer down", text=COMMENT, message_id=fresh_id(KIM))
+        house.receive(trusted(raw, KIM), to=INSIDE, sender=KIM, peer="127.0.0.1")
+        self.comment = sent_to(house.sent(), JANE, "comment")
+        self.spool = 0
+
+    def public(self) -> str:
+        return address_of(self.notice["Reply-To"])
+
+    def writes(self, text: str, *, on: Sent | None = None, to: str = "", cc: str = "", who: str = JANE, headers: str = "",
+               subject: str = "Re: [Example #1] Printer down", through: str = "") -> list[Sent]:
+        """A mail of `who`, an answer to `on` (his notice); `through` is the envelope recipient where headers hide it."""
+        on, to = on or self.notice, to or self.public()
+        lines = [f"In-Reply-To: {on['Message-ID']}", f"References: {on['References']} {on['Message-ID']}", *headers.splitlines()]
+        lines += [f"Cc: {cc}"] if cc else []
+        raw = mail(sender=f"Jane Doe <{who}>", to=to, subject=subject, text=text, message_id=fresh_id(who), headers="\n".join(lines))
+        return self.posts(raw, to=through or to, who=who)
+
+    def posts(self, raw: bytes, *, to: str = "", who: str = JANE) -> list[Sent]:
+        self.spool = self.house.receive(trusted(raw, who), to=to or self.public(), sender=who, peer="127.0.0.1")
+        return self.house.sent()
+
+    def composed(self, text: str) -> EmailMessage:
+        """Jane's answer to her notice, as a program composes it."""
+        answer = EmailMessage(policy=SMTP)
+        answer["From"], answer["To"], answer["Subject"] = f"Jane Doe <{JANE}>", self.public(), "Re: [Example #1] Printer down"
+        answer["Message-ID"], answer["In-Reply-To"] = fresh_id(JANE), self.notice["Message-ID"]
+        answer["Date"] = "Mon, 23 Nov 2026 11:00:00 +0100"
+        answer.set_content(text)
+        return answer
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    house = House(tmp_path)
+    yield Desk(house)
+    house.close()
+
+
+def nothing_inside(sent: list[Sent]) -> None:
+    """No mail to people outside holds anything internal, wherever in it."""
+    for one in sent:
+        if one.item.recipient in OUTSIDE:
+            whole = "\n".join([one.item.raw.decode(errors="replace"), *(str(part.get_payload(decode=True)) for part in one.mail.walk())])
+            assert CANARY not in whole, one
+            assert STAFF_MARK not in whole, one
+            assert INSIDE not in whole, one
+
+
+def quoted(text: str, attribution: str = "On Mon, 23 Nov 2026 at 10:00, Kim Lee via Example wrote:", sign: str = "> ") -> str:
+    return "\n".join([*([attribution, ""] if attribution else []), *(f"{sign}{line}" for line in text.splitlines())])
+
+
+def forwarded(text: str, sender: str = f"Kim Lee via Example <{INSIDE}>") -> str:
+    return (f"For your information.\n\n---------- Forwarded message ---------\nFrom: {sender}\nDate: Mon, 23 Nov 2026 at 08:00\n"
+            f"Subject: [Example #1] Printer down\nTo: <{JANE}>\n\n{text}")
+
+
+OUTLOOK = (
+    f"-----Original Message-----\nFrom: Kim Lee via Example <{INSIDE}>\nSent: Monday, 23 November 2026 10:00\nTo: Jane Doe\n"
+    "Subject: Printer\n\n"
+)
+WRAPPED = f"> Second line about the\n> {CANARY} contract and\n> its margin."
+
+ASKED: list[tuple[str, Callable[[Desk], list[Sent]]]] = [
+    ("a colleague named, no customer", lambda d: d.writes(f"Kim, what of {CANARY}?", cc=KIM)),
+    ("a customer in Cc of a comment", lambda d: d.writes(f"{CANARY}, I think.", to=INSIDE, cc=BOB)),
+    ("both addresses", lambda d: d.writes(f"{CANARY}, I think.", cc=INSIDE)),
+    ("both addresses, the other way", lambda d: d.writes(f"{CANARY}, I think.", to=INSIDE, cc=PUBLIC)),
+    ("part of a comment between his words", lambda d: d.writes(f"> {SECOND}\n\nYes, we replace it.")),
+    ("part of it wrapped anew", lambda d: d.writes(f"{WRAPPED}\n\nYes, we replace it.")),
+    ("part of it in another style", lambda d: d.writes(f"{quoted(SECOND, '', '| ')}\n\nYes, we replace it.")),
+    ("part of it pasted", lambda d: d.writes(f"As we say here: {SECOND}\n\nWe replace it.")),
+    ("part of it under words of an unknown language", lambda d: d.writes(f"Ua tuhi a Kim Lee i te 23:\n\n{SECOND}\n\nWe replace it.")),
+    ("an absence by its subject", lambda d: d.writes(f"Gone, {CANARY}.", subject="Automatic reply: [Example #1] Printer down")),
+    ("an absence in another language", lambda d: d.writes(f"Weg, {CANARY}.", subject="Abwesenheitsnotiz: [Example #1] Printer down")),
+    ("an absence without any sign", lambda d: d.writes(f"Gone, {CANARY}.", to=d.notice.item.envelope_sender)),
+    ("in blind copy, to a colleague", lambda d: d.writes(f"{CANARY}?", on=d.comment, to=KIM, through=PUBLIC)),
+    ("a comment in blind copy, to the customer", lambda d: d.writes("Hello Bob.", to=BOB, through=INSIDE)),
+    ("a comment answered at the public address", lambda d: d.writes(f"{CANARY}!", on=d.comment)),
+    ("a staff mail forwarded to the customer and us", lambda d: d.writes(forwarded(d.comment.text), on=d.comment, to=BOB, cc=PUBLIC,
+                                                                          subject="Fwd: [Example #1] Printer down", through=PUBLIC)),
+    ("a staff mail forwarded to us", lambda d: d.writes(forwarded(d.comment.text), on=d.comment, subject="Fwd: [Example #1] Printer down")),
+]
+
+
+@pytest.mark.parametrize("does", [row[1] for row in ASKED], ids=[row[0] for row in ASKED])
+def test_the_author_is_asked_once_and_no_customer_hears_of_it(desk: Desk, does: Callable[[Desk], list[Sent]]) -> None:
+    sent = does(desk)
+    nothing_inside(sent)
+    assert not {BOB, ANN} & {one.item.recipient for one in sent}
+    assert [one.item.recipient for one in sent if one.item.template == "asked"] == [JANE]
+    assert not request(desk.house).answered
+    assert desk.house.store.audit_counts().closes
+
+
+UNSAID: list[tuple[str, Callable[[Desk], list[Sent]]]] = [
+    ("a whole comment below his words", lambda d: d.writes(f"Switch it off.\n\n{quoted(d.comment.text)}")),
+    ("a whole comment above his words", lambda d: d.writes(f"{quoted(d.comment.text)}\n\nSwitch it off.")),
+    ("a whole comment without attribution", lambda d: d.writes(f"Switch it off.\n\n{quoted(d.comment.text, '')}")),
+    ("a part of it", lambda d: d.writes(f"{quoted(SECOND)}\n\nSwitch it off.")),
+    ("a translated attribution", lambda d: d.writes(f"{quoted(SECOND, 'Am 23.11.2026 um 10:00 schrieb Kim Lee:')}\n\nSwitch it off.")),
+    ("Outlook's header block", lambda d: d.writes(f"Switch it off.\n\n{OUTLOOK}{d.comment.text}")),
+]
+
+
+@pytest.mark.parametrize("does", [row[1] for row in UNSAID], ids=[row[0] for row in UNSAID])
+def test_what_a_client_quotes_is_cut_or_asked_about(desk: Desk, does: Callable[[Desk], list[Sent]]) -> None:
+    sent = does(desk)
+    nothing_inside(sent)
+    if BOB in {one.item.recipient for one in sent}:
+        assert "Switch it off." in sent_to(sent, BOB, "words").text
+    else:
+        assert receivers(sent, "asked") == {JANE}
+
+
+@pytest.mark.parametrize("style", ["gmail", "outlook", "bare"])
+@pytest.mark.parametrize("what", ["whole", "part"])
+def test_html_that_quotes_a_comment(desk: Desk, style: str, what: str) -> None:
+    shown = "<br>".join(escape(line) for line in (desk.comment.text if what == "whole" else SECOND).splitlines())
+    quotes = {
+        "gmail": f'<div class="gmail_quote"><div class="gmail_attr">On Mon, Kim wrote:<br></div><blockquote>{shown}</blockquote></div>',
+        "outlook": f'<div style="border-top:solid #E1E1E1 1pt"><p><b>From:</b> Kim Lee<br><b>Sent:</b> Mon<br></p></div><p>{shown}</p>',
+        "bare": f"<p><i>{shown}</i></p>",
+    }
+    answer = desk.composed("")
+    answer.set_content(f"<html><body><p>Switch it off.</p>{quotes[style]}<p>And on again.</p></body></html>", subtype="html")
+    sent = desk.posts(answer.as_bytes())
+    nothing_inside(sent)
+    assert (BOB in {one.item.recipient for one in sent}) is not (JANE in receivers(sent, "asked"))
+
+
+def zipped(data: bytes, name: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+    return file.getvalue()
+
+
+def enclosing(data: bytes) -> bytes:
+    """A mail of somebody's that has our staff mail in it."""
+    outer = EmailMessage(policy=SMTP)
+    outer["From"], outer["Subject"], outer["Message-ID"] = "Zoe <zoe@far.example>", "Fwd", "<z1@far.example>"
+    outer.set_content("See below.")
+    outer.add_attachment(message_from_bytes(data, policy=default))
+    return outer.as_bytes()
+
+
+def in_base64(data: bytes) -> bytes:
+    """The same mail as a relay that allows seven bits only has it: nothing of it can be read as it is."""
+    source = message_from_bytes(data, policy=default)
+    copy = EmailMessage(policy=SMTP)
+    copy["From"], copy["Subject"], copy["Message-ID"] = "Kim Lee <kim@staff.example>", "Printer", str(source["Message-ID"])
+    copy.set_content(plain_of(source), cte="base64")
+    return copy.as_bytes()
+
+
+def plain_of(source: EmailMessage) -> str:
+    body = source.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+SEPARATOR = b"From a@b Mon Nov 23 10:00:00 2026\n"
+File = tuple[str, str, str, Callable[[bytes, str], bytes]]
+FILES: list[File] = [
+    ("a saved mail", "note.eml", "application/octet-stream", lambda raw, text: raw),
+    ("a saved mail without its name", "mail.bin", "application/x-unknown", lambda raw, text: raw),
+    ("a saved mail in base64", "note.eml", "application/octet-stream", lambda raw, text: in_base64(raw)),
+    ("a mailbox", "all.mbox", "application/mbox", lambda raw, text: SEPARATOR + raw),
+    ("the second mail of a mailbox", "all.mbox", "application/mbox",
+     lambda raw, text: SEPARATOR + b"From: a@b\nSubject: x\n\nHi.\n\n" + SEPARATOR + in_base64(raw)),
+    ("a mail within a mail", "fwd.eml", "application/octet-stream", lambda raw, text: enclosing(in_base64(raw))),
+    ("a text", "note.txt", "text/plain", lambda raw, text: text.encode()),
+    ("a page", "note.html", "text/html", lambda raw, text: f"<p>{escape(text)}</p>".replace(":", "&#58;").encode()),
+    ("an Outlook message", "note.msg", "application/vnd.ms-outlook", lambda raw, text: b"\xd0\xcf" + bytes(500) + text.encode("utf-16le")),
+    ("an archive", "mails.zip", "application/zip", lambda raw, text: zipped(raw, "note.eml")),
+    ("an archive within an archive", "mails.zip", "application/zip", lambda raw, text: zipped(zipped(in_base64(raw), "a.eml"), "b.zip")),
+    ("a compressed mailbox", "mails.mbox.gz", "application/gzip", lambda raw, text: gzip.compress(raw)),
+]
+
+
+@pytest.mark.parametrize("file", FILES, ids=[row[0] for row in FILES])
+def test_a_staff_mail_as_an_attachment_is_not_sent_whatever_it_is_packed_in(desk: Desk, file: File) -> None:
+    _, name, type_, packed = file
+    answer = desk.composed("As attached.")
+    maintype, _, subtype = type_.partition("/")
+    answer.add_attachment(packed(desk.comment.item.raw, desk.comment.text), maintype=maintype, subtype=subtype, filename=name)
+    sent = desk.posts(answer.as_bytes())
+    assert [(one.item.template, one.item.recipient) for one in sent] == [("asked", JANE)]
+    assert "in an attachment" in sent[0].text
+    assert "end to the customer" not in sent[0].text, "no yes lets it out"
+    assert not list(sent[0].mail.iter_attachments())  # type: ignore[attr-defined]
+
+
+def test_a_staff_mail_attached_by_forwarding_it_is_not_sent(desk: Desk) -> None:
+    answer = desk.composed("As attached.")
+    answer.add_attachment(message_from_bytes(desk.comment.item.raw, policy=default))
+    assert receivers(desk.posts(answer.as_bytes()), "asked") == {JANE}
+
+
+def test_the_conversation_as_staff_get_it_is_not_sent(desk: Desk) -> None:
+    """The file that `show` gives staff holds comments, those that came by no mail of ours as well."""
+    shown = sent_to(told_us(desk.house, JANE, "show 1"), JANE, "receipt")
+    (box,) = [part for part in shown.mail.iter_attachments() if part.get_filename() == "request-1.mbox"]  # type: ignore[attr-defined]
+    assert b"X-RTMail-Internal: yes" in box.get_payload(decode=True)
+    answer = desk.composed("All of it.")
+    answer.add_attachment(box.get_payload(decode=True), maintype="application", subtype="mbox", filename="all.mbox")
+    assert receivers(desk.posts(answer.as_bytes()), "asked") == {JANE}
+
+
+@pytest.mark.parametrize(("name", "type_", "data"), [
+    ("log.txt", "text/plain", b"internal error: staff only sees 500"),
+    ("mail.eml", "message/rfc822", b""),
+    ("a.zip", "application/zip", b"PK\x03\x04 broken"),
+    ("b.gz", "application/gzip", b"\x1f\x8b broken"),
+    ("photo.png", "image/png", b"\x89PNG" + bytes(1000)),
+])  # fmt: skip
+def test_other_attachments_are_sent(desk: Desk, name: str, type_: str, data: bytes) -> None:
+    answer = desk.composed("As attached.")
+    if type_ == "message/rfc822":
+        answer.add_attachment(message_from_bytes(mail(text="The customer's own mail."), policy=default), filename=name)
+    else:
+        maintype, _, subtype = type_.partition("/")
+        answer.add_attachment(data, maintype=maintype, subtype=subtype, filename=name)
+    words = sent_to(desk.posts(answer.as_bytes()), BOB, "words")
+    assert [part.get_filename() for part in words.mail.iter_attachments()] == [name]  # type: ignore[attr-defined]
+
+
+def test_his_yes_sends_what_only_repeats_words(desk: Desk) -> None:
+    """A colleague's draft may have been meant for the customer all along; marks and addresses of ours never are."""
+    asked = sent_to(desk.writes(f"{SECOND}\n\nRegards, Jane"), JANE, "asked")
+    assert "second line about the zinnober contract" in asked.text
+    words = sent_to(clicked(desk.house, asked, "send to the customer"), BOB, "words")
+    assert SECOND in words.text
+    marked = sent_to(desk.writes(f"See {INSIDE} for it."), JANE, "asked")
+    assert "end to the customer" not in marked.text
+
+
+def test_what_the_customer_said_himself_may_be_quoted_though_a_colleague_quoted_it_too(desk: Desk) -> None:
+    said = "It makes a noise like an old tractor and then prints half of every page."
+    raw = mail(text=said, subject="Re: [Example #1] Printer down", message_id=fresh_id(BOB), headers="In-Reply-To: <1@acme.example>",
+               to=PUBLIC)
+    desk.house.receive(trusted(raw, BOB), sender=BOB, peer="127.0.0.1")
+    desk.house.sent()
+    desk.writes(f"> {said}\n\nThe fuser.", to=INSIDE)
+    words = sent_to(desk.writes(f"> {said}\n\nIs it the left half?"), BOB, "words")
+    assert f"> {said}" in words.text
+
+
+def test_an_absence_with_its_header_goes_nowhere(desk: Desk) -> None:
+    assert not desk.writes(f"Gone, {CANARY}.", headers="Auto-Submitted: auto-replied")
+    assert not desk.writes(f"Gone, {CANARY}.", to=desk.notice.item.envelope_sender, headers="X-Autoreply: yes")
+
+
+@pytest.mark.parametrize("which", ["notice", "comment"])
+def test_an_answer_from_a_private_address_reaches_staff_alone(desk: Desk, which: str) -> None:
+    on = desk.notice if which == "notice" else desk.comment
+    to = address_of(on["Reply-To"])
+    raw = mail(sender=f"Jane Doe <{PRIVATE}>", to=to, subject=f"Re: {on['Subject']}", text=f"{CANARY} {quoted(on.text)}",
+               message_id=fresh_id(PRIVATE), headers=f"In-Reply-To: {on['Message-ID']}")
+    desk.house.receive(raw, to=to, sender=PRIVATE)
+    sent = desk.house.sent()
+    nothing_inside(sent)
+    assert {one.item.template for one in sent if one.item.recipient in OUTSIDE} <= {"received"}
+    # The signed address was shown outside: it proves Jane no more.
+    after = mail(sender=f"Jane Doe <{JANE}>", to=to, subject=f"Re: {on['Subject']}", text="Me again.", message_id=fresh_id(JANE))
+    spool = desk.house.receive(after, to=to, sender="x@evil.example")
+    assert desk.house.store.spool_row(spool).outcome == Outcome.HELD
+
+
+def test_reply_all_on_a_staff_copy_reaches_us_alone(desk: Desk) -> None:
+    for one in (desk.notice, desk.comment):
+        everybody = f"{one['To']} {one['Cc']} {one['Reply-To']}"
+        assert BOB not in everybody
+        assert ANN not in everybody
+        assert KIM not in everybody
+
+
+def test_a_customers_words_that_look_internal_are_kept_from_the_others_and_lost_to_nobody(desk: Desk) -> None:
+    words = sent_to(answered(desk.house, desk.notice, "Which one?"), BOB, "words")
+    sent = answered(desk.house, words, f"I wrote to {INSIDE} too. {STAFF_MARK}", who=BOB)
+    assert receivers(sent, "notice") == {JANE, KIM}
+    assert "Not passed on to the other participants" in sent_to(sent, JANE, "notice").text
+    assert not receivers(sent, "relayed")
+
+
+def test_a_subject_that_looks_internal_stops_no_answer(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    notices = opened(house, subject=f"{INSIDE} bounces {STAFF_MARK}", cc=ANN)
+    assert receivers(notices, "acknowledgement") == {BOB}
+    sent = answered(house, sent_to(notices, JANE, "opened"), "We look.", subject="Re: [Example #1] bounces")
+    assert receivers(sent, "words") == {BOB, ANN}
+    house.close()
+
+
+def test_headers_of_customers_mails_name_no_staff(desk: Desk) -> None:
+    sent = answered(desk.house, desk.notice, "Which one?")
+    sent += answered(desk.house, sent_to(sent, BOB, "words"), "The red one.", who=BOB)
+    sent += answered(desk.house, desk.notice, "resolve\n\nDone.")
+    outside = [one for one in sent if one.item.recipient in OUTSIDE]
+    assert {one.item.template for one in outside} >= {"words", "relayed", "closing"}
+    for one in outside:
+        for name, value in one.mail.items():
+            assert "staff.example" not in value, (one, name)
+            assert not name.lower().startswith("x-rtmail-") or name == "X-RTMail-Loop"
+        assert "staff.example" not in one.item.envelope_sender
+        names = [part.get_filename() or "" for part in one.mail.walk()]
+        assert not any("internal" in name or "comment" in name for name in names)
+    assert NAMES[JANE] in sent_to(outside, BOB, "words")["From"], "her name is no secret"
