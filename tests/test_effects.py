@@ -81,6 +81,7 @@ def test_what_a_command_does_stands_in_its_receipt(house: House, line: str, said
         ("Queue: moon", "there is no queue moon; there are support, sales", "Queue: support"),
         ("Owner: joe", "there is no colleague", ""),
         ("AddCc: support@example.com", "an address of ours", ""),
+        ("AddCc: support+x@example.com", "an address of ours", ""),
         ("AddCc: kim@staff.example", "a colleague's address", "AddAdminCc: kim"),
         ("DelCc: ann@acme.example", "nobody with this address", ""),
         ("Due: 2025-01-01", "has passed", ""),
@@ -91,7 +92,9 @@ def test_what_a_command_does_stands_in_its_receipt(house: House, line: str, said
         ("same", "which request do these words belong to", "same 1042"),
         ("problem 99", "there is no other request", ""),
         ("undo", "there is no command of yours", ""),
-        ("accept", "nobody from outside waits", ""),
+        ("accept", "nobody waits for a word", ""),
+        ("accept zoe@far.example", "does not wait for a word", "AddCc: zoe@far.example"),
+        ("accept as zoe@far.example", "takes no part in this request", "accept"),
         ("tiem 30m", "there is no command", "time 30m"),
     ],
 )

@@ -49,6 +49,7 @@ class Argument(StrEnum):
     LENGTH_OR_UNTIL = "a length of time, or until a day and time"
     NUMBER = "a request number"
     ADDRESSES = "addresses"
+    PERSON = "an address, or `as` and an address"
     WORKED = "time worked"
     REFERENCE = "an outside reference"
 
@@ -326,6 +327,7 @@ _CHECKS: Mapping[Argument, Callable[[str], object]] = {
     Argument.LENGTH_OR_UNTIL: _length_or_until,
     Argument.NUMBER: number,
     Argument.ADDRESSES: addresses,
+    Argument.PERSON: lambda text: addresses(text.removeprefix("as ")),
     Argument.WORKED: worked,
     Argument.REFERENCE: _reference,
 }

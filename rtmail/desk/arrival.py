@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rtmail.desk import accepting
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.people import Person
 from rtmail.desk.sender import Sender
@@ -36,7 +37,7 @@ def author_name(sender: Sender) -> str:
 
 
 def shown(one: Address) -> str:
-    return f"{one.name} <{one.spec}>" if one.name else one.spec
+    return f"{one.name} <{one.spec}>" if one.name and one.spec else one.name or one.spec or "somebody unnamed"
 
 
 def who(stimulus: Received) -> str:
@@ -78,9 +79,15 @@ def facts_of(stimulus: Received) -> dict[str, object]:
     return facts
 
 
+def asks(builder: Builder, stimulus: Received) -> None:
+    """Note who stood in Cc and joins by a word of staff only."""
+    accepting.ask(builder, (stimulus.parties.get(address.key(one.spec), 0) for one in stimulus.verdict.ask_accept))
+
+
 def joins(builder: Builder, stimulus: Received) -> None:
     for one in stimulus.verdict.joins:
         person = stimulus.parties.get(address.key(one.spec), 0)
         requestor = builder.ticket.requestor
         if person and not (requestor and requestor.person == person):
             builder.join(person, Role.CC, one.spec, one.name, reason=stimulus.verdict.rule)
+    asks(builder, stimulus)

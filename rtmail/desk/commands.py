@@ -111,7 +111,8 @@ SPECS: tuple[Spec, ...] = (
     Spec("problem", Argument.NUMBER, "this and another request have one cause", "problem 17", words=("problem",)),
     Spec("split", Argument.NONE, "make the latest words from outside their own request", "split", words=("split",)),
     Spec("same", Argument.NUMBER, "these words belong to another request", "same 1042", ("same",), ("same",), optional=True),
-    Spec("accept", Argument.NONE, "let the person from outside take part", "accept", words=("accept",)),
+    Spec("accept", Argument.PERSON, "let the person from outside, or who stood in Cc, take part", "accept zoe@far.example",
+         words=("accept",), optional=True),
     Spec("spam", Argument.NONE, "close it silently as junk", "spam", words=("spam",)),
     Spec("bug", Argument.REFERENCE, "note the number of it elsewhere", "bug JIRA-12", ("bug", "reference"), ("bug",)),
     Spec("ack", Argument.LENGTH_OR_UNTIL, "I have seen it; stop the reminders", "ack 2h", ("ack",), ("ack", "acknowledge"), optional=True),
@@ -308,7 +309,7 @@ def _looks_meant(kind: Argument, value: str) -> bool:
     match kind:
         case Argument.NONE:
             return len(words) == 1
-        case Argument.ADDRESSES:
+        case Argument.ADDRESSES | Argument.PERSON:
             return "@" in value
         case Argument.NUMBER | Argument.REFERENCE | Argument.LENGTH | Argument.WORKED:
             return digits and len(words) <= 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import arrival, audience, closing, consent, effects, inquiry, thanks
+from rtmail.desk import accepting, arrival, audience, closing, consent, effects, inquiry, thanks
 from rtmail.desk.decision import Builder
 from rtmail.desk.match import Result
 from rtmail.desk.queries import asked_by_participant
@@ -71,7 +71,7 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
         people=builder.staff(),
         attachments=attachments,
         flags=arrival.flags_of(stimulus, *joined, *told, *heard),
-        links=_links(builder),
+        links=_links(builder, stimulus),
         human=stimulus.mail.kind is not Kind.MACHINE,
         reached=arrival.reached_by(stimulus),
         facts={"joined": [one.spec for one in verdict.joins]},
@@ -117,10 +117,11 @@ def _stirred(builder: Builder, stimulus: Received, event: Event) -> tuple[str, .
     return ()
 
 
-def _links(builder: Builder) -> tuple[Link, ...]:
+def _links(builder: Builder, stimulus: Received) -> tuple[Link, ...]:
     """What staff can do about a customer's words by one click."""
     resting = builder.ticket.status in (Status.RESOLVED, Status.CLOSED)
-    return (*audience.STAFF_LINKS, *closing.REOPEN) if resting else audience.STAFF_LINKS
+    asked = accepting.LINKS if stimulus.verdict.ask_accept else ()
+    return (*audience.STAFF_LINKS, *asked, *(closing.REOPEN if resting else ()))
 
 
 def unverified(builder: Builder, stimulus: Received) -> None:
@@ -133,6 +134,7 @@ def unverified(builder: Builder, stimulus: Received) -> None:
         message_id=stimulus.mail.message_id,
         at=stimulus.at,
     )
+    arrival.asks(builder, stimulus)
     told = _stirred(builder, stimulus, event)
     heard = consent.heard(builder, stimulus, event, trusted=False)
     audience.to_staff(
@@ -145,7 +147,7 @@ def unverified(builder: Builder, stimulus: Received) -> None:
         people=builder.staff(),
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
         reached=arrival.reached_by(stimulus),
-        links=_links(builder),
+        links=_links(builder, stimulus),
         flags=arrival.flags_of(
             stimulus, "Unverified: nothing proves that this person wrote it; it was passed on to nobody.", *told, *heard
         ),
@@ -195,6 +197,24 @@ def outside(builder: Builder, stimulus: Received) -> None:
                 auto=Auto.REPLIED,
             )
         )
+
+
+def confirmed_alias(builder: Builder, stimulus: Received) -> None:
+    """A participant says by his link that the address which he was asked about is his own; staff hear of it, once."""
+    words = arrival.words_of(stimulus)
+    event = builder.add(
+        EventKind.COMMAND,
+        visibility=Visibility.PUBLIC,
+        actor=words.person,
+        facts={"action": "confirm-alias"},
+        words=words,
+        message_id=stimulus.mail.message_id,
+        at=stimulus.at,
+    )
+    other = accepting.confirm_alias(builder, words.person)
+    if other:
+        shown = stimulus.known.people.get(other)
+        audience.tell_state(builder, event, words.person, "Also writes from", "", shown.spec if shown else "another address")
 
 
 def _decided_by(builder: Builder) -> datetime:

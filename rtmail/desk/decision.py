@@ -106,6 +106,8 @@ class Decision:
     results: tuple[Mapping[str, Any], ...] = ()
     """Lines of the receipt for commands that came without a mail."""
     absences: tuple[AbsenceChange, ...] = ()
+    adoptions: tuple[tuple[int, int], ...] = ()
+    """(person, other): the address of party `other` is one of the person's from now on."""
     queries: tuple[Query, ...] = ()
     refs: tuple[tuple[str, str], ...] = ()
     """(system, number) by which the request is known elsewhere."""
@@ -135,6 +137,7 @@ class Builder:
         self.noticed: list[Notice] = []
         self.results: list[Mapping[str, Any]] = []
         self.absences: list[AbsenceChange] = []
+        self.adoptions: list[tuple[int, int]] = []
         self.queries: list[Query] = []
         self.refs: list[tuple[str, str]] = []
         self.unlinks: list[tuple[str, int]] = []
@@ -300,6 +303,7 @@ class Builder:
             wake_at=self.wake_at(),
             results=tuple(self.results),
             absences=tuple(self.absences),
+            adoptions=tuple(self.adoptions),
             queries=tuple(self.queries),
             refs=tuple(self.refs),
             unlinks=tuple(self.unlinks),

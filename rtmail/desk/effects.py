@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import agreed, arguments, audience, closing, consent, merging, ownership, paperwork, undoing
+from rtmail.desk import accepting, agreed, arguments, audience, closing, consent, merging, ownership, paperwork, undoing
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import BY_NAME, Command, Parsed
 from rtmail.desk.decision import Builder, Spawn, Words
@@ -205,7 +205,7 @@ def _add(role: Role) -> Callable[[Run, str], str]:
         builder = running.builder
         added = []
         for one in arguments.addresses(value):
-            if builder.house.site.addresses.get(address.key(one.spec)):
+            if address.split_detail(one.spec, builder.house.site)[0]:
                 raise CannotDo(f"{one.spec} is an address of ours")
             if builder.house.directory.staff(one.spec):
                 raise CannotDo(f"{one.spec} is a colleague's address", f"AddAdminCc: {builder.house.directory.staff(one.spec).key}")  # type: ignore[union-attr]
@@ -267,19 +267,6 @@ def _reopen(running: Run, _: str) -> str:
     if old in (Status.CLOSED, Status.REJECTED):
         builder.signal(signals.ReopenedAfterClosed(at=builder.now, by_customer=False, event=builder.ticket.events + 1), facts)
     return _to_status(running, Status.OPEN)
-
-
-def _accept(running: Run, _: str) -> str:
-    builder = running.builder
-    waiting = dict(builder.ticket.fields.get("outside") or {})
-    if not waiting:
-        raise CannotDo("nobody from outside waits for a word on this request")
-    seq = max(waiting, key=int)
-    person = int((builder.ticket.fields.get("outside_people") or {}).get(seq, 0))
-    builder.join(person, Role.CC, "", "", actor=running.person.party, reason="accepted by staff")
-    waiting.pop(seq)
-    builder.note("outside", waiting)
-    return "the writer is in Cc of this request from now on"
 
 
 def _split(running: Run, _: str) -> str:
@@ -425,7 +412,7 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "close": lambda running, _: _to_status(running, Status.CLOSED),
     "reject": lambda running, _: _to_status(running, Status.REJECTED),
     "reopen": _reopen,
-    "accept": _accept,
+    "accept": lambda running, value: accepting.accept(running.builder, value, running.person, running.parties, running.known.people),
     "split": _split,
     "spam": _spam,
     "ack": _ack,

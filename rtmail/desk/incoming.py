@@ -49,6 +49,9 @@ def _action(builder: Builder, stimulus: Received) -> None:
     if not verdict.sender.staff and action is Action.SHOW:
         inquiry.ask(builder, stimulus, (Command("show", str(builder.ticket.number), "", 0),))
         return
+    if not verdict.sender.staff and action is Action.CONFIRM_ALIAS:
+        customers.confirmed_alias(builder, stimulus)
+        return
     if not verdict.sender.staff:
         consent.act(builder, action, arrival.party_of(stimulus, verdict.sender), arrival.words_of(stimulus), stimulus)
         return

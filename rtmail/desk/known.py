@@ -21,6 +21,8 @@ LINKED = "linked"
 """The field of a request that holds the number of the one that it was linked to when it opened."""
 DEEDS = "undo"
 """The field that holds what the latest commands of each person changed."""
+OUTSIDE, WRITERS, ASKED_CC = "outside", "outside_people", "asked_cc"
+"""Fields that hold who waits for a word of staff, see `accepting`."""
 _BY_ADDRESS = frozenset({"addcc", "addrequestor", "for"})
 _BY_NUMBER = frozenset({"merge", "same", "problem"})
 
@@ -40,12 +42,14 @@ class Known:
     others   by request number; a merged one stands for its survivor
     opening  the words with which this request was opened, asked for where they are to go elsewhere
     subject  the subject that the last change of it put away
+    people   party ids of those who wait for a word of staff, where one is given
     """
 
     others: Mapping[int, Other] = field(default_factory=dict)
     opening: Words | None = None
     opening_id: str = ""
     subject: str = ""
+    people: Mapping[int, Address] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class Wanted:
     """Number of a request that was merged into this one and may come out again; not its survivor is meant."""
     opening: bool = False
     renamed: int = 0
+    waiting: tuple[int, ...] = ()
+    """Party ids whose addresses are needed."""
 
 
 def last_deed(ticket: Ticket, person: int) -> Mapping[str, Any]:
@@ -66,23 +72,35 @@ def last_deed(ticket: Ticket, person: int) -> Mapping[str, Any]:
     return dict(deeds[-1]) if deeds else {}
 
 
+def waiting(ticket: Ticket) -> tuple[int, ...]:
+    """Return the party ids of everybody who waits for a word on this request, the latest writer from outside last."""
+    writers = ticket.fields.get(WRITERS) or {}
+    outside = [int(writers.get(seq, 0)) for seq in sorted(ticket.fields.get(OUTSIDE) or {}, key=int)]
+    return tuple(dict.fromkeys(party for party in (*(ticket.fields.get(ASKED_CC) or ()), *outside) if party))
+
+
 def wanted(parsed: Parsed, ticket: Ticket, person: int) -> Wanted:
     """Return what the commands of `person` (party id) on `ticket` need."""
     people: list[Address] = []
     numbers: list[int] = []
     merged = renamed = 0
     opening = False
+    asked: tuple[int, ...] = ()
     for command in parsed.commands:
         try:
             if command.name in _BY_ADDRESS:
                 people += arguments.addresses(command.value)
+            elif command.name == "accept" and command.value:
+                people += arguments.addresses(command.value.removeprefix("as "))
             elif command.name in _BY_NUMBER and command.value:
                 numbers.append(arguments.number(command.value))
         except ArgumentError:
             continue  # its effect says so
-        if command.name == "same":
+        if command.name == "accept":
+            asked = waiting(ticket)
+        elif command.name == "same":
             opening = True
             numbers.append(int(ticket.fields.get(LINKED) or 0))
         elif command.name == "undo" and (deed := last_deed(ticket, person)):
             merged, renamed = int(deed.get("merged") or 0), int(deed.get("subject") or 0)
-    return Wanted(tuple(people), tuple(dict.fromkeys(n for n in numbers if n)), merged, opening, renamed)
+    return Wanted(tuple(people), tuple(dict.fromkeys(n for n in numbers if n)), merged, opening, renamed, asked)

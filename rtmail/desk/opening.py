@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import arrival, audience, consent
+from rtmail.desk import accepting, arrival, audience, consent
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.known import LINKED
 from rtmail.desk.match import Link as RequestLink
@@ -17,6 +17,9 @@ from rtmail.mail.draft import Link, Visibility
 from rtmail.mail.model import Address, Kind
 from rtmail.mail.token import Action
 from rtmail.policy import signals
+
+FROM_SHOWN = 200
+"""Characters of a From line that names nobody, as staff see it."""
 
 
 def open_request(builder: Builder, stimulus: Received) -> None:
@@ -50,7 +53,7 @@ def opened(
         message_id=message_id,
         at=stimulus.at,
     )
-    if person:
+    if person and verdict.requestor:
         builder.join(person, Role.REQUESTOR, requestor.spec, requestor.name, reason=verdict.rule)
     arrival.joins(builder, stimulus)
     for link in verdict.links:
@@ -67,8 +70,8 @@ def opened(
         text=words.text,
         people=builder.staff(all_of_queue=True),
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
-        flags=arrival.flags_of(stimulus, *_linked_words(verdict.links), *heard),
-        links=(*audience.STAFF_LINKS, *_same(verdict.links)),
+        flags=arrival.flags_of(stimulus, *_nobody(stimulus), *_linked_words(verdict.links), *heard),
+        links=(*audience.STAFF_LINKS, *(accepting.LINKS if verdict.ask_accept else ()), *_same(verdict.links)),
         human=stimulus.mail.kind is not Kind.MACHINE,
         facts=opening_facts(builder, event),
     )
@@ -85,6 +88,14 @@ def opening_facts(builder: Builder, event: Event) -> dict[str, Any]:
         if clock.running and clock.due_at and clock.name in ("triage", "first-response")
     ]
     return {"received_at": event.at, "due": due}
+
+
+def _nobody(stimulus: Received) -> tuple[str, ...]:
+    """What staff must know where a request opens without anybody to answer: what stood in From, and how to add somebody."""
+    if stimulus.verdict.requestor:
+        return ()
+    said = " ".join(" ".join(stimulus.mail.headers.get("from", ())).split())[:FROM_SHOWN] or "nothing"
+    return (f"Nobody can be answered: From says {said}. A line AddRequestor: ADDRESS in your answer names somebody.",)
 
 
 def _linked_words(links: tuple[RequestLink, ...]) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def for_customer(builder: Builder, value: str, person: Person, parties: Mapping[
     if others:
         raise CannotDo("one person is the requestor; add the others as Cc", f"for {one.spec}")
     directory, site = builder.house.directory, builder.house.site
-    if site.addresses.get(address.key(one.spec)):
+    if address.split_detail(one.spec, site)[0]:
         raise CannotDo(f"{one.spec} is an address of ours")
     party = parties.get(address.key(one.spec), 0)
     if not party:

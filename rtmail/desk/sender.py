@@ -14,7 +14,7 @@ from enum import StrEnum
 from rtmail.desk.evidence import ABOUT_HOLDS, Evidence, RequestFacts
 from rtmail.desk.people import Directory, Person, Tie, listed
 from rtmail.desk.ticket import Role
-from rtmail.mail.address import key, parse_list, same_organisation_domain, split_detail
+from rtmail.mail.address import key, normalise, parse_list, same_organisation_domain, split_detail
 from rtmail.mail.model import Address, Envelope, Mail, Proof
 from rtmail.mail.site import Site
 from rtmail.mail.token import Action, Detail
@@ -66,10 +66,13 @@ class Sender:
 
 
 def author(mail: Mail, envelope: Envelope) -> Address:
-    """Return whom From names, beyond doubt or not; the envelope sender where there is no From at all."""
+    """Return whom From names, beyond doubt or not; the envelope sender where there is no From at all.
+
+    What no mail can be sent to (a quoted local part, a domain literal) is not an address here: the spec is "" then.
+    """
     if mail.identity:
         return Address(mail.identity, mail.sender.name)
-    return mail.sender if mail.sender.spec else Address(envelope.sender or "", mail.sender.name)
+    return mail.sender if mail.sender.spec else Address(normalise(envelope.sender or ""), mail.sender.name)
 
 
 def stand_in(mail: Mail, written_by: Address, site: Site, directory: Directory) -> Address | None:

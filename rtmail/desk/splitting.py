@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import audience, notices
+from rtmail.desk import arrival, audience, notices
 from rtmail.desk.decision import Builder, Decision, House, Words
 from rtmail.desk.ticket import Event, EventKind, Role, Ticket
 from rtmail.mail.draft import Visibility
@@ -39,7 +39,8 @@ def split_off(
         message_id=event.message_id,
         facts={"rule": "split", "from": source.number, "arrived_at": event.at.isoformat(), "reason": reason},
     )
-    builder.join(person, Role.REQUESTOR, sender.spec, sender.name, reason="split")
+    if sender.spec:
+        builder.join(person, Role.REQUESTOR, sender.spec, sender.name, reason="split")
     builder.links.append(("split", source.number))
     builder.add(EventKind.LINKED, facts={"kind": "split", "number": source.number})
     builder.signal(signals.Opened(at=now, event=opened.seq, acknowledge=True))
@@ -47,7 +48,7 @@ def split_off(
         builder,
         opened,
         "opened",
-        who=f"{sender.name} <{sender.spec}>" if sender.name else sender.spec,
+        who=arrival.shown(sender),
         author=sender.name or sender.spec,
         text=text,
         people=builder.staff(all_of_queue=True),

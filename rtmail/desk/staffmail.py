@@ -21,6 +21,7 @@ from rtmail.policy import signals
 ASK_LINKS = (Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as comment", Action.SEND_AS_COMMENT))
 
 _NOT_SENT = "The other words of your mail were not sent; see the question about them."
+NOBODY = "this request has nobody who could be written to. Name somebody first (AddRequestor: bob@acme.example), then choose"
 
 
 def staff_correspondence(builder: Builder, stimulus: Received) -> None:
@@ -43,14 +44,23 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
         elif text.echo:
             _ask(builder, stimulus, person, f'they repeat what was said among staff: "{text.echo} ...".', ran=True)
             went = _NOT_SENT
+        elif (text.words or stimulus.mail.attachments) and not _reaches_anybody(builder, stimulus):
+            _ask(builder, stimulus, person, NOBODY, ran=True)
+            went = _NOT_SENT
         elif text.words or stimulus.mail.attachments:
-            went = f"The other words of your mail were sent to {audience.named(builder.ticket.requestor)}."
+            reader = builder.ticket.requestor or next(iter(builder.customers()), None)
+            went = f"The other words of your mail were sent to {audience.named(reader)}."
             met = _publish(builder, stimulus, person, text.words)
             if met:
                 went = f"{went} {met}: that answer went out after the mail that you answered."
     lines += _run(builder, stimulus, person, then)
     _join_staff(builder, stimulus, person)
     _receipt(builder, stimulus, person, effects.as_written(lines, (*first.commands, *then.commands)), went, anyway=bool(met))
+
+
+def _reaches_anybody(builder: Builder, stimulus: Received) -> bool:
+    """Tell whether an answer has a reader: a participant with an address, or somebody whom the mail itself brings in."""
+    return bool(stimulus.verdict.joins) or any(one.address for one in builder.ticket.people(Role.REQUESTOR, Role.CC))
 
 
 def _staff_parties(builder: Builder) -> tuple[int, ...]:

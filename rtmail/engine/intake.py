@@ -6,13 +6,14 @@ commits with that ending, or not at all (promises 2, 3, 4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from rtmail.desk import commands, inquiry
 from rtmail.desk.absence import SEEN_FOR, Absence
+from rtmail.desk.accepting import ALIAS
 from rtmail.desk.audience import staff_recipient
 from rtmail.desk.decide import decide
 from rtmail.desk.decision import Decision, Words
@@ -202,6 +203,8 @@ class Intake:
         known = Known()
         if verdict.commands:
             known = self.know(_with_action(parsed, verdict), ticket, verdict.sender.party, parties, now)
+        elif verdict.detail and verdict.detail.action is Action.CONFIRM_ALIAS:
+            known = Known(people=self._people([(ticket.fields.get(ALIAS) or {}).get(str(verdict.sender.party), 0)]))
         shows = verdict.detail is not None and verdict.detail.action is Action.SHOW
         asks = not verdict.sender.staff and (shows or (verdict.sender.role is not None and asked_by_participant(parsed, mail)))
         withheld = self._withheld(verdict, now) if (verdict.answerable or asks) and not flagged else ""
@@ -290,7 +293,11 @@ class Intake:
         opening, opening_id = self._opening(ticket) if asked.opening else (None, "")
         renamed = self.store.event(ticket.id, asked.renamed) if asked.renamed else None
         subject = self.store.content(renamed.content_id).text if renamed and renamed.content_id else ""
-        return Known(others=others, opening=opening, opening_id=opening_id, subject=subject)
+        return Known(others=others, opening=opening, opening_id=opening_id, subject=subject, people=self._people(asked.waiting))
+
+    def _people(self, ids: Iterable[int]) -> dict[int, Address]:
+        """Whom these party ids are, where an address of theirs is known."""
+        return {one.id: Address(one.address, one.name) for one in self.store.parties(ids).values() if one.address}
 
     def _other(self, number: int) -> Other | None:
         """Another request by its number; for one that was merged, its survivor."""
@@ -359,7 +366,7 @@ class Intake:
 
     def _parties(self, verdict: Verdict, mail: Mail, now: datetime) -> dict[str, int]:
         """Give a party row to everybody whom the mail makes part of a request; returns ids by address key."""
-        people: list[Address] = [verdict.sender.address, *verdict.joins]
+        people: list[Address] = [verdict.sender.address, *verdict.joins, *verdict.ask_accept]
         if verdict.requestor:
             people.append(verdict.requestor)
         if mail.forwarded and mail.forwarded.sender and verdict.sender.staff:
@@ -454,7 +461,7 @@ class Intake:
         event = self.store.event(ticket.id, seq)
         assert event is not None
         content = self.store.content(event.content_id)
-        party = self.store.party(content.party)
+        party = self.store.party(content.party) if content.party else None
         version, policy = self.office.current_policy(ticket.queue)
         fresh = Ticket(
             id=0,
@@ -475,13 +482,13 @@ class Intake:
             text=content.text,
             raw_id=content.raw_id,
             spool_id=content.spool_id,
-            person=party.id,
-            sender=Address(party.address, party.name),
+            person=content.party,
+            sender=Address(party.address, party.name) if party else Address("", ""),
             reason=reason,
         )
         kept = self.keeper.keep(decision, now, content.attachments)
         if event.message_id:
-            self.store.record(event.message_id, kept.id, 1, Origin.RECEIVED, party.id)
+            self.store.record(event.message_id, kept.id, 1, Origin.RECEIVED, content.party)
         return kept
 
 

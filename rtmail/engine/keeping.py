@@ -63,6 +63,8 @@ class Keeper:
         else:
             ticket = self.store.create(decision.ticket, rows, wake_at=decision.wake_at, rungs=rungs)
         self.note_absences(decision.absences, now)
+        for person, adopted in decision.adoptions:
+            self.store.adopt(person, adopted)
         for kind, number in decision.links:
             other = self.store.by_number(number)
             if other:

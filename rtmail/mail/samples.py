@@ -181,6 +181,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
     },
     "page": {"priority": "P1", "rule": "not solved within 1h", "due_at": _at(13)},
     "closed": {},
+    "alias": {"asked_about": "bob.private@elsewhere.example"},
     "closing": {"text": "The spare part is in, the printer works again.", "close_at": _at(14, day=26)},
     "priority-told": {"priority": "P2", "meaning": "The network is degraded", "first_by": _at(16), "update_every": timedelta(hours=2),
                       "update_days": 0, "agreed": False},
@@ -229,6 +230,7 @@ _LINKS: Mapping[str, tuple[Link, ...]] = {
         for name, action in (("acknowledge", Action.ACK), ("take", Action.TAKE))
     ),
     "closed": (Link("reopen", Action.REOPEN),),
+    "alias": (Link("confirm", Action.CONFIRM_ALIAS),),
     "closing": (Link("approve", Action.APPROVE), Link("reopen", Action.REOPEN)),
     "priority-told": (Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE)),
 }
@@ -295,6 +297,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "weekly": {"to": _MANAGER, **staff, **picture},
         "page": {"to": _PAGER, **staff, **told, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "closed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
+        "alias": {"to": _CUSTOMER, **customers, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "closing": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "priority-told": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "promised": {"to": _CUSTOMER, **customers, **words, "author": "Jane Doe", "urgency": 0},
