@@ -36,7 +36,7 @@ def test_who_is_away_is_stood_in_for_until_he_is_back(house: House) -> None:
     assert "away until Wed 02 Dec 2026" in receipt.text
     assert "Kim Lee as technical-support-manager" in receipt.text
     row = house.store.spool_row(1)
-    assert (row.outcome, row.reason) == (Outcome.IGNORED, "commands about no request, answered")
+    assert (row.outcome, row.reason) == (Outcome.HELD, "commands about no request, answered")
     assert house.store.audit_counts().closes
 
     opened(house)

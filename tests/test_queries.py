@@ -79,7 +79,7 @@ def test_lists_of_staff(house: House) -> None:
     assert "#3" not in jane, "not of a queue that she does not serve"
     assert house.store.by_number(4) is None, "questions open no request"
     row = house.store.spool_row(5)
-    assert (row.outcome, row.reason) == (Outcome.IGNORED, "commands about no request, answered")
+    assert (row.outcome, row.reason) == (Outcome.HELD, "commands about no request, answered")
     assert house.store.audit_counts().closes
 
 

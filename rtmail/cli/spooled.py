@@ -22,7 +22,7 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
     @config_option
     def list_(found: Config, as_json: bool) -> None:
         with opened(found) as store:
-            rows = list(store.list_spool(outcome))
+            rows = list(store.list_spool(outcome, settled=False) if outcome is Outcome.HELD else store.list_spool(outcome))
         for row in rows:
             if as_json:
                 put(_described(row))

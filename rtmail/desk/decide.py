@@ -10,8 +10,8 @@ from datetime import datetime
 from rtmail.desk import agreed, customers, effects, incoming, notices, opening
 from rtmail.desk.decision import Builder, Decision, House
 from rtmail.desk.delivery import delivered
-from rtmail.desk.stimulus import AlsoSent, Commanded, Delivered, Received, Stimulus, Tick
-from rtmail.desk.ticket import Ticket
+from rtmail.desk.stimulus import AlsoSent, Asked, Commanded, Delivered, Received, Stimulus, Tick
+from rtmail.desk.ticket import EventKind, Ticket
 from rtmail.policy import signals
 from rtmail.policy.model import Policy
 
@@ -26,6 +26,14 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
     match stimulus:
         case Received():
             incoming.receive(builder, stimulus)
+        case Asked():
+            builder.add(
+                EventKind.COMMAND,
+                actor=stimulus.person,
+                facts={"action": stimulus.action},
+                message_id=stimulus.message_id,
+                at=stimulus.at,
+            )
         case Tick():
             builder.signal(signals.Tick(at=now))
             customers.split_overdue(builder)

@@ -102,6 +102,19 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody asked about the request, or said what shall become of a mail about it that waits; nothing else follows.
+
+    person  party id; action: what he asked or said, in words of ours; message_id: of his mail
+    """
+
+    person: int
+    action: str
+    message_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AlsoSent:
     """A mail of this ticket came by a further delivery, to queues that had not heard of it."""
 
@@ -112,4 +125,4 @@ class AlsoSent:
     at: datetime
 
 
-Stimulus = Received | Tick | Commanded | Delivered | AlsoSent
+Stimulus = Received | Asked | Tick | Commanded | Delivered | AlsoSent

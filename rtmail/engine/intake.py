@@ -11,36 +11,33 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from rtmail.desk import commands, inquiry
+from rtmail.desk import commands
 from rtmail.desk.absence import SEEN_FOR, Absence
 from rtmail.desk.accepting import ALIAS
-from rtmail.desk.audience import staff_recipient
 from rtmail.desk.decide import decide
 from rtmail.desk.decision import Decision, Words
 from rtmail.desk.effects import ACTIONS
-from rtmail.desk.errands import Errand, only_errands
-from rtmail.desk.errands import run as run_errands
+from rtmail.desk.errands import only_errands
 from rtmail.desk.evidence import Evidence, gather
 from rtmail.desk.known import Known, Other, wanted
 from rtmail.desk.match import Result, StaffProof, Verdict, judge
-from rtmail.desk.outcome import ANSWERED
-from rtmail.desk.queries import asked_by_participant, query, stands_alone
+from rtmail.desk.queries import asked_by_participant, stands_alone
 from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
-from rtmail.desk.ticket import EventKind, Role, Status, Ticket
+from rtmail.desk.ticket import EventKind, Status, Ticket
 from rtmail.desk.wording import Said
 from rtmail.engine import notices
+from rtmail.engine.asking import HOLD_ACTIONS, Asking
 from rtmail.engine.keeping import Keeper
-from rtmail.engine.lookup import look_up
+from rtmail.engine.lookup import look_up, survivor
 from rtmail.engine.office import Office
 from rtmail.mail import address
-from rtmail.mail.draft import Auto, Draft, ReplyTo, Visibility
 from rtmail.mail.model import Address, Mail
 from rtmail.mail.site import Door, Site
 from rtmail.mail.token import Action, read_message_id
 from rtmail.mail.transit import taken_at
 from rtmail.mail.tripwire import LeakError
-from rtmail.store import Duplicate, Held, Hold, NotThere, Origin, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
+from rtmail.store import Duplicate, Held, Hold, Origin, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
 from rtmail.store import Entry as LedgerEntry
 
 CITED_AT_MOST = 20
@@ -53,12 +50,6 @@ _OPENING = _BY_OTHERS | frozenset(
         Result.STAFF_TO_US,
     }
 )
-_HOLD_ACTIONS = {
-    Action.CONFIRM_HELD: Held.RELEASED,
-    Action.DISCARD_HELD: Held.DISCARDED,
-    Action.SEND_AS_CORRESPONDENCE: Held.RELEASED,
-    Action.SEND_AS_COMMENT: Held.COMMENTED,
-}
 STAFF_CLAIM = "staff-claim"
 ANSWERED_RULE = "answered"
 """Its author was asked what he meant, and has said it."""
@@ -73,6 +64,7 @@ class Intake:
     def __init__(self, store: Store, office: Office) -> None:
         self.store, self.office = store, office
         self.keeper = Keeper(store, office)
+        self.asking = Asking(self.keeper)
 
     def take(self, item: SpoolItem, mail: Mail, now: datetime) -> Settlement:
         """Return how `item` ends; what follows from it is written in the caller's transaction."""
@@ -155,15 +147,15 @@ class Intake:
         if verdict.result is Result.STAFF_TO_US and verdict.commands:
             parsed = commands.parse(mail.reply_text, subject=mail.subject)
             if only_errands(parsed, mail):
-                return self._run_errands(item, mail, verdict, parsed, trace, now)
+                return self.asking.errands(item, mail, verdict, parsed, trace, now)
         if verdict.result is Result.NEW_REQUEST and verdict.answerable and not flagged:
             parsed = commands.parse(mail.reply_text, subject=mail.subject)
-            if asked_by_participant(parsed, mail) and stands_alone(parsed, mail.subject):
-                answered = self._answer_participant(item, mail, verdict, parsed, trace, now)
+            if asked_by_participant(parsed, mail) and stands_alone(parsed, mail.subject) and not self._withheld(verdict, now):
+                answered = self.asking.participant(item, mail, verdict, parsed, trace, now)
                 if answered:
                     return answered
-        if verdict.detail and verdict.result is Result.ACTION and verdict.detail.action in _HOLD_ACTIONS:
-            return self._answer_hold(item, verdict, trace, now)
+        if verdict.detail and verdict.result is Result.ACTION and verdict.detail.action in HOLD_ACTIONS:
+            return self.asking.hold(item, mail, verdict, trace, now)
         return self._event(item, mail, verdict, tickets, trace, now, flagged=flagged, confirmed=confirmed)
 
     def _event(
@@ -244,42 +236,6 @@ class Intake:
             notices.pass_to_admin(self.keeper, item, mail, now)
         return Settlement(item, Outcome.HELD if held else Outcome.EVENT, verdict.reason, kept.id, seq, trace)
 
-    def _run_errands(self, item: SpoolItem, mail: Mail, verdict: Verdict, parsed: commands.Parsed, trace: dict[str, Any],
-                     now: datetime) -> Settlement:
-        """Commands of staff about no request: done, and answered in one mail."""
-        errand = Errand(self.office.directory.people[verdict.sender.staff], self.office.house, now)
-        results = run_errands(errand, parsed)
-        self.keeper.note_absences(errand.absences, now)
-        answer = Draft(
-            template="receipt",
-            to=staff_recipient(errand.person),
-            visibility=Visibility.INTERNAL,
-            subject=mail.subject,
-            queue=verdict.queue,
-            event=item.id,
-            auto=Auto.REPLIED,
-            reply_to=ReplyTo.COMMENT,
-            in_reply_to=mail.message_id,
-            references=(*mail.references, mail.message_id) if mail.message_id else (),
-            urgency=0,
-            facts={"results": [dict(result) for result in results if result["outcome"] != ANSWERED]},
-        )
-        drafts, files = self.keeper.answered([answer], errand.queries, now)
-        self.keeper.post(self.keeper.render(drafts, now, files), None, drafts, now)
-        return Settlement(item, Outcome.IGNORED, "commands about no request, answered", trace=trace)
-
-    def _answer_participant(self, item: SpoolItem, mail: Mail, verdict: Verdict, parsed: commands.Parsed, trace: dict[str, Any],
-                            now: datetime) -> Settlement | None:
-        """Questions of somebody who takes part in requests; None where he takes part in none: then it is a request."""
-        party = self.store.party_by_address(verdict.sender.address.spec)
-        if party is None or not self.store.tickets_of(party.id, roles=(Role.REQUESTOR, Role.CC)) or self._withheld(verdict, now):
-            return None
-        asked = [query(command, party.id, staff=False) for command in parsed.commands]
-        draft = inquiry.answer(party.id, verdict.sender.address, verdict.queue, mail.subject, mail.message_id, item.id)
-        drafts, files = self.keeper.answered([draft], asked, now)
-        self.keeper.post(self.keeper.render(drafts, now, files), None, drafts, now)
-        return Settlement(item, Outcome.IGNORED, "questions about no request, answered", trace=trace)
-
     def know(self, parsed: commands.Parsed, ticket: Ticket, person: int, parties: dict[str, int], now: datetime) -> Known:
         """Look up what commands of staff name besides their request; new people get a row, and stand in `parties` as well."""
         asked = wanted(parsed, ticket, person)
@@ -301,10 +257,7 @@ class Intake:
 
     def _other(self, number: int) -> Other | None:
         """Another request by its number; for one that was merged, its survivor."""
-        found, seen = self.store.by_number(number, lock=True), set[int]()
-        while found and found.merged_into and found.number not in seen:
-            seen.add(found.number)
-            found = self.store.by_number(found.merged_into, lock=True)
+        found = survivor(self.store, number)
         return Other(found, self.office.policy(found.policy_version)) if found else None
 
     def _opening(self, ticket: Ticket) -> tuple[Words | None, str]:
@@ -431,25 +384,6 @@ class Intake:
             )
             self.keeper.keep(decide(self.office.policy(moved.policy_version), moved, fate, now, self.office.house), now)
         return ended
-
-    def _answer_hold(self, item: SpoolItem, verdict: Verdict, trace: dict[str, Any], now: datetime) -> Settlement:
-        """The real person answered about a mail that waits: it goes its way, or is discarded. Once."""
-        assert verdict.detail is not None
-        hold = self._hold(verdict.detail.request)
-        if hold is None or hold.person != verdict.detail.person:
-            return Settlement(item, Outcome.IGNORED, "answer about a mail that nobody holds for this person", trace=trace)
-        state = _HOLD_ACTIONS[verdict.detail.action]
-        first = self.store.settle_hold(hold.id, state, hold.person, now)
-        if first and state is not Held.DISCARDED:
-            self.store.requeue_spool(hold.spool_id, now, confirmed=True)
-        said = f"{state} the held mail {hold.spool_id}" if first else f"hold {hold.id} was answered before"
-        return Settlement(item, Outcome.IGNORED, said, trace=trace)
-
-    def _hold(self, hold_id: int) -> Hold | None:
-        try:
-            return self.store.held(hold_id)
-        except NotThere:
-            return None
 
     def split_off(self, decision: Decision, kept: Ticket, now: datetime) -> None:
         """Open the requests that a kept decision splits off."""

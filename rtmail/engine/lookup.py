@@ -50,6 +50,15 @@ def look_up(store: Store, office: Office, evidence: Evidence) -> tuple[Lookups, 
     return Lookups(ledger=ledger, requests=requests, parties=parties, outbox=named), tickets
 
 
+def survivor(store: Store, number: int) -> Ticket | None:
+    """Return a request by its number, locked; for one that was merged, its survivor. None for none, or 0."""
+    found, seen = store.by_number(number, lock=True) if number else None, set[int]()
+    while found and found.merged_into and found.number not in seen:
+        seen.add(found.number)
+        found = store.by_number(found.merged_into, lock=True)
+    return found
+
+
 def _load(store: Store, tickets: dict[int, Ticket], wanted: Iterable[int]) -> None:
     """Load requests by number, and those that they were merged into."""
     missing = [number for number in wanted if number not in tickets]

@@ -23,7 +23,8 @@ class Held(StrEnum):
     COMMENTED = "commented"
     """Released as a comment: its author said that it stays among staff."""
     DISCARDED = "discarded"
-    EXPIRED = "expired"
+    ANSWERED = "answered"
+    """It waited for nothing: its writer asked something of us and has his answer."""
 
 
 @dataclass(frozen=True, slots=True)

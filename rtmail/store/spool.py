@@ -229,18 +229,22 @@ class Spool(Database):
         row = self._row("SELECT arrived_at FROM spool WHERE outcome = '' ORDER BY id LIMIT 1")
         return instant(row[0]) if row else None
 
-    def list_spool(self, outcome: str, *, dropped: bool = False) -> Iterator[SpoolRow]:
-        """Yield the mails with this outcome ("" for waiting ones), oldest first; `dropped` ones too when asked."""
+    def list_spool(self, outcome: str, *, dropped: bool = False, settled: bool = True) -> Iterator[SpoolRow]:
+        """Yield the mails with this outcome ("" for waiting ones), oldest first.
+
+        dropped  those that were taken off their list too; settled: held ones too that wait for nobody's word any more
+        """
         last = 0
-        while rows := self._spool_page(outcome, last, dropped):
+        while rows := self._spool_page(outcome, last, dropped, settled):
             yield from rows
             last = rows[-1].id
 
     @reads
-    def _spool_page(self, outcome: str, after: int, dropped: bool) -> list[SpoolRow]:
+    def _spool_page(self, outcome: str, after: int, dropped: bool, settled: bool) -> list[SpoolRow]:
+        waits = "" if settled else "AND EXISTS (SELECT 1 FROM hold h WHERE h.spool_id = s.id AND h.state = 'waiting') "
         # The outcome stands in the text, so that the partial indexes apply.
         rows = self._rows(f"SELECT {_ROW} WHERE s.outcome = '{Outcome(outcome) if outcome else ''}' AND s.id > ? "
-                          "AND s.dropped <= ? ORDER BY s.id LIMIT 200", (after, int(dropped)))
+                          f"AND s.dropped <= ? {waits}ORDER BY s.id LIMIT 200", (after, int(dropped)))
         return [_spool_row(row) for row in rows]
 
     @reads
