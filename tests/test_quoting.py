@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from rtmail.mail.marks import marks_in
 from rtmail.mail.quoting import (
     cut_own_quotes,
     forwarded_block,
     has_forward_prefix,
     has_reply_prefix,
     inline_forward,
-    marks_in,
     split,
     strip_reply_prefixes,
 )

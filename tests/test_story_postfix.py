@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.clients import CLIENTS, reply_from
 from tests.fakes.daemon import Running, free_port, parsed, plain, wait_for
 from tests.fakes.dovecot import Dovecot
 from tests.fakes.house import mail
-from tests.fakes.neomutt import Neomutt
+from tests.fakes.neomutt import BOTTOM, INLINE, Neomutt
 from tests.fakes.postfix import Postfix, example
 
 pytestmark = pytest.mark.servers
@@ -42,7 +43,7 @@ class Town:
         ingress = f'[ingress.lmtp]\nlisten = "127.0.0.1:{lmtp}"' if by == "lmtp" else (
             f'[ingress.imap.office]\nhost = "127.0.0.1"\nport = {dovecot.tls_port}\nca_file = "{dovecot.ca_file}"\nuser = "{BOX}"\n'
             'after = "move:Processed"\npoll = "5m"')
-        self.daemon = Running(folder, relay=f"smtp://127.0.0.1:{self.postfix.port}", ingress=ingress,
+        self.daemon = Running(folder, relay=f"smtp://127.0.0.1:{self.postfix.port}", ingress=ingress, caps="per_address = 100",
                               environ={"RTMAIL_IMAP_OFFICE_PASSWORD": PASSWORD})
 
     def client(self, name: str, address: str) -> Neomutt:
@@ -117,5 +118,48 @@ def test_a_request_and_its_answers_travel_through_real_servers(town: Town) -> No
     assert len(town.box(JANE, 2)) == 2
     assert sum("scanner" in plain(raw) for raw in town.box(KIM, 3)) == 1
     assert not town.dovecot.mails(BOX), "what rtmail has kept is moved away"
+    assert "the sum closes" in town.daemon.cli("audit")
+    assert "level=error" not in town.daemon.told()
+
+
+@pytest.mark.parametrize("town", ["lmtp"], indirect=True)
+def test_answers_of_every_client_travel_through_real_servers(town: Town) -> None:
+    """A request for each client: an engineer answers its notice with that client, then the customer answers him with it."""
+    everyone = [*CLIENTS, "neomutt-bottom", "neomutt-inline"]
+    for client in everyone:
+        first = mail(subject=client, text="The printer on floor two is dead.\n\nWhat shall I do?", message_id=f"<{client}@acme.example>",
+                     date=format_datetime(datetime.now(UTC)))
+        town.postfix.send(first, BOX, BOB)
+    town.box(BOB, len(everyone))
+    notices = {str(parsed(raw)["Subject"]).partition("] ")[2]: raw for raw in town.box(JANE, len(everyone))}
+
+    for client in CLIENTS:
+        raw = reply_from(client, notices[client], ["Hello Bob,", f"please pull the plug of {client}."], sender=f"Jane Doe <{JANE}>")
+        town.postfix.send(raw, parsed(raw)["To"].addresses[0].addr_spec, JANE)
+    jane = town.client("Jane Doe", JANE)
+    jane.reply("neomutt-bottom", "please pull the plug of neomutt-bottom.", edit=BOTTOM)
+    jane.reply("neomutt-inline", "please pull the plug of neomutt-inline.", edit=INLINE, at="What shall I do")
+    answers = {str(parsed(raw)["Subject"]).partition("] ")[2]: raw for raw in town.box(BOB, 2 * len(everyone))[len(everyone):]}
+    assert set(answers) == set(everyone)
+    for client, raw in answers.items():
+        text = plain(raw)
+        assert f"pull the plug of {client}" in text
+        # What the customer wrote himself may stand around an inline answer; what the notice added never does.
+        assert ("floor two" in text) == (client == "neomutt-inline"), text
+        assert not any(word in raw.decode() for word in ("internal", "support-comment", "staff.example", "New request")), text
+
+    for client in CLIENTS:
+        raw = reply_from(client, answers[client], [f"Thank you, {client} works.", "But the scanner does not."], sender=f"Bob Roe <{BOB}>")
+        town.postfix.send(raw, parsed(raw)["To"].addresses[0].addr_spec, BOB)
+    heard = town.box(JANE, len(everyone) + len(CLIENTS))[len(everyone):]
+    for raw in heard:
+        client = str(parsed(raw)["Subject"]).partition("] ")[2]
+        text = plain(raw)
+        assert f"Thank you, {client} works." in text
+        assert "the scanner does not" in text
+        assert "pull the plug" not in text, text
+    assert len(town.daemon.tickets()) == len(everyone)
+    wait_for(lambda: town.daemon.cli("outbox", "list").strip() == "none", told="the outbox did not empty")
+    assert len(town.box(BOB, 2 * len(everyone))) == 2 * len(everyone)
     assert "the sum closes" in town.daemon.cli("audit")
     assert "level=error" not in town.daemon.told()

@@ -34,7 +34,7 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
         _remark(builder, stimulus, person)
         went = "The other words of your mail stay among staff."
     else:
-        text = public_words(stimulus.mail, stimulus.parsed, builder.house.site, _staff_parties(builder), stimulus.said)
+        text = public_words(stimulus.mail, stimulus.parsed, builder.house.site, _staff_parties(builder), stimulus.said, stimulus.heard)
         leak = text.leak or stimulus.leak
         if leak:
             # No yes lets internal words out: he may keep them as a comment, or write again without the quoted part.

@@ -41,6 +41,7 @@ class Received:
     leak              what internal thing would have gone out with it, found when its copies were rendered; "" for nothing
     said              what was said before, asked for where staff words may go out; nothing where their author confirmed them
     known             what its commands name besides this request
+    heard             words of the customer's side that everybody in the circle has: an answer between their lines may quote them
     """
 
     mail: Mail
@@ -60,6 +61,7 @@ class Received:
     leak: str = ""
     said: Said = NOTHING_SAID
     known: Known = field(default_factory=Known)
+    heard: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,15 +34,23 @@ class PublicWords:
     echo: str = ""
 
 
-def public_words(mail: Mail, parsed: Parsed, site: Site, staff: Collection[int], said: Said = NOTHING_SAID) -> PublicWords:
+def public_words(mail: Mail, parsed: Parsed, site: Site, staff: Collection[int], said: Said = NOTHING_SAID, heard: str = "") -> PublicWords:
     """Return the customer's version of a staff mail.
 
-    Whole quoted lines of ours are cut; if what is left still holds a staff mark, a staff detail or a comment address,
-    or a file or its name does, the author has to be asked; likewise where it repeats what was said among staff.
+    heard   words that its readers have: a quoted line of them stays, so that "Yes." between the lines says what it answers
+
+    All other quoted lines go where one of them is ours; if what is left still holds a staff mark, a staff detail or a comment
+    address, or a file or its name does, the author has to be asked; likewise where it repeats what was said among staff.
     """
-    words = cut_own_quotes(parsed.words, lambda line: bool(leaks(line, site, staff))).strip("\n")
+    known = _solid(heard)
+    words = cut_own_quotes(parsed.words, lambda line: bool(leaks(line, site, staff)), lambda line: _solid(line) in known).strip("\n")
     names = "\n".join(one.name for one in mail.attachments)
     leak = leaks(f"{words}\n{names}", site, staff)
     if not leak and mail.enclosed:
         leak = f"{mail.enclosed}, in an attachment"
     return PublicWords(words, leak, echo(words, said.internal, said.public))
+
+
+def _solid(text: str) -> str:
+    """Return `text` without white space and quoting: clients wrap what they quote."""
+    return "".join(text.replace(">", "").split())

@@ -29,7 +29,7 @@ from rtmail.desk.wording import Said
 from rtmail.engine import notices
 from rtmail.engine.asking import HOLD_ACTIONS, Asking
 from rtmail.engine.keeping import Keeper
-from rtmail.engine.lookup import look_up, survivor
+from rtmail.engine.lookup import heard, look_up, survivor
 from rtmail.engine.office import Office
 from rtmail.mail import address
 from rtmail.mail.model import Address, Mail
@@ -283,10 +283,11 @@ class Intake:
             return {}
         ids = (read_message_id(self.office.keyring, one, self.office.site.domain) for one in mail.in_reply_to)
         answers = next((event for number, event in filter(None, ids) if number == ticket.number), 0)
-        if not 0 < answers < ticket.last_public_seq:
-            return {"answers": answers}
-        last = self.store.last_words(ticket.id, by_staff=True)
-        return {"answers": answers, "last_answer": last[0] if last else None}
+        found: dict[str, Any] = {"answers": answers, "heard": heard(self.store, ticket, answers) if "\n>" in mail.reply_text else ""}
+        if 0 < answers < ticket.last_public_seq:
+            last = self.store.last_words(ticket.id, by_staff=True)
+            found["last_answer"] = last[0] if last else None
+        return found
 
     def _said(self, verdict: Verdict, ticket: Ticket) -> Said:
         """What was said on the request among staff and in public: an engineer's answer must not carry the one to the other."""

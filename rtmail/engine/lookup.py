@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from rtmail.desk.evidence import Evidence, LedgerEntry, Lookups, Origin, RequestFacts, keys, numbers
-from rtmail.desk.ticket import EventKind, Participant, Role, Ticket
+from rtmail.desk.ticket import Event, EventKind, Participant, Role, Ticket
 from rtmail.engine.office import Office
 from rtmail.store import Entry, Store
 from rtmail.store import Origin as Kept
@@ -29,6 +29,8 @@ _INTERNAL = frozenset(
 """Events whose mails to staff are answered at the comment address."""
 _ANSWERED_TO_CUSTOMERS = frozenset({"nudge", "also-sent"})
 """Of what staff are told, these are answered with words to the customer."""
+_PASSED_ON = frozenset({EventKind.OPENED, EventKind.CORRESPONDENCE})
+"""Events whose words the whole circle gets."""
 
 
 def look_up(store: Store, office: Office, evidence: Evidence) -> tuple[Lookups, dict[int, Ticket]]:
@@ -79,6 +81,28 @@ def _is_internal(store: Store, entry: Entry) -> bool:
     if found is not None and found.kind is EventKind.TOLD and found.facts.get("notice") in _ANSWERED_TO_CUSTOMERS:
         return False
     return found is not None and (found.kind in _INTERNAL or (found.kind is EventKind.CORRESPONDENCE and bool(found.facts.get("by_staff"))))
+
+
+def heard(store: Store, ticket: Ticket, answered: int) -> str:
+    """Return the customer's words in the mail about event `answered`, and his latest, where everybody in the circle has them."""
+    latest = store.last_words(ticket.id, by_staff=False)
+    found = [latest] if latest else []
+    event = store.event(ticket.id, answered) if answered else None
+    if event and event.content_id and not (latest and latest[0].seq == event.seq):
+        found.append((event, store.content(event.content_id)))
+    return "\n".join(
+        content.text for event, content in found if event.kind in _PASSED_ON and not content.erased and _everybody_has(store, ticket, event)
+    )
+
+
+def _everybody_has(store: Store, ticket: Ticket, words: Event) -> bool:
+    """Tell whether nobody of the circle joined after these words; who joined by the same mail got it."""
+    known_until = words.seq
+    for event, _ in store.events(ticket.id, after=words.seq):
+        if event.kind is not EventKind.JOINED or event.seq != known_until + 1:
+            break
+        known_until = event.seq
+    return all(one.since <= known_until for one in ticket.people(Role.CC))
 
 
 def _facts(store: Store, office: Office, ticket: Ticket) -> RequestFacts:

@@ -28,12 +28,17 @@ LINK_CHARS = 500
 
 CONTENT_ID_CHARS = 200
 
-_CONTAINERS = frozenset({"gmail_quote", "gmail_quote_container", "yahoo_quoted", "protonmail_quote", "zmail_extra", "tutanota_quote"})
-"""Classes of what clients put around an attribution line and the quote itself."""
+_CONTAINERS = frozenset({"gmail_quote", "gmail_quote_container", "protonmail_quote", "zmail_extra", "tutanota_quote"})
+"""Classes of what clients put around an attribution line and the quote itself.
+
+Yahoo's is none of them: people write their answers into it, between unmarked lines, and they would go with it.
+"""
 _HEADER_BLOCK_IDS = frozenset({"divrplyfwdmsg", "olk_src_body_section", "mail-editor-reference-message-container"})
 _SIGNATURE_CLASSES = frozenset({"gmail_signature", "moz-signature", "protonmail_signature_block", "tutanota_signature"})
 _INDENT = re.compile(r"border(?:-\w+)?\s*:\s*(?:none|0|medium none)", re.IGNORECASE)
 _RULE_ABOVE = re.compile(r"border-top\s*:\s*solid|border\s*:\s*none\s*;\s*border-top", re.IGNORECASE)
+_PREFIX = re.compile(r"^(?:x_|m_-?\d{5,25}|ydp[0-9a-f]{6,12}(?:yiv\d{5,15})?)+")
+"""What Outlook, Gmail and Yahoo put before the names of classes of what they quote."""
 _LABELLED = re.compile(r"\s*\w{2,15}\s?[:：]")
 """How a header block begins ("From:", "De :", "发件人："); an attribution has more words before its colon."""
 _INVISIBLE = re.compile(r"(?is)<(script|style|head|title|template)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)")
@@ -164,7 +169,7 @@ def _is_forward(element: Any) -> bool:
 
 
 def _classes(element: Any) -> frozenset[str]:
-    return frozenset(element.get("class", "").lower().split())
+    return frozenset(_PREFIX.sub("", name) for name in element.get("class", "").lower().split())
 
 
 def _mark_headers_and_signatures(root: Any) -> None:

@@ -25,6 +25,7 @@ from rtmail.mail import address, body, enclosed, quoting, robots
 from rtmail.mail.bounce import read_report
 from rtmail.mail.headers import Field, clean, scan, text_of, unfolded
 from rtmail.mail.identity import prove
+from rtmail.mail.marks import marks_in
 from rtmail.mail.model import Address, Bounce, Envelope, Forwarded, Kind, Mail, Proof
 from rtmail.mail.site import Site
 from rtmail.mail.structure import BLANK_START, MAIL_BYTES, Survey, light, survey
@@ -246,7 +247,7 @@ class _Reading:
             reason=judged.verdict.reason,
             bounce=judged.bounce,
             forwarded=attached or inline,
-            marks=self._guarded("marks", lambda: quoting.marks_in(quoted), ()),
+            marks=self._guarded("marks", lambda: marks_in(quoted), ()),
             tags=_tags(subject, self.site),
             reply_prefix=quoting.has_reply_prefix(subject),
             proof=proof,

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 import quotequail
 
 from rtmail.mail.history import Boundary, What, boundary_at, header_block, unknown_block
+from rtmail.mail.marks import depth, last_mark_line, undepth
 from rtmail.mail.model import Address, Forwarded
 from rtmail.mail.reply_words import FORWARD_PREFIXES, INLINE_HINTS, REPLY_PREFIXES
-from rtmail.mail.signature import words_end
+from rtmail.mail.signature import MAX_LINES, words_end
 
-MARK_CHARS = 36
-MAX_MARKS = 20
 MAX_LIBRARY_LINES = 500
 MAX_LIBRARY_CHARS = 200
 
@@ -44,7 +43,8 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Lines `start` to before `end`: words, a client's header, a quote that a header vouches for, or a quote that none does."""
+    """Lines `start` to before `end`: words, a signature above a quote, a client's header, a quote that a header vouches for ("quote")
+    or that none does ("loose")."""
 
     kind: str
     start: int
@@ -54,10 +54,6 @@ class _Piece:
 _QUOTE = re.compile(r"^[ \t]{0,2}[>＞]")
 _PIPE = re.compile(r"^\|(?: |$)")
 _NAMED_QUOTE = re.compile(r"^[ \t]?[A-Za-z][\w.-]{0,14}>(?: |$)")
-_DEPTH = re.compile(r"^(?:[ \t]{0,3}[>＞])+")
-_MARK = re.compile(r"(?<![^\W_])ref:", re.IGNORECASE)
-_MARK_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz234567")
-_INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\u00ad\ufeff")
 _INLINE = re.compile(
     r"(?<!\w)(?:" + "|".join(re.escape(hint) for hint in sorted(INLINE_HINTS, key=len, reverse=True)) + r")(?!\w)", re.IGNORECASE
 )
@@ -70,23 +66,28 @@ def split(text: str) -> Split:
     pieces, cut, guarded = _pieces(lines)
     if guarded is not None:
         return Split(_joined(lines), _joined(lines[guarded:]), sure=False, forwarded_header=_holds_forward(lines, pieces, cut))
-    headed = any(piece.kind in ("header", "quote") for piece in pieces)
+    headed = any(piece.kind in ("header", "quote", "signature") for piece in pieces)
     shown = _shown(lines, pieces) if headed else list(lines[:cut])
     end = words_end(shown)
-    quoted = [lines[number] for piece in pieces if piece.kind != "words" for number in range(piece.start, piece.end)] + lines[cut:]
+    quoted = _of(lines, pieces, "header", "quote", "loose") + list(lines[cut:])
     result = Split(
         _joined(shown[:end]),
         _joined(quoted),
-        _joined(shown[end:]),
+        _joined([*_of(lines, pieces, "signature"), *shown[end:]]),
         forwarded_header=_holds_forward(lines, pieces, cut),
     )
     return _second_opinion(lines, result) if not headed and cut == len(lines) else result
 
 
+def _of(lines: Sequence[str], pieces: Sequence[_Piece], *kinds: str) -> list[str]:
+    """Return the lines of the pieces of these kinds."""
+    return [line for piece in pieces if piece.kind in kinds for line in lines[piece.start : piece.end]]
+
+
 def _pieces(lines: Sequence[str]) -> tuple[list[_Piece], int, int | None]:
     """Return the pieces from the top, the line from which all is history (or the length), and where a guard stopped the cut."""
     pieces: list[_Piece] = []
-    last_mark = _last_mark_line(lines)
+    last_mark = last_mark_line(lines)
     number, words, kept_below = 0, 0, False
     while number < len(lines):
         if not lines[number].strip():
@@ -96,6 +97,9 @@ def _pieces(lines: Sequence[str]) -> tuple[list[_Piece], int, int | None]:
         if boundary is None and number < last_mark and not _QUOTE.match(lines[number]):
             boundary = unknown_block(lines, number)
         if boundary is not None:
+            if words and len(pieces) == words <= MAX_LINES and not words_end(lines[max(0, number - MAX_LINES) : number]):
+                # A phone's line above a quote is no answer: the words stand within or below what was quoted.
+                pieces, words = [_Piece("signature", piece.start, piece.end) for piece in pieces], 0
             style = _style(lines, boundary.end)
             if style is not None:
                 end = _run_end(lines, boundary.end, style)
@@ -128,16 +132,17 @@ def _shown(lines: Sequence[str], pieces: Sequence[_Piece]) -> list[str]:
     signature = _signature_start(lines, pieces)
     wordy = [number for number, piece in enumerate(pieces) if piece.kind == "words" and piece.start < signature]
     if not wordy:
-        return [lines[number] for piece in pieces if piece.kind == "words" for number in range(piece.start, piece.end)]
+        return _of(lines, pieces, "words")
     first, last = wordy[0], wordy[-1]
     kept = [
         piece
         for number, piece in enumerate(pieces)
-        if piece.kind != "header" and (number <= last or piece.kind == "words" or not _is_history(lines, piece))
+        if piece.kind not in ("header", "signature") and (number <= last or piece.kind == "words" or not _is_history(lines, piece))
     ]
     between = any(piece.kind != "words" for piece in pieces[first:last])
     above = [piece for piece in pieces[:first] if piece.kind in ("quote", "loose")]
-    if above and not between and len(above) == 1 and above[0].kind == "quote":
+    below = any(piece.kind == "quote" for piece in pieces[last:])
+    if above and not between and not below and len(above) == 1 and above[0].kind == "quote":
         kept = [piece for piece in kept if piece is not above[0]]
     shown: list[str] = []
     for number, piece in enumerate(kept):
@@ -158,7 +163,7 @@ def _signature_start(lines: Sequence[str], pieces: Sequence[_Piece]) -> int:
 
 def _is_history(lines: Sequence[str], piece: _Piece) -> bool:
     """Return whether a quote below the last words is history, and not a pasted diff or a Python session."""
-    depths = [_depth(line) for line in lines[piece.start : piece.end] if line.strip()]
+    depths = [depth(line) for line in lines[piece.start : piece.end] if line.strip()]
     above = lines[piece.start - 1] if piece.start else ""
     return piece.kind == "quote" or (min(depths, default=1) < 3 and not above.startswith(("< ", "---")))
 
@@ -210,12 +215,6 @@ def _run_end(lines: Sequence[str], start: int, style: re.Pattern[str]) -> int:
     return end
 
 
-def _depth(line: str) -> int:
-    """Return how many levels of quoting a line carries."""
-    found = _DEPTH.match(line[:200])
-    return sum(found.group().count(sign) for sign in ">＞") if found else 0
-
-
 def _holds_forward(lines: Sequence[str], pieces: Sequence[_Piece], cut: int) -> bool:
     """Return whether the first header found is that of a forwarded mail."""
     start = next((piece.start for piece in pieces if piece.kind in ("header", "quote")), cut)
@@ -249,65 +248,6 @@ def _second_opinion(lines: Sequence[str], own: Split) -> Split:
     return Split(_joined(lines[:end]), _joined(lines[start:]), _joined(lines[end:start]))
 
 
-def marks_in(quoted: str) -> tuple[str, ...]:
-    """Return the tokens of `ref:` marks in quoted text, lower case, nearest (least quoted, then first) first.
-
-    A token is 36 characters a-z2-7. Clients wrap it, put "> " before the rest, or turn it to upper case.
-    """
-    lines = quoted.split("\n")
-    bare = [_DEPTH.sub("", line, count=1).strip() for line in lines]
-    starts, position = [], 0
-    for line in bare:
-        starts.append(position)
-        position += len(line) + 1
-    text = "\n".join(bare)
-    found: list[tuple[int, int, str]] = []
-    number = 0
-    for match in _MARK.finditer(text):
-        while number + 1 < len(starts) and starts[number + 1] <= match.start():
-            number += 1
-        token = _token(text, match.end())
-        if token and all(token != known for _, _, known in found):
-            found.append((_depth(lines[number]), len(found), token))
-        if len(found) >= MAX_MARKS:
-            break
-    return tuple(token for _, _, token in sorted(found))
-
-
-def _token(text: str, start: int) -> str:
-    """Return the 36 characters of a mark from `start`, over at most three line breaks; "" when there are not exactly as many."""
-    chars: list[str] = []
-    breaks = 0
-    number = start
-    while number < len(text) and len(chars) < MARK_CHARS:
-        char = text[number].lower()
-        if char in _MARK_CHARS:
-            chars.append(char)
-        elif char == "=" and text[number + 1 : number + 2] == "\n":
-            pass
-        elif char == "\n" and breaks < 3:
-            breaks += 1
-        elif char not in _INVISIBLE and not (char in " \xa0" and not chars):
-            return ""
-        number += 1
-    if len(chars) < MARK_CHARS or text[number : number + 1].isalnum():
-        return ""
-    return "".join(chars)
-
-
-def _last_mark_line(lines: Sequence[str]) -> int:
-    """Return the number of the last line that holds a mark, or -1."""
-    for number in range(len(lines) - 1, -1, -1):
-        if _MARK.search(lines[number][:2000]) and _has_token(lines, number):
-            return number
-    return -1
-
-
-def _has_token(lines: Sequence[str], number: int) -> bool:
-    """Return whether a whole mark begins on a line."""
-    return bool(marks_in("\n".join(line[:2000] for line in lines[number : number + 4])))
-
-
 def cut_own_quotes(text: str, is_ours: Callable[[str], bool], is_public: Callable[[str], bool] | None = None) -> str:
     """Return `text` for people outside: when one quoted line is ours, all quoted lines go, the writer's own words stay.
 
@@ -317,17 +257,21 @@ def cut_own_quotes(text: str, is_ours: Callable[[str], bool], is_public: Callabl
     The client's line above a quote goes with the quote.
     """
     lines = _lines(text)
-    bare = {number: _DEPTH.sub("", line, count=1).strip() for number, line in enumerate(lines) if _QUOTE.match(line)}
+    bare = {number: undepth(line) for number, line in enumerate(lines) if _QUOTE.match(line)}
     if not any(is_ours(line) for line in bare.values()):
         return text
     kept: list[str] = []
-    number = 0
+    number = gaps = 0
     while number < len(lines):
         if number in bare:
-            if is_public is not None and bare[number] and not is_ours(bare[number]) and is_public(bare[number]):
-                kept.append(lines[number])
+            if not bare[number]:
+                gaps += bool(kept) and bool(_QUOTE.match(kept[-1]))
+            elif is_public is not None and not is_ours(bare[number]) and is_public(bare[number]):
+                kept += [">"] * min(gaps, 1) + [lines[number]]
+                gaps = 0
             number += 1
             continue
+        gaps = 0
         boundary = boundary_at(lines, number)
         if boundary is not None and _style(lines, boundary.end) is _QUOTE:
             number = boundary.end

@@ -37,7 +37,7 @@ WROTE: tuple[str, ...] = _listed(
     napísala | napísal(a) | napisao | napisala | je napisao | je napisala | piše | написал | написала | написал(а) |
     писал | пишет | пише | написав | написала(в) | писав | написа | írta | írt | yazdı | şunu yazdı | şunları yazdı |
     έγραψε | a scris | kirjutas | rakstīja | parašė | rašė | idatzi du | 写道 | 寫道 | 写了 | 写到 | さんは書きました |
-    さんが書きました | wrote in message | 작성 | 님이 작성 | đã viết | viết | menulis | เขียน | เขียนว่า | כתב | כתבה |
+    さんが書きました | 書きました | wrote in message | 작성 | 님이 작성 | đã viết | viết | menulis | เขียน | เขียนว่า | כתב | כתבה |
     כתב/ה | كتب | كتبت | نوشت | ने लिखा | a envoyé | شما نوشتید
     """
 )
@@ -172,7 +172,10 @@ MOBILE_SIGNATURES: tuple[str, ...] = (
     r"get \[?outlook for",
     r"(?:(?:holen sie sich |laden sie )?outlook für|télécharger outlook pour|obtener outlook para|"
     r"obter o outlook para|scarica outlook per)",
-    r"(?:outlook voor|hämta outlook för|hent outlook til)",
+    r"(?:outlook voor|hämta outlook för|hent outlook til|hanki outlook|pobierz (?:aplikację |program )?outlook|získat outlook|"
+    r"отримати outlook|завантажити outlook|получить outlook|скачать outlook|outlook'u edin|αποκτήστε το outlook|"
+    r"获取 ?outlook|下载 ?outlook|取得 ?outlook|(?:дізнайтеся про )?outlook для)",
+    r"outlook for (?:ios|android) ?(?:を入手|다운로드|가져오기|を取得)",
     r"sent with (?:secure email from |\[?)?proton ?mail",
     r"(?:von meinem?|gesendet von|gesendet mit|gesendet vom|von unterwegs)(?: mein\w*| der|"
     r" dem)? (?:i?phone|ipad|ipod|handy|smartphone|mobil\w*|android\w*|samsung\w*|"
@@ -224,7 +227,8 @@ SIGNATURE_WORDS: frozenset[str] = frozenset(
         smartphone | tablet | wireless | network | lte | 4g | 5g | windows | android | ios | mac | iphone | ipad | ipod |
         galaxy | samsung | pro | max | plus | mini | handheld | work | gesendet | verschickt | handy | mit | der | dem |
         meinem | meiner | geschrieben | secure | für | pour | para | per | voor | för | til | de | sur | mon | mobil |
-        gönderildi | desde | do | da | con | el | la | mi | meu | dal | mio | op | mijn | min | pc | tv
+        gönderildi | desde | do | da | con | el | la | mi | meu | dal | mio | op | mijn | min | pc | tv | downloaden | dla |
+        systemu | для | pre | edinin | を入手
         """
     )
 )

@@ -48,8 +48,10 @@ set new_mail_command = ""
 """
 EDITOR = """\
 #!/bin/sh
-cat '{folder}/words' "$1" > '{folder}/edited' && cat '{folder}/edited' > "$1"
+{edit} > '{folder}/edited' && cat '{folder}/edited' > "$1"
 """
+TOP, BOTTOM = "cat '{folder}/words' \"$1\"", "cat \"$1\" '{folder}/words'"
+INLINE = "sed \"/{at}/r {folder}/words\" \"$1\""
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,14 @@ class Neomutt:
     imap: int
     smtp: int
 
-    def reply(self, subject: str, words: str, *, key: str = "<reply>") -> None:
-        """Answer the newest mail whose subject contains `subject`, the words above its quote, and send; fails when it does not."""
-        (self.folder / "words").write_text(words + "\n\n")
+    def reply(self, subject: str, words: str, *, key: str = "<reply>", edit: str = TOP, at: str = "") -> None:
+        """Answer the newest mail whose subject contains `subject`, and send; fails when it does not.
+
+        edit   TOP: the words above its quote; BOTTOM: below; INLINE: below the quoted line that has `at` in it
+        """
+        (self.folder / "words").write_text(f"\n{words}\n\n" if edit != TOP else f"{words}\n\n")
         editor = self.folder / "editor"
-        editor.write_text(EDITOR.format(folder=self.folder))
+        editor.write_text(EDITOR.format(folder=self.folder, edit=edit.format(folder=self.folder, at=at)))
         editor.chmod(0o755)
         rc = self.folder / "neomuttrc"
         rc.write_text(RC.format(folder=self.folder, name=self.name, address=self.address, password=self.password, imap=self.imap,
