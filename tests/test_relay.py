@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 import ssl
 from dataclasses import replace
@@ -21,11 +22,12 @@ from tests.fakes.sink import Sink
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")
 
 RAW = b"From: support@example.com\r\nTo: ann@customer.test\r\nSubject: hi\r\n\r\n.dot\r\nwords\r\n"
-SHORT = Timeouts(connect=0.3, hello=0.3, starttls=0.3, auth=0.3, mail=0.3, rcpt=0.3, data=0.3, dot=0.3, quit=0.3)
+PATIENT = Timeouts(**dict.fromkeys(("connect", "hello", "starttls", "auth", "mail", "rcpt", "data", "dot"), 20.0), quit=2)
+"""For what is answered, however busy this machine is."""
 
 
 def settings(url: str, **more: object) -> Settings:
-    return replace(Settings(url, "rtmail.example.com", timeouts=Timeouts(quit=2)), **more)  # type: ignore[arg-type]
+    return replace(Settings(url, "rtmail.example.com", timeouts=PATIENT), **more)  # type: ignore[arg-type]
 
 
 def send(how: Settings, *mails: tuple[str, str, bytes], folder: Path = Path()) -> list[Fate]:
@@ -69,12 +71,15 @@ def expected(stage: str, answer: str) -> str:
     return "relay down"
 
 
+@pytest.mark.parametrize("pipelining", [False, True], ids=["one by one", "together"])
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_answer_at_every_stage_has_its_fate(stage: str, answer: str, tls: ssl.SSLContext, ca_file: str) -> None:
+def test_every_answer_at_every_stage_has_its_fate(stage: str, answer: str, pipelining: bool, tls: ssl.SSLContext, ca_file: str) -> None:
     scheme = "smtp+starttls" if stage in ("STARTTLS", "AUTH") else "smtp"
-    with BadMta(stage, answer, tls=tls) as mta:
-        fate = send_one(settings(f"{scheme}://jane@127.0.0.1:{mta.port}", password="secret", ca_file=ca_file, timeouts=SHORT))
+    with BadMta(stage, answer, tls=tls, pipelining=pipelining) as mta:
+        slot = {"banner": "connect", "EHLO": "hello"}.get(stage, stage.lower())
+        how = settings(f"{scheme}://jane@127.0.0.1:{mta.port}", password="secret", ca_file=ca_file)
+        fate = send_one(replace(how, timeouts=replace(PATIENT, **{slot: 0.5 if answer == "hang" else 20.0})))
         match fate:
             case Sent():
                 name = "sent"
@@ -83,10 +88,110 @@ def test_every_answer_at_every_stage_has_its_fate(stage: str, answer: str, tls: 
                 assert fate.status == "5.7.1"
             case PutOff():
                 name = "relay down" if fate.relay_down else "put off"
-                assert fate.stage == ("connect" if stage == "banner" else stage)
+                if answer != "cut" or not pipelining:
+                    # A reset may overtake the answers before it.
+                    assert fate.stage == ("connect" if stage == "banner" else stage)
         assert name == expected(stage, answer)
         assert len(mta.mails) == (stage in ("dot", "QUIT"))
         assert mta.connections <= 1
+
+
+def test_commands_go_together_only_where_the_relay_offers_it() -> None:
+    for pipelining, early in ((False, []), (True, ["MAIL", "RCPT"])):
+        with BadMta("none", "hang", pipelining=pipelining) as mta:
+            assert isinstance(send_one(settings(f"smtp://127.0.0.1:{mta.port}")), Sent)
+            assert mta.early == early
+            assert mta.commands == ["EHLO", "MAIL", "RCPT", "DATA", "QUIT"]
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+@pytest.mark.parametrize(("stage", "answer", "kind"), [
+    ("MAIL", "5xx", Failed), ("RCPT", "5xx", Failed), ("RCPT", "4xx", PutOff), ("DATA", "4xx", PutOff),
+])
+def test_a_refusal_amid_commands_sent_together_leaves_the_connection_usable(stage: str, answer: str, kind: type, lenient: bool) -> None:
+    """A relay that says 354 although it took nobody gets a mail without a line (RFC 2920 3.1), and nobody gets anything."""
+    two = [("s@example.com", "a@customer.test", RAW), ("s@example.com", "b@customer.test", RAW)]
+    with BadMta(stage, answer, times=1, pipelining=True, lenient=lenient) as mta:
+        refused, sent = send(settings(f"smtp://127.0.0.1:{mta.port}"), *two)
+        assert isinstance(refused, kind)
+        assert isinstance(sent, Sent)
+        assert (mta.connections, len(mta.mails)) == (1, 1)
+        assert mta.commands == ["EHLO", "MAIL", "RCPT", "DATA", "RSET", "MAIL", "RCPT", "DATA", "QUIT"]
+
+
+@pytest.mark.parametrize("pipelining", [False, True])
+@pytest.mark.parametrize(("stage", "answer"), [
+    ("MAIL", "twice"), ("RCPT", "twice"), ("DATA", "twice"), ("DATA", b"354 go on\r\n250 2.0.0 queued\r\n"),
+    ("MAIL", b"250 ok\r\n250 ok\r\n354 go on\r\n250 2.0.0 queued\r\n"), ("DATA", b"250 ok\r\n"), ("dot", b"354 go on\r\n"),
+    ("dot", b"250-ok\r\n"), ("dot", b"25\r\n"), ("dot", b"\r\n"), ("dot", b"2500 ok\r\n"), ("dot", b"251 ok\r\n"),
+])
+def test_nothing_is_sent_but_what_was_taken_with_a_250_to_its_dot(stage: str, answer: str | bytes, pipelining: bool) -> None:
+    """A relay that says too much, too little or too early; what it said for one command counts for no other."""
+    with BadMta(stage, answer, pipelining=pipelining) as mta:
+        fate = send_one(settings(f"smtp://127.0.0.1:{mta.port}", timeouts=replace(PATIENT, dot=1)))
+        assert isinstance(fate, PutOff)
+        assert fate.relay_down
+        assert len(mta.mails) == (stage == "dot")
+
+
+def test_a_relay_that_says_more_after_the_dot_is_not_used_again() -> None:
+    with BadMta("dot", "twice", pipelining=True) as mta:
+        fates = send(settings(f"smtp://127.0.0.1:{mta.port}"), *[("s@example.com", "a@customer.test", RAW)] * 3)
+        assert [type(fate) for fate in fates] == [Sent] * 3
+        assert (mta.connections, len(mta.mails)) == (3, 3)
+
+
+@pytest.mark.parametrize("pipelining", [False, True])
+@pytest.mark.parametrize("answer", ["421", "cut", "4xx", "5xx", "garbage", "hang"])
+def test_a_connection_that_cannot_be_reset_is_left(answer: str, pipelining: bool) -> None:
+    async def story() -> list[Fate]:
+        with BadMta("RCPT", "5xx", pipelining=pipelining) as mta:
+            relay = make_relay(settings(f"smtp://127.0.0.1:{mta.port}", timeouts=replace(PATIENT, mail=2)), Path())
+            fates = [await relay.send("s@example.com", "a@customer.test", RAW, outbox_id=1)]
+            mta.turn("RSET", answer)
+            fates.append(await relay.send("s@example.com", "b@customer.test", RAW, outbox_id=2))
+            assert (mta.connections, len(mta.mails)) == (2, 1)
+            await relay.close()
+            return fates
+
+    refused, sent = asyncio.run(story())
+    assert isinstance(refused, Failed)
+    assert isinstance(sent, Sent)
+
+
+def test_a_token_for_each_connection_and_the_refusal_behind_the_challenge() -> None:
+    """XOAUTH2: a token that is not taken is answered with a challenge; only an empty line brings the relay's word."""
+    asked: list[str] = []
+
+    async def token() -> str:
+        asked.append(f"token-{len(asked) + 1}")
+        return asked[-1]
+
+    challenge = b"334 eyJzdGF0dXMiOiI0MDAifQ==\r\n"
+    with BadMta("AUTH", challenge, times=1) as mta:
+        mta.offers = b"AUTH XOAUTH2"
+        how = settings(f"smtp://jane%40example.com@127.0.0.1:{mta.port}", token=token, uses=1)
+        refused, first, second = send(how, *[("s@example.com", "a@customer.test", RAW)] * 3)
+        assert isinstance(refused, PutOff)
+        assert (refused.stage, refused.relay_down, refused.text) == ("AUTH", True, "AUTH: 535 5.7.8 not this token")
+        assert [type(fate) for fate in (first, second)] == [Sent, Sent]
+        assert asked == ["token-1", "token-2", "token-3"]
+        assert [base64.b64decode(line.split()[2]) for line in mta.logins] == [
+            b"user=jane@example.com\x01auth=Bearer %s\x01\x01" % one.encode() for one in asked]
+
+
+def test_a_token_that_cannot_be_had_leaves_no_connection_open() -> None:
+    async def token() -> str:
+        raise LookupError("no token")
+
+    async def story() -> None:
+        with BadMta("none", "hang") as mta:
+            mta.offers = b"AUTH XOAUTH2"
+            relay = make_relay(settings(f"smtp://jane@127.0.0.1:{mta.port}", token=token), Path())
+            with pytest.raises(LookupError):
+                await relay.send("s@example.com", "a@customer.test", RAW, outbox_id=1)
+            await asyncio.to_thread(mta.wait_ended, 1)
+    asyncio.run(story())
 
 
 def test_nobody_listens() -> None:

@@ -10,17 +10,18 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 from aiosmtplib.auth import auth_login_encode, auth_plain_encode, auth_xoauth2_encode
 
+from rtmail.egress.dialogue import Broken, Dialogue, Reply
 from rtmail.egress.fate import Fate, PutOff, remote_id, shown, status_of
 from rtmail.egress.maildir import MaildirRelay
 from rtmail.failpoint import failpoint
@@ -112,13 +113,22 @@ class _AttemptError(Exception):
 
 @dataclass(slots=True)
 class _Line:
-    """One connection: `stage` is where its dialogue stands; `dirty` wants RSET before the next mail."""
+    """One connection that is ready for MAIL; `dirty` wants RSET before it."""
 
     smtp: aiosmtplib.SMTP
-    stage: str = "connect"
+    dialogue: Dialogue
     uses: int = 0
     dirty: bool = False
     idle: asyncio.TimerHandle | None = None
+
+
+class _Step(NamedTuple):
+    """One command of a mail's dialogue: the stage's name, its line, seconds to wait, and the good replies."""
+
+    stage: str
+    command: bytes
+    patience: float
+    good: tuple[int, ...]
 
 
 class SmtpRelay:
@@ -137,10 +147,10 @@ class SmtpRelay:
         if not _sendable(recipient) or not (_sendable(sender) or sender == ""):
             return Failed("not a valid address", "5.1.3")
         wire = raw if _is_clean(raw) else await asyncio.to_thread(_LINE_END.sub, b"\r\n", raw)
-        line = await self._reuse()
+        line = self._reuse()
         if line is not None:
             fate = await self._attempt(line, sender, recipient, wire)
-            if not (isinstance(fate, PutOff) and fate.relay_down and line.stage in ("MAIL", "RCPT")):
+            if not (isinstance(fate, PutOff) and fate.relay_down and fate.stage in ("RSET", "MAIL", "RCPT")):
                 return fate
         try:
             line = await self._connect()
@@ -159,42 +169,40 @@ class SmtpRelay:
     async def _connect(self) -> _Line:
         """Return a connection that is ready for MAIL; raises _AttemptError, whose fate always is PutOff with relay_down."""
         settings, limits = self._settings, self._settings.timeouts
-        line = _Line(aiosmtplib.SMTP(
+        smtp = aiosmtplib.SMTP(
             hostname=self._host, port=self._port, local_hostname=settings.hostname, use_tls=self._scheme == "smtps", start_tls=False,
             tls_context=self._tls,
-        ))
+        )
         try:
-            async with _stage(line, "connect"):
-                await line.smtp.connect(timeout=limits.connect)
+            with _stage("connect"):
+                await smtp.connect(timeout=limits.connect)
             failpoint("relay-connected")
-            await self._hello(line)
+            with _stage("EHLO"):
+                await smtp.ehlo(timeout=limits.hello)
             if self._scheme == "smtp+starttls":
-                async with _stage(line, "STARTTLS"):
-                    await line.smtp.starttls(timeout=limits.starttls)
-                await self._hello(line)
+                with _stage("STARTTLS"):
+                    await smtp.starttls(timeout=limits.starttls)
+                with _stage("EHLO"):
+                    await smtp.ehlo(timeout=limits.hello)
             if self._user:
-                async with _stage(line, "AUTH"):
-                    await self._authenticate(line)
-        except _AttemptError:
-            line.smtp.close()
+                with _stage("AUTH"):
+                    await self._authenticate(smtp)
+            if not smtp.is_connected:
+                raise _AttemptError(PutOff("the relay closed the connection", "connect", relay_down=True))
+            return _Line(smtp, Dialogue(cast(asyncio.Transport, smtp.transport)))
+        except BaseException:
+            smtp.close()
             raise
-        except asyncio.CancelledError:
-            line.smtp.close()
-            raise
-        return line
 
-    async def _hello(self, line: _Line) -> None:
-        async with _stage(line, "EHLO"):
-            await line.smtp.ehlo(timeout=self._settings.timeouts.hello)
-
-    async def _authenticate(self, line: _Line) -> None:
+    async def _authenticate(self, smtp: aiosmtplib.SMTP) -> None:
         """Log in by the strongest way that both sides know; raises what aiosmtplib raises."""
-        smtp, timeout, password = line.smtp, self._settings.timeouts.auth, self._settings.password
+        timeout, password = self._settings.timeouts.auth, self._settings.password
         offered = smtp.server_auth_methods
         if self._settings.token is not None:
             if "xoauth2" not in offered:
                 raise aiosmtplib.SMTPException("the relay offers no XOAUTH2")
-            steps = [b"XOAUTH2 " + auth_xoauth2_encode(self._user, await self._settings.token())]
+            # A token that is not taken is answered with a challenge that tells why; the refusal itself follows an empty line.
+            steps = [b"XOAUTH2 " + auth_xoauth2_encode(self._user, await self._settings.token()), b""]
         elif "plain" in offered:
             steps = [b"PLAIN " + auth_plain_encode(self._user, password)]
         elif "login" in offered:
@@ -209,27 +217,20 @@ class SmtpRelay:
         if response.code != 235:
             raise aiosmtplib.SMTPAuthenticationError(response.code, response.message)
 
-    async def _reuse(self) -> _Line | None:
-        """Return an idle connection that answers, None when there is none."""
+    def _reuse(self) -> _Line | None:
+        """Return an idle connection that still stands, None when there is none."""
         while self._idle:
             line = self._idle.pop()
             if line.idle is not None:
                 line.idle.cancel()
-            if not line.smtp.is_connected:
-                continue
-            try:
-                if line.dirty:
-                    await self._command(line, "RSET", self._settings.timeouts.mail)
-                    line.dirty = False
-            except _AttemptError:
-                line.smtp.close()
-                continue
-            return line
+            if line.dialogue.usable:
+                return line
+            line.smtp.close()
         return None
 
     def _rest(self, line: _Line) -> None:
         """Keep a connection for the next mail, for a while."""
-        if line.uses >= self._settings.uses or not line.smtp.is_connected:
+        if line.uses >= self._settings.uses or not line.dialogue.usable:
             self._part(line)
             return
         line.idle = asyncio.get_running_loop().call_later(self._settings.idle_seconds, self._expire, line)
@@ -248,8 +249,9 @@ class SmtpRelay:
         task.add_done_callback(self._parting.discard)
 
     async def _quit(self, line: _Line) -> None:
-        with suppress(aiosmtplib.SMTPException, OSError):
-            await line.smtp.quit(timeout=self._settings.timeouts.quit)
+        with suppress(Broken):
+            line.dialogue.send(b"QUIT\r\n")
+            await line.dialogue.reply(self._settings.timeouts.quit)
         line.smtp.close()
 
     # One mail
@@ -263,7 +265,7 @@ class SmtpRelay:
                 line.smtp.close()
                 return trouble.fate
             line.dirty, fate = True, trouble.fate
-        except asyncio.CancelledError:
+        except BaseException:
             line.smtp.close()
             raise
         self._rest(line)
@@ -271,25 +273,67 @@ class SmtpRelay:
 
     async def _transact(self, line: _Line, sender: str, recipient: str, wire: bytes) -> Sent:
         """Send one mail; raises _AttemptError for every other end."""
-        smtp, limits = line.smtp, self._settings.timeouts
-        options = self._options(smtp, sender, recipient, wire)
-        await self._command(line, "MAIL", limits.mail, f"FROM:<{_ascii_domain(sender)}>".encode(), *options)
-        await self._command(line, "RCPT", limits.rcpt, f"TO:<{_ascii_domain(recipient)}>".encode(), good=(250, 251))
-        failpoint("relay-recipient")
-        await self._command(line, "DATA", limits.data, good=(354,))
-        protocol = smtp.protocol
-        async with _stage(line, "dot"):
-            if protocol is None:
-                raise aiosmtplib.SMTPServerDisconnected("connection lost")
+        dialogue, limits = line.dialogue, self._settings.timeouts
+        parameters = b"".join(b" " + option for option in self._options(line.smtp, sender, recipient, wire))
+        steps = [
+            _Step("MAIL", f"MAIL FROM:<{_ascii_domain(sender)}>".encode() + parameters + b"\r\n", limits.mail, (250,)),
+            _Step("RCPT", f"RCPT TO:<{_ascii_domain(recipient)}>\r\n".encode(), limits.rcpt, (250, 251)),
+            _Step("DATA", b"DATA\r\n", limits.data, (354,)),
+        ]
+        if line.dirty:
+            steps.insert(0, _Step("RSET", b"RSET\r\n", limits.mail, (250,)))
+        if line.smtp.supports_extension("pipelining"):
+            await self._together(dialogue, steps)
+        else:
+            for step in steps:
+                with _stage(step.stage):
+                    dialogue.send(step.command)
+                await self._heard(dialogue, step)
+        with _stage("dot"):
             stuffed = wire.replace(b"\r\n.", b"\r\n..")
-            protocol.write((b"." if stuffed.startswith(b".") else b"") + stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n"))
+            dialogue.send(b"." if stuffed.startswith(b".") else b"", stuffed, b"" if stuffed.endswith(b"\r\n") else b"\r\n", answers=0)
             failpoint("relay-before-dot")
-            protocol.write(b".\r\n")
-            response = await protocol.read_response(timeout=limits.dot)
+            dialogue.send(b".\r\n")
+            reply = await dialogue.reply(limits.dot)
             failpoint("relay-after-dot")
-        _judge(line, response, (250,))
-        text = shown(response.code, response.message)
+        _judge("dot", reply, (250,))
+        line.dirty = False
+        text = shown(reply.code, reply.text)
         return Sent(text, remote_id(text, self._host))
+
+    async def _together(self, dialogue: Dialogue, steps: list[_Step]) -> None:
+        """Send the commands in one piece (RFC 2920); the first that is refused decides, after the answers to the rest are read."""
+        with _stage(steps[0].stage):
+            dialogue.send(*(step.command for step in steps), answers=len(steps))
+        for position, step in enumerate(steps):
+            try:
+                await self._heard(dialogue, step)
+            except _AttemptError as trouble:
+                if trouble.usable and not await self._read_off(dialogue, steps[position + 1 :]):
+                    trouble.usable = False
+                raise
+
+    async def _heard(self, dialogue: Dialogue, step: _Step) -> None:
+        with _stage(step.stage):
+            reply = await dialogue.reply(step.patience)
+        _judge(step.stage, reply, step.good)
+        if step.stage == "RCPT":
+            failpoint("relay-recipient")
+
+    async def _read_off(self, dialogue: Dialogue, rest: list[_Step]) -> bool:
+        """Read the answers to what was sent behind a refused command; False when the connection cannot be used again."""
+        try:
+            for step in rest:
+                reply = await dialogue.reply(step.patience)
+                if reply.code == 354:
+                    # It waits for a mail although it took nobody: one without a line, to nobody (RFC 2920 3.1).
+                    dialogue.send(b".\r\n")
+                    reply = await dialogue.reply(self._settings.timeouts.dot)
+                if reply.code == 421:
+                    return False
+        except Broken:
+            return False
+        return True
 
     def _options(self, smtp: aiosmtplib.SMTP, sender: str, recipient: str, wire: bytes) -> list[bytes]:
         """Return the parameters of MAIL; raises _AttemptError for what this relay can never take."""
@@ -308,40 +352,28 @@ class SmtpRelay:
             options.append(b"BODY=8BITMIME")
         return options
 
-    async def _command(self, line: _Line, verb: str, patience: float, *arguments: bytes, good: tuple[int, ...] = (250,)) -> None:
-        async with _stage(line, verb):
-            response = await line.smtp.execute_command(verb.encode(), *arguments, timeout=patience)
-        _judge(line, response, good)
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    """Turn whatever the network does in a stage of the dialogue into a deferral of the relay's."""
+    try:
+        yield
+    except aiosmtplib.SMTPResponseException as error:
+        raise _AttemptError(PutOff(f"{name}: {shown(error.code, str(error.message))}", name, relay_down=True)) from error
+    except (aiosmtplib.SMTPException, OSError, EOFError) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise _AttemptError(PutOff(f"{name}: {text}", name, relay_down=True)) from error
 
 
-class _stage:  # noqa: N801 - reads as the block it opens
-    """Notes the stage a connection is in, and turns whatever the network does there into a deferral of the relay's."""
-
-    def __init__(self, line: _Line, name: str) -> None:
-        self._line, self._name = line, name
-
-    async def __aenter__(self) -> None:
-        self._line.stage = self._name
-
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, aiosmtplib.SMTPResponseException):
-            text = shown(error.code, str(error.message))
-        elif isinstance(error, (aiosmtplib.SMTPException, OSError, EOFError)):
-            text = " ".join(str(error).split()) or type(error).__name__
-        else:
-            return
-        raise _AttemptError(PutOff(f"{self._name}: {text}", self._name, relay_down=True)) from error
-
-
-def _judge(line: _Line, response: aiosmtplib.SMTPResponse, good: tuple[int, ...]) -> None:
+def _judge(stage: str, reply: Reply, good: tuple[int, ...]) -> None:
     """Return when the reply is a good one; raises _AttemptError with the fate that any other one means."""
-    code, text = response.code, shown(response.code, response.message)
+    code, text = reply.code, shown(reply.code, reply.text)
     if code in good:
         return
-    if 500 <= code <= 599 and code not in _OURS:
+    if 500 <= code <= 599 and code not in _OURS and stage != "RSET":
         raise _AttemptError(Failed(text, status_of(text, code)), usable=True)
-    down = code == 421 or code in _OURS or not 400 <= code <= 499
-    raise _AttemptError(PutOff(f"{line.stage}: {text}", line.stage, relay_down=down), usable=not down)
+    down = code == 421 or code in _OURS or not 400 <= code <= 499 or stage == "RSET"
+    raise _AttemptError(PutOff(f"{stage}: {text}", stage, relay_down=down), usable=not down)
 
 
 def _sendable(address: str) -> bool:
