@@ -140,7 +140,9 @@ class Daemon:
         alone_to = self.store.take_back(owner)
         failpoint("claims-taken-back")
         self._pool = ReaderPool()
-        engine = Engine(self.store, self._pool, Office(blueprint, self.store, clock()), owner, self._posted, alone_to=alone_to)
+        self._checks = building.sender_checks(found)
+        office = Office(blueprint, self.store, clock())
+        engine = Engine(self.store, self._pool, office, owner, self._posted, alone_to=alone_to, checks=self._checks)
         self.ticker = Ticker(engine, clock, self.store, list(found.ingress.imap), rate)
         self._writer = SpoolWriter(self.store, lambda _: self.ticker.wake())
         self.front = DaemonFront(found, self.store, self._writer, lambda: self.store.failed)
@@ -211,6 +213,8 @@ class Daemon:
                     await couriers
                 await asyncio.to_thread(self.ticker.stop, DRAIN_SECONDS / 4)
             self._pool.close()
+            if self._checks is not None:
+                self._checks.close()
             self.store.close()
             self._tenure.close()
             log.stopped(seconds=time.monotonic() - begun)

@@ -17,6 +17,7 @@ import rtmail
 from rtmail.config import checks, passwords, reading, secrets
 from rtmail.config.secrets import Secrets
 from rtmail.config.sections import (
+    AuthTable,
     CapsTable,
     ImapTable,
     IngressTable,
@@ -37,6 +38,7 @@ from rtmail.policy.model import Policy
 
 __all__ = [
     "After",
+    "AuthTable",
     "CapsTable",
     "Config",
     "ImapTable",
@@ -89,6 +91,10 @@ class Config:
     @property
     def caps(self) -> CapsTable:
         return self.tables.caps
+
+    @property
+    def auth(self) -> AuthTable:
+        return self.tables.auth
 
     @property
     def queues(self) -> Mapping[str, QueueTable]:
@@ -167,6 +173,7 @@ class Config:
             authserv_ids=tuple(self.tables.auth.trusted_authserv_ids),
             trusted_hops=tuple(self.ingress.trusted_hops),
             trusted_headers={f"imap:{name}": tuple(box.trusted_headers) for name, box in self.ingress.imap.items() if box.trusted_headers},
+            arc_sealers=tuple(name.lower() for name in self.tables.auth.trusted_arc_sealers),
             verp=self.relay.verp,
         )
 

@@ -5,6 +5,7 @@ Each check takes the tables and a report, and tells; none raises and none change
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from rtmail.config.reading import Report, suggestion
 from rtmail.config.secrets import Secrets
 from rtmail.config.sections import Tables
 from rtmail.config.values import is_loopback, one_line
+from rtmail.engine.resolver import split_place
 from rtmail.errors import Problem
 from rtmail.mail.address import is_public_domain, key, split_detail, valid_spec
 from rtmail.mail.identity import INTERNAL_HEADERS
@@ -191,6 +193,18 @@ def trust(tables: Tables, report: Report) -> None:
                 f"{name!r} is no authserv-id",
                 "write the first word of your server's Authentication-Results",
             )
+    for n, name in enumerate(tables.auth.trusted_arc_sealers):
+        if not _is_domain(name):
+            report.tell(("auth", "trusted_arc_sealers", n), f"{name!r} is no domain", "write the d= of its ARC-Seal")
+    for n, place in enumerate(tables.auth.nameservers):
+        try:
+            ipaddress.ip_address(split_place(place)[0])
+        except ValueError:
+            report.tell(("auth", "nameservers", n), f"{place!r} is no address", 'write "192.0.2.53", or with its port "127.0.0.1:5353"')
+    if tables.auth.own_checks and not all(importlib.util.find_spec(name) for name in ("dkim", "dns", "spf")):
+        report.tell(("auth", "own_checks"), "dkimpy, dnspython or pyspf is not installed", "pip install 'rtmail[dkim]'")
+    if tables.auth.trusted_arc_sealers and not tables.auth.own_checks:
+        report.tell(("auth", "trusted_arc_sealers"), "ARC is checked by own checks only", "add own_checks = true")
 
 
 def smtp(tables: Tables, report: Report, folder: Path, found: Secrets) -> None:

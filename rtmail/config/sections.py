@@ -110,6 +110,9 @@ class CapsTable(Table):
 
 class AuthTable(Table):
     trusted_authserv_ids: list[str] = []
+    own_checks: bool = False
+    trusted_arc_sealers: list[str] = []
+    nameservers: list[str] = []
 
 
 class QueueTable(Table):

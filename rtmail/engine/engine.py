@@ -24,9 +24,10 @@ from rtmail.engine.intake import Intake
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool, ReadFailed
+from rtmail.engine.sender_checks import SenderChecks
 from rtmail.errors import RtmailError
 from rtmail.failpoint import failpoint
-from rtmail.mail import message
+from rtmail.mail import message, own_checks
 from rtmail.mail.model import Mail
 from rtmail.store import Conflict, Fate, LeaseLost, NotThere, Origin, OutboxRow, Outcome, Settlement, SpoolItem, Store
 
@@ -50,6 +51,7 @@ class Engine:
     owner     names it in leases
     posted    is called when mails were put into the outbox
     alone_to  up to this spool id mails are taken one by one: the daemon died while it worked on some of them
+    checks    asks DNS about senders whom no trusted server judged; None where that is not wanted
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class Engine:
         posted: Callable[[], None] = lambda: None,
         *,
         alone_to: int = 0,
+        checks: SenderChecks | None = None,
     ) -> None:
         self.store, self.pool, self.owner, self.posted, self._alone_to = store, pool, owner, posted, alone_to
+        self._checks = checks
         self._to_release: list[SpoolItem] = []
         self._to_retry: list[tuple[SpoolItem, datetime]] = []
         self.use(office)
@@ -133,6 +137,9 @@ class Engine:
     def _read(self, items: Sequence[SpoolItem]) -> list[Mail | ReadFailed]:
         raws = [self._raw(item) if item.attempts <= DEATHS else None for item in items]
         jobs = [(raw, item.envelope) for item, raw in zip(items, raws, strict=True) if raw is not None]
+        if self._checks is not None:
+            envelopes = self._checks.prepared(jobs, self.office.site)
+            jobs = [(raw, envelope) for (raw, _), envelope in zip(jobs, envelopes, strict=True)]
         read = iter(self.pool.read_many(jobs, self.office.site))
         return [next(read) if raw is not None else ReadFailed(_unread(item)) for item, raw in zip(items, raws, strict=True)]
 
@@ -153,6 +160,8 @@ class Engine:
         try:
             with self.store.transaction():
                 settlement = self._intake.take(item, mail, now)
+                if item.envelope.checked is None and own_checks.is_final(mail.proof_reason):
+                    self.store.note_checked(item, str(mail.proof), mail.proof_reason)
                 failpoint("intake-taken")
                 self.store.settle_many([settlement], now)
         except LeaseLost as error:

@@ -89,6 +89,27 @@ def trusted_peer(envelope: Envelope, site: Site) -> bool:
     return envelope.ingress != "smtp" or _within([envelope.peer], hops)
 
 
+def is_unjudged(fields: Sequence[tuple[str, str]], site: Site, envelope: Envelope) -> bool:
+    """Tell whether no server that we trust said anything about this mail, so that it is for us to check."""
+    if not trusted_peer(envelope, site):
+        return True
+    hops = [ipaddress.ip_network(hop, strict=False) for hop in site.trusted_hops]
+    names = {name.lower() for name in site.trusted_headers.get(envelope.ingress, ())}
+    unnamed = "authentication-results" in names
+    return not _internal(fields, names) and not any(_results(fields, site, hops, unnamed=unnamed))
+
+
+def came_from_outside(site: Site, envelope: Envelope) -> bool:
+    """Tell whether the mail reached our own listener from a machine that is none of ours: only then SPF can say anything."""
+    return not trusted_peer(envelope, site) and _address(envelope.peer) is not None
+
+
+def aligned_result(value: str, domain: str) -> bool:
+    """Tell whether an Authentication-Results value, whose author is trusted already, says that mail of `domain` passed DMARC."""
+    dmarc = [result for result in _parse(value) if result.method == "dmarc" and _about(result, domain)]
+    return {result.result for result in dmarc} == {"pass"}
+
+
 def _results(fields: Sequence[tuple[str, str]], site: Site, hops: Sequence[Network], unnamed: bool) -> Iterator[_Result]:
     """Yield the results of the trusted fields. `unnamed`: the topmost field counts even without an authserv-id."""
     trusted = {name.lower() for name in site.authserv_ids}

@@ -21,7 +21,7 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from rtmail.mail import address, body, enclosed, quoting, robots
+from rtmail.mail import address, body, enclosed, own_checks, quoting, robots
 from rtmail.mail.bounce import read_report
 from rtmail.mail.headers import Field, clean, scan, text_of, unfolded
 from rtmail.mail.identity import prove
@@ -193,24 +193,23 @@ class _Reading:
 
     def mail(self) -> Mail:
         tree = survey(self.raw)
-        parsed, parser_date = self._parsed(tree)
-        gathered = body.gather(self.raw, tree)
         # Who writes raw letters into a header writes them in the charset of his text.
         written = next((node.message for node in tree.nodes if node.type.startswith("text/")), tree.root.message)
         hint = self._guarded("charset", written.get_content_charset, None)
         fields = _Fields(tree.root.fields, hint)
         self._look_for_tricks(fields)
         ambiguous = fields.bare_cr or fields.nul or BLANK_START in tree.defects
+        # A bare CR or a NUL ends a line for some parsers, and an empty line the header: who sees which From is open (F3).
+        identity = "" if ambiguous else self._guarded("From", lambda: address.strict_identity(fields.all("from")), "")
+        # Before the bodies are decoded: a signature is checked over copies of the whole mail.
+        proof, proof_reason = self._proof(tree, identity)
+        parsed, parser_date = self._parsed(tree)
+        gathered = body.gather(self.raw, tree)
         sender = self._sender(fields)
         subject = text_of(fields.first("subject"))
         text = gathered.text
         headers = fields.decoded()
-        # A bare CR or a NUL ends a line for some parsers, and an empty line the header: who sees which From is open (F3).
-        identity = "" if ambiguous else self._guarded("From", lambda: address.strict_identity(fields.all("from")), "")
         judged = self._judged(tree, parsed, headers, fields, sender, subject)
-        nothing = (Proof.NONE, "not readable")
-        pairs = [(entry.name, unfolded(entry.value)) for entry in fields.entries]
-        proof, proof_reason = self._guarded("proof", lambda: prove(pairs, identity, self.site, self.envelope), nothing)
         lines = text.split("\n")
         short = len(lines) <= QUOTE_LINES and max(map(len, lines)) <= QUOTE_LINE_CHARS
         split = self._guarded("quotes", lambda: quoting.split(text), None) if short else None
@@ -286,6 +285,24 @@ class _Reading:
         # The copy's header alone cannot nest, so this cannot fail as the whole did.
         header_end = copy.find(b"\n\n")
         return email.message_from_bytes(copy[: header_end if header_end >= 0 else len(copy)]), None
+
+    def _proof(self, tree: Survey, identity: str) -> tuple[Proof, str]:
+        """What trusted servers prove about the sender; where they say nothing, what we find ourselves."""
+        pairs = [(entry.name, unfolded(entry.value)) for entry in tree.root.fields]
+        nothing = (Proof.NONE, "not readable")
+        proof, why = self._guarded("proof", lambda: prove(pairs, identity, self.site, self.envelope), nothing)
+        if proof is not Proof.NONE or not identity:
+            return proof, why
+        return self._guarded("own checks", lambda: self._checked(tree, identity), None) or (proof, why)
+
+    def _checked(self, tree: Survey, identity: str) -> tuple[Proof, str] | None:
+        """What our own checks prove, now or when the mail was first read; None where none were made."""
+        if self.envelope.checked:
+            return Proof(self.envelope.checked[0]), self.envelope.checked[1]
+        if self.envelope.answers is None:
+            return None
+        root, sealers = tree.root, self.site.arc_sealers
+        return own_checks.verify(self.raw, root.fields, root.start, identity, self.envelope.answers, sealers)
 
     def _look_for_tricks(self, fields: _Fields) -> None:
         for name in ("from", "sender", "subject", "message-id", "date", "to", "cc", "reply-to"):

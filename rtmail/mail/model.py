@@ -25,6 +25,19 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """What DNS says about a sender, for our own checks.
+
+    txt         name -> its TXT records; () is none, and no such name; None says that there was no answer
+    spf_result  of RFC 7208, "" where SPF says nothing (the mail did not come from outside); spf_domain is whom it is about
+    """
+
+    txt: Mapping[str, tuple[str, ...] | None]
+    spf_result: str = ""
+    spf_domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """How a mail reached us.
 
@@ -36,6 +49,8 @@ class Envelope:
     helo        its HELO/EHLO/LHLO name
     auth_user   key of the person who proved himself by SMTP AUTH, "" otherwise
     queue       queue to use when no address of ours is in the mail (mailboxes), "" otherwise
+    checked     what our own checks proved when it was first read, as (Proof, why): keys are gone when it is read again
+    answers     of DNS, on the way to these checks; not kept
     """
 
     sender: str | None
@@ -46,6 +61,8 @@ class Envelope:
     helo: str = ""
     auth_user: str = ""
     queue: str = ""
+    checked: tuple[str, str] | None = None
+    answers: Answers | None = None
 
 
 class Kind(StrEnum):

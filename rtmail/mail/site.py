@@ -38,6 +38,7 @@ class Site:
     machines, forms lower-case addr-specs (or "@domain") of listed robots and web forms
     authserv_ids    whose Authentication-Results count; trusted_hops are networks (CIDR)
     trusted_headers ingress name -> header names that count there (Microsoft 365 houses)
+    arc_sealers     domains whose ARC seal counts like an authserv-id
     """
 
     name: str
@@ -55,4 +56,5 @@ class Site:
     authserv_ids: tuple[str, ...] = ()
     trusted_hops: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
     trusted_headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    arc_sealers: tuple[str, ...] = ()
     verp: bool = True

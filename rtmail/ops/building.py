@@ -5,6 +5,8 @@ from __future__ import annotations
 from rtmail.config import Config
 from rtmail.egress import relay
 from rtmail.engine.office import Blueprint, Caps
+from rtmail.engine.resolver import DnsResolver
+from rtmail.engine.sender_checks import SenderChecks
 from rtmail.ingress import imap, mailbox
 from rtmail.ingress.limits import Limits
 from rtmail.mail.templates import Templates
@@ -33,6 +35,11 @@ def blueprint(config: Config) -> Blueprint:
         caps=Caps(per_address=caps.per_address, overall=caps.overall, window=caps.window),
         retry_for=config.relay.retry_for,
     )
+
+
+def sender_checks(config: Config) -> SenderChecks | None:
+    """Return what asks DNS about senders, None where the config wants no own checks."""
+    return SenderChecks(DnsResolver(config.auth.nameservers)) if config.auth.own_checks else None
 
 
 def mailboxes(config: Config) -> list[mailbox.Settings]:

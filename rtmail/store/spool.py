@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -182,6 +182,12 @@ class Spool(Database):
         return [SpoolItem(id_, raw_id, _envelope(text), attempts, fence, instant(arrived), stub_ticket)
                 for id_, raw_id, text, attempts, fence, arrived, stub_ticket in sorted(rows)]
 
+    @writes
+    def note_checked(self, item: SpoolItem, proof: str, why: str) -> None:
+        """Keep with a mail what our own checks proved about its sender: its keys may be gone when it is read again."""
+        checked = _envelope_text(replace(item.envelope, checked=(proof, clean(why))))
+        self._do("UPDATE spool SET envelope = ? WHERE id = ?", (checked, item.id))
+
     def settle_spool(self, item: SpoolItem, outcome: Outcome, reason: str, ticket_id: int = 0, event: int = 0,
                      trace: Mapping[str, Any] | None = None, *, now: datetime) -> None:
         """Give a claimed mail its outcome; raises LeaseLost when the claim is no longer ours."""
@@ -345,12 +351,13 @@ def message_id_key(message_id: str) -> str:
 def _envelope_text(envelope: Envelope) -> str:
     return dump({"sender": envelope.sender, "recipients": list(envelope.recipients), "ingress": envelope.ingress,
                  "arrived_at": micros(envelope.arrived_at), "peer": envelope.peer, "helo": envelope.helo,
-                 "auth_user": envelope.auth_user, "queue": envelope.queue})
+                 "auth_user": envelope.auth_user, "queue": envelope.queue, "checked": envelope.checked})
 
 
 def _envelope(text: str) -> Envelope:
     row = load(text)
-    return Envelope(**{**row, "recipients": tuple(row["recipients"]), "arrived_at": instant(row["arrived_at"])})
+    checked = tuple(row["checked"]) if row.get("checked") else None
+    return Envelope(**{**row, "recipients": tuple(row["recipients"]), "arrived_at": instant(row["arrived_at"]), "checked": checked})
 
 
 def _spool_row(row: Sequence[Any]) -> SpoolRow:
