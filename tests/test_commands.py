@@ -15,6 +15,14 @@ from rtmail.desk.commands import BY_NAME, SPECS, Parsed, closest, parse
 from rtmail.desk.ticket import Status
 
 RUNS = [
+    ("watch", "watch", ""), ("Unwatch", "unwatch", ""), ("status resolved", "status", "resolved"), ("cc bob@acme.example", "addcc",
+     "bob@acme.example"), ("RefersTo: 17", "related", "17"), ("update\u2014every 4h", "update-every", "4h"),
+    ("Update\u2013Every: 4h", "update-every", "4h"), ("Add\u2011Cc: bob@acme.example", "addcc", "bob@acme.example"),
+    ("for bob@acme.example<mailto:bob@acme.example>", "for", "bob@acme.example"),
+    ("bug https://j.example/X-1<https://j.example/X-1>", "bug", "https://j.example/X-1"), ("Take\u2026", "take", ""),
+    ("time 1.5h billable", "time", "1.5h billable"), ("time 30m, billable", "time", "30m, billable"), ("time 0:45", "time", "0:45"),
+    ("wait until tomorrow 9am", "wait", "until tomorrow 9am"), ("Requestor: bob@acme.example", "for", "bob@acme.example"),
+    ("AdminCc: carl", "addwatcher", "carl"), ("DelAdminCc: carl", "delwatcher", "carl"),
     ("take", "take", ""), ("Take", "take", ""), ("Take.", "take", ""), ("TAKE!", "take", ""), ("  take  ", "take", ""),
     ("/take", "take", ""),
     ("\ufefftake", "take", ""), ("\u00a0take\u00a0", "take", ""), ("ta\u200bke", "take", ""), ("- take", "take", ""),
@@ -47,9 +55,14 @@ RUNS = [
 ]
 
 
+ASKED_ALONE = ("help", "standing", "search")
+"""Questions to rtmail that could as well be a customer's heading or an instruction; above words they are asked about."""
+
+
 @pytest.mark.parametrize(("line", "name", "value"), RUNS, ids=[row[0] for row in RUNS])
 def test_a_command(line: str, name: str, value: str) -> None:
-    for text in (line, f"\n\n{line}\n", f"{line}\n\nDear Bob, it works again.", f"{line}\r\n\r\nDear Bob, it works again."):
+    above_words = (f"{line}\n\nDear Bob, it works again.", f"{line}\r\n\r\nDear Bob, it works again.")
+    for text in (line, f"\n\n{line}\n", *(above_words if name not in ASKED_ALONE else ())):
         parsed = parse(text)
         assert [(one.name, one.value) for one in parsed.commands] == [(name, value)]
         assert parsed.words == ("Dear Bob, it works again." if "Dear" in text else "")
@@ -57,6 +70,14 @@ def test_a_command(line: str, name: str, value: str) -> None:
 
 
 WORDS = [
+    "Status: we are working on it", "Take over from here", "Next Monday I come", "Internal server error 500", "Internal errors are logged",
+    "Private browsing helps", "Staff meeting tomorrow", "Please wait.", "Help: how can I print?", "List:", "Problem: the printer jams",
+    "Problem: it jams", "Depends on: what you want to do with it", "Wait a minute", "Same problem here", "#1042", "Fixed", "Rebooted.",
+    "(see below)", "Assign the printer", "Owner of the printer is Bob", "Subject matter expert", "Watch this video:", "Done, thanks",
+    "Close the window and try again", "Accept my apologies for the delay", "Back in five minutes", "For Bob",
+    "Due to the outage it is late",
+    "Spent", "Mark", "Max", "Lists", "Bugs", "Times", "Aha", "Forward it to me", "Mutet", "No", "Sure.", "Restart it",
+    "Order: 17", "Serial number: 12345", "Version: 2.1", "Server: alpha", "User: bob", "Phone: +49 30 1234",
     "Resolve this by restarting the service.", "Take a look at the printer", "Wait a moment please", "Next we will restart it",
     "Next week", "Next steps:",
     "Note: we will restart it tonight", "PS: thanks", "Re: Printer down", "Fwd: x", "http://example.com/take", "https://example.com",
@@ -67,9 +88,9 @@ WORDS = [
     "Tim", "Jack", "Thanks",
     "Done", "OK", "Yes", "Hello", "Hi team,", "Dear Bob,", "Accepting this is fine by me", "> take", ">> Status: resolved",
     "From: bob@acme.example",
-    "Time: 10 o'clock would suit us all well", "Update: it works", "ack ack ack", "bug in the printer", "take it or leave it",
+    "Time: 10 o'clock would suit us all well", "Update: it works", "bug in the printer", "take it or leave it",
     "Date: 5 December",
-    "\u0442\u0430ke", "Close the door when you leave", "--", "-- ", "|take|", "\"take\"",
+    "\u0442\u0430ke", "Close the door when you leave", "--", "-- ", "|take|",
 ]
 
 
@@ -83,6 +104,32 @@ def test_an_ordinary_line(line: str) -> None:
 
 
 UNCLEAR = [
+    # what a colleague writes who does not want it to be read by the customer
+    ("commnet", "comment"), ("Comment: he never pays", "comment"), ("Comment:", "comment"), ("Internal: he never pays", "comment"),
+    ("INTERNAL ONLY", "comment"), ("internal", "comment"), ("[internal] he never pays", "comment"), ("For staff only", "comment"),
+    ("Private note: he never pays", "comment"), ("Do not send to the customer: he never pays", "comment"),
+    ("Not for the customer", "comment"), ("internal \u2013 he never pays", "comment"),
+    # what other programs call it
+    ("Resolved", "resolve"), ("Solved!", "resolve"), ("Waiting", "wait"), ("pending", "wait"), ("On hold", "wait"), ("Closed", "close"),
+    ("wait for vendor", "wait"), ("mine", "take"), ("assign kim", "Owner: kim"), ("Assign to kim.", "Owner: kim"), ("assign to me", "take"),
+    ("delete", "spam"), ("revert", "undo"), ("subscribe", "watch"), ("P1", "Priority: P1"), ("p2.", "Priority: P2"),
+    ("DependsOn: 17", "problem 17"),
+    ("MemberOf: 17", "merge 17"), ("FinalPriority: 50", ""), ("TimeLeft: 30", ""),
+    ("CF.{Customer}: x", ""), ("CustomField.{Foo}: bar", ""), ("AddCustomField.{Foo}: bar", ""),
+    # a command with something around it, or too much on its line
+    ("Please take", "take"), ("please resolve this ticket", "resolve"), ("resolve, please", "resolve"), ("close this ticket", "close"),
+    ("take it", "take"), ("take, resolve", "take"), ("take and close", "take"), ("take resolve", "take"), ("ack ack ack", "ack"),
+    ("\"take\"", "take"), ("\u201ctake\u201d", "take"), ("[resolve]", "resolve"), ("@rtmail take", "take"), ("#resolve", "resolve"),
+    ("!take", "take"), ("take,", "take"), ("\"Status: resolved\"", "Status: resolved"), ("Take:", "take"), ("Close: now", "close"),
+    ("Priority: P2 Owner: kim", "Priority: P2"), ("close #17", "close"), ("undo last", "undo"),
+    # a key without its colon
+    ("owner jane", "Owner: jane"), ("queue sales", "Queue: sales"), ("Status = resolved", "Status: resolved"),
+    ("Owner -> kim", "Owner: kim"),
+    ("Time: 30m billable", "time 30m billable"), ("Time: 2 hours", "time 2 hours"),
+    # what could as well be said to the customer
+    ("Next Monday.", "next Monday 15:00"), ("Search the log for errors", "Search the log for errors"), ("Status", "Status"),
+    ("List attached.", "List attached."), ("Help", "Help"), ("Status: still investigating", "Status: resolved"),
+    ("For bob@acme.example, I set it up", "for bob@acme.example"), ("Close call!", "close"), ("Back soon", "back"),
     ("reslove", "resolve"), ("Resolved.", "resolve"), ("taek", "take"), ("spilt", "split"), ("mereg 17", "merge 17"),
     ("snoze 2h", "snooze 2h"),
     ("Statsu: resolved", "Status: resolved"), ("Prority: P1", "Priority: P1"), ("Status: foo", "Status: resolved"),
@@ -104,16 +151,18 @@ def test_a_line_that_looks_like_a_command_is_asked_about(line: str, suggestion: 
     assert parsed.words == "Dear Bob"
     assert [one.suggestion for one in parsed.unclear] == [suggestion]
     assert parsed.unclear[0].why
+    assert parsed.whole == f"{line.rstrip()}\n\nDear Bob", "nothing is lost when its writer wants it sent as it is"
     again = parse(suggestion)
-    assert again.commands, "what is suggested is a command"
+    assert again.commands or not suggestion, "what is suggested is a command"
     assert not again.unclear
 
 
 def test_a_block_of_commands() -> None:
     parsed = parse("Status: waiting\nPriority: P1\n\ntake\nFoo: bar\nNote: it is late\nDear Bob\nresolve\n\nStatus: closed\nBye")
     assert [(one.name, one.lineno) for one in parsed.commands] == [("status", 1), ("priority", 2), ("take", 4)]
-    assert [(one.line, one.lineno) for one in parsed.unclear] == [("Foo: bar", 5)]
-    assert parsed.words == "Note: it is late\nDear Bob\nresolve\n\nStatus: closed\nBye", "the block ends at the first words"
+    assert [(one.line, one.lineno) for one in parsed.unclear] == [("Foo: bar", 5), ("resolve", 8)]
+    assert parsed.words == "Note: it is late\nDear Bob\n\nStatus: closed\nBye", "the block ends at the first words"
+    assert parsed.whole == "Foo: bar\nNote: it is late\nDear Bob\nresolve\n\nStatus: closed\nBye", "as its writer may want it sent"
 
 
 def test_commands_stand_at_the_top() -> None:
@@ -122,7 +171,7 @@ def test_commands_stand_at_the_top() -> None:
     assert [(one.line, one.lineno) for one in parsed.unclear] == [("resolve", 5)]
     assert parsed.words == "Dear Bob,\n\nit works.\n\nJane", "not run below words, and not mailed to Bob either"
     log = "See:\n\nStatus: open\nRetry: 3\n\nSubject: hello"
-    assert parse(log) == Parsed(words=log), "a pasted block is no command"
+    assert parse(log) == Parsed(words=log, whole=log), "a pasted block is no command"
 
 
 def test_words_keep_their_shape() -> None:
@@ -133,10 +182,14 @@ def test_words_keep_their_shape() -> None:
 
 @pytest.mark.parametrize(("text", "subject", "name", "value"), [
     ("", "take", "take", ""), ("\n\u00a0\n", "show 1042", "show", "1042"), ("", "list mine", "list", "mine"), ("", "Printer down", "", ""),
-    ("words", "take", "", ""), ("", "reslove", "", ""),
+    ("words", "take", "", ""), ("", "reslove", "", ""), ("", "Re: [Example #1] take", "", ""),
 ])
 def test_a_mail_without_words_may_carry_a_command_in_its_subject(text: str, subject: str, name: str, value: str) -> None:
     assert [(one.name, one.value, one.lineno) for one in parse(text, subject=subject).commands] == ([(name, value, 0)] if name else [])
+
+
+def test_what_looks_like_a_command_in_the_subject_is_asked_about() -> None:
+    assert [(one.line, one.suggestion) for one in parse("", subject="reslove").unclear] == [("reslove", "resolve")]
 
 
 def test_the_registry() -> None:
@@ -230,7 +283,10 @@ def test_lengths(text: str, said: str | None) -> None:
     ("30m billable", Worked(timedelta(minutes=30), True)), ("30", Worked(timedelta(minutes=30))), ("1h30m", Worked(timedelta(minutes=90))),
     ("2 hours not billable", Worked(timedelta(hours=2), False)), ("30m unbillable", Worked(timedelta(minutes=30), False)), ("1bd", None),
     ("0", None),
-    ("billable", None), ("", None),
+    ("billable", None), ("", None), ("1.5h billable", Worked(timedelta(minutes=90), True)), ("0:45", Worked(timedelta(minutes=45))),
+    ("1,25 hours", Worked(timedelta(minutes=75))), ("1h30", Worked(timedelta(minutes=90))),
+    ("30m, billable", Worked(timedelta(minutes=30), True)),
+    ("0:75", None),
 ])
 def test_time_worked(text: str, worked: Worked | None) -> None:
     if worked is None:
@@ -245,7 +301,8 @@ def test_time_worked(text: str, worked: Worked | None) -> None:
     ("a@x.example; b@y.example", ["a@x.example", "b@y.example"]),
     ("a@x.example b@y.example", None), ("mailto:bob@acme.example", ["bob@acme.example"]), ("bob", None), ("a@x.example, b@@y", None),
     ("", None),
-    ("a@x.example, a@x.example", ["a@x.example"]),
+    ("a@x.example, a@x.example", ["a@x.example"]), ("\"Roe, Bob\" <bob@acme.example>", ["bob@acme.example"]),
+    ("bob@acme.example, I set it up", None), ("bob@acme.example please", None),
 ])
 def test_addresses(text: str, specs: list[str] | None) -> None:
     if specs is None:

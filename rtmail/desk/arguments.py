@@ -75,7 +75,8 @@ _SPELLED = (
 _NUMBER = re.compile(r"(?:(?:request|ticket|into|with|to)\s+)?#?([1-9][0-9]{0,9})", re.IGNORECASE)
 _REFERENCE = re.compile(r"https?://[^\s<>\"]{3,500}|[A-Za-z][\w.-]{0,60}(?:[-#/]|\s#)\d{1,12}|#?\d{1,12}")
 _TOKEN = re.compile(r"[^\s:;,?!\"'<>()]{1,80}")
-_WORKED = re.compile(r"(?P<length>.*?)(?:\s+(?P<billing>(?:not |non-?|un)?billable))?", re.IGNORECASE)
+_HOURS = re.compile(r"(\d{1,3}[.,]\d{1,2})\s*h(?:ours?|rs?)?|(\d{1,3})[:h]([0-5]\d)(?:\s*h)?", re.IGNORECASE)
+_WORKED = re.compile(r"(?P<length>.*?)(?:[\s,]+(?P<billing>(?:not |non-?|un)?billable))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,9 @@ def worked(text: str) -> Worked:
     """Return the time worked: a length in hours and minutes (a bare number is minutes, as in RT) and "billable" or not."""
     match = _WORKED.fullmatch(text.strip())
     shown = match["length"].strip() if match else ""
+    if spelled := _HOURS.fullmatch(shown):
+        hours = float(spelled[1].replace(",", ".")) if spelled[1] else int(spelled[2]) + int(spelled[3]) / 60
+        shown = f"{round(hours * 60)}m"
     said = length(f"{shown}m" if shown.isdigit() else shown)
     if said.business_days or said.days or said.is_zero:
         raise ArgumentError(f"{text.strip()!r} is no time worked", "30m billable")
@@ -141,8 +145,11 @@ def number(text: str) -> int:
 def addresses(text: str) -> tuple[Address, ...]:
     """Return one or more mail addresses, with names or without. Raises ArgumentError unless every part with an @ is one."""
     found = parse_list([text.strip().removeprefix("mailto:")])
-    parts = [part for part in re.split(r"[,;]|\s+(?=\S+@)", re.sub(r'"[^"]*"', "", text)) if "@" in part]
-    if not found or len(found) < len({part.strip().lower() for part in parts}):
+    unquoted = re.sub(r'"[^"]*"', "@", text)
+    said = {part.strip().lower() for part in re.split(r"[,;]|\s+(?=\S+@)", unquoted.replace("@ ", "")) if "@" in part}
+    # "For bob@acme.example, I set it up": what is left over makes it a sentence.
+    over = any("@" not in part for part in re.split("[,;]", unquoted) if part.strip())
+    if not found or over or len(found) < len(said):
         raise ArgumentError(f"{text.strip()!r} is no mail address", "bob@acme.example")
     return found
 

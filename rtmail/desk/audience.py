@@ -251,8 +251,21 @@ def _known_to(ticket: Ticket, person: int, thread: tuple[str, ...]) -> tuple[str
     return tuple(dict.fromkeys((*((ticket.fields.get(THREADS) or {}).get(str(person)) or ()), *thread)))
 
 
-def ask_author(builder: Builder, person: Person, *, reason: str, text: str, links: Sequence[Link], answering: str = "") -> Event:
-    """Ask a member of staff what was meant, before anything goes out."""
+def ask_author(
+    builder: Builder,
+    person: Person,
+    *,
+    reason: str,
+    text: str,
+    links: Sequence[Link],
+    answering: str = "",
+    results: Sequence[Mapping[str, Any]] = (),
+    waits: bool = False,
+) -> Event:
+    """Ask a member of staff what was meant, before anything goes out.
+
+    results  lines of the receipt of this mail, which the question is as well; `waits`: nothing of them was done yet
+    """
     event = builder.add(EventKind.ASKED, actor=person.party, facts={"reason": reason})
     ticket = builder.ticket
     root = builder.house.message_id(ticket.number, 1)
@@ -265,11 +278,17 @@ def ask_author(builder: Builder, person: Person, *, reason: str, text: str, link
             queue=ticket.queue,
             number=ticket.number,
             event=event.seq,
-            links=tuple(links),
+            links=(*links, *undo_links(builder, person, results)),
             auto=Auto.REPLIED,
             reply_to=ReplyTo.COMMENT,
             urgency=0,
-            facts={"reason": reason, "text": text, "requestor": named(ticket.requestor)},
+            facts={
+                "reason": reason,
+                "text": text,
+                "requestor": named(ticket.requestor),
+                "results": [dict(r) for r in results if r["outcome"] != ANSWERED],
+                "waits": waits,
+            },
             in_reply_to=answering or root,
             references=(root,),
         )
@@ -283,8 +302,6 @@ def receipt(builder: Builder, person: Person, results: Sequence[Mapping[str, Any
     ticket = builder.ticket
     root = builder.house.message_id(ticket.number, 1)
     zone = ZoneInfo(builder.house.site.timezone)
-    requests = (builder, *builder.further)
-    acted = any(r["done"] and r["outcome"] != ANSWERED for r in results)
     state = [
         {"what": "Status", "value": str(ticket.status)},
         {"what": "Owner", "value": owner_name(builder) or "nobody"},
@@ -304,10 +321,16 @@ def receipt(builder: Builder, person: Person, results: Sequence[Mapping[str, Any
             reply_to=ReplyTo.COMMENT,
             in_reply_to=answering or root,
             references=(root,),
-            links=_UNDO if acted and any(last_deed(one.ticket, person.party) for one in requests) else (),
+            links=undo_links(builder, person, results),
             facts={"results": [dict(r) for r in results if r["outcome"] != ANSWERED], "state": state, "words_went": words_went},
         )
     )
+
+
+def undo_links(builder: Builder, person: Person, results: Sequence[Mapping[str, Any]]) -> tuple[Link, ...]:
+    """The link that takes the last command back, where one of these did something."""
+    acted = any(r["done"] and r["outcome"] != ANSWERED for r in results)
+    return _UNDO if acted and any(last_deed(one.ticket, person.party) for one in (builder, *builder.further)) else ()
 
 
 def tell_state(builder: Builder, event: Event, actor: int, what: str, old: str, new: str) -> None:

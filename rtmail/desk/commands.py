@@ -5,9 +5,9 @@ first line that is neither a command, nor looks like one, nor is blank; everythi
 command stands among them. A line of the block is `Key: value` with a known key, or a short word (`take`, `merge 17`) with
 nothing else on its line. A mail without any words may carry one command in its subject instead.
 
-What looks like a command but is none that can be run is `unclear`: its author is asked, and nobody else gets to see it. That
-covers misspelled words in the block, known words with an argument that cannot be read, and a short command that stands as
-a paragraph of its own below other words, where nobody would run it.
+What looks like a command but is none that can be run is `unclear`: its author is asked before anybody else gets to see the
+mail, since a misspelled `comment` would send a colleague's remark to the customer. That covers what `lookalikes` knows, known
+words with an argument that cannot be read, and commands that stand below other words, where nobody would run them.
 
 The caller hands in new words only: quotes, signatures, forwarded and attached mail never get here. Pure.
 """
@@ -16,38 +16,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
+from rtmail.desk import lookalikes
 from rtmail.desk.arguments import CALENDAR_WORDS, Argument, problem
-from rtmail.desk.people import ENGINEER, MANAGER
+from rtmail.desk.registry import BY_NAME, FREE, KEYS, LISTS, NOT_HERE, PROSE_KEYS, SPECS, TOPICS, WORDS, Spec, closest, plain, spelled
+from rtmail.mail.model import Mail
 
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """One command.
-
-    name          by which effects know it
-    keys          what may stand before a colon, compared without case, blanks, "-" and "_"
-    words         what may begin a line as a short word, compared likewise
-    argument      what follows; `optional` when it may be missing (in the short form only)
-    rights        one of these is needed; none: every member of staff
-    participants  requestor and Cc may use it too
-    destructive   needs DMARC pass or SMTP AUTH (DESIGN 5)
-    help          one line for `help`; example: a line to copy
-    """
-
-    name: str
-    argument: Argument
-    help: str
-    example: str
-    keys: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
-    optional: bool = False
-    rights: frozenset[str] = frozenset({ENGINEER, MANAGER})
-    participants: bool = False
-    destructive: bool = False
+__all__ = ["BY_NAME", "SPECS", "Command", "Parsed", "Spec", "Unclear", "closest", "of_mail", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,85 +49,28 @@ class Unclear:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Commands in order, what looks like one, and the words that are left for people, without the lines of both."""
+    """Commands in order, what looks like one, and the words that are left for people.
+
+    words  without the lines of both; whole: with the unclear lines in their places, as they were written
+    """
 
     commands: tuple[Command, ...] = ()
     words: str = ""
     unclear: tuple[Unclear, ...] = ()
-
-
-_ANY_STAFF: frozenset[str] = frozenset()
-
-SPECS: tuple[Spec, ...] = (
-    Spec("status", Argument.STATUS, "set the status: open, waiting, resolved, closed, rejected", "Status: resolved", ("status",)),
-    Spec("owner", Argument.TEXT, "give the request to a colleague, or to nobody", "Owner: jane", ("owner",)),
-    Spec("priority", Argument.TOKEN, "set or confirm the priority", "Priority: P2", ("priority", "prio"), ("priority", "prio")),
-    Spec("queue", Argument.TOKEN, "move the request to another queue", "Queue: sales", ("queue",)),
-    Spec("subject", Argument.TEXT, "change the subject", "Subject: Printer on floor 2", ("subject",)),
-    Spec("due", Argument.INSTANT, "set when the request is due", "Due: Fri 15:00", ("due",), ("due",)),
-    Spec("time", Argument.WORKED, "note time worked", "time 30m billable", ("time-worked",), ("time", "time-worked")),
-    Spec("addcc", Argument.ADDRESSES, "add a participant", "AddCc: bob@acme.example", ("add-cc", "cc")),
-    Spec("delcc", Argument.ADDRESSES, "remove a participant", "DelCc: bob@acme.example", ("del-cc", "remove-cc")),
-    Spec("addrequestor", Argument.ADDRESSES, "make somebody the requestor too", "AddRequestor: bob@acme.example", ("add-requestor",)),
-    Spec("delrequestor", Argument.ADDRESSES, "take a requestor away", "DelRequestor: bob@acme.example", ("del-requestor",)),
-    Spec("addwatcher", Argument.TEXT, "send copies to a colleague", "AddAdminCc: carl", ("add-admin-cc", "admin-cc", "add-watcher")),
-    Spec("delwatcher", Argument.TEXT, "stop a colleague's copies", "DelAdminCc: carl", ("del-admin-cc", "del-watcher")),
-    Spec("update-every", Argument.LENGTH, "how often this customer hears of it", "Update-every: 4h", ("update-every",), ("update-every",)),
-    Spec("next", Argument.INSTANT, "promise the next update", "next Fri 15:00", ("next", "next-update"), ("next",)),
-    Spec("eta", Argument.INSTANT, "say when it will be solved", "eta tomorrow noon", ("eta",), ("eta",)),
-    Spec("for", Argument.ADDRESSES, "make this the request of a customer", "for bob@acme.example", ("for", "requestor"), ("for",)),
-    Spec("take", Argument.NONE, "become the owner", "take", words=("take", "steal")),
-    Spec("untake", Argument.NONE, "give the request back to the queue", "untake", words=("untake",)),
-    Spec("resolve", Argument.NONE, "mark it solved and ask the customer", "resolve", words=("resolve",)),
-    Spec("wait", Argument.UNTIL, "wait for the customer", "wait", words=("wait",), optional=True),
-    Spec("reopen", Argument.NONE, "open it again", "reopen", words=("reopen",)),
-    Spec("close", Argument.NONE, "close it without asking", "close", words=("close",)),
-    Spec("reject", Argument.NONE, "refuse it", "reject", words=("reject",)),
-    Spec("comment", Argument.NONE, "keep the words below among staff", "comment", words=("comment",), rights=_ANY_STAFF),
-    Spec("merge", Argument.NUMBER, "make this request part of another", "merge 17", ("merge", "merge-into"), ("merge",), destructive=True),
-    Spec("problem", Argument.NUMBER, "this and another request have one cause", "problem 17", words=("problem",)),
-    Spec("split", Argument.NONE, "make the latest words from outside their own request", "split", words=("split",)),
-    Spec("same", Argument.NUMBER, "these words belong to another request", "same 1042", ("same",), ("same",), optional=True),
-    Spec("accept", Argument.PERSON, "let the person from outside, or who stood in Cc, take part", "accept zoe@far.example",
-         words=("accept",), optional=True),
-    Spec("spam", Argument.NONE, "close it silently as junk", "spam", words=("spam",)),
-    Spec("bug", Argument.REFERENCE, "note the number of it elsewhere", "bug JIRA-12", ("bug", "reference"), ("bug",)),
-    Spec("ack", Argument.LENGTH_OR_UNTIL, "I have seen it; stop the reminders", "ack 2h", ("ack",), ("ack", "acknowledge"), optional=True),
-    Spec("snooze", Argument.LENGTH_OR_UNTIL, "remind me later", "snooze until Mon 9:00", ("snooze",), ("snooze",)),
-    Spec("undo", Argument.NONE, "take back the last command", "undo", words=("undo",)),
-    Spec("mute", Argument.NONE, "no more copies of this request", "mute", words=("mute", "unsubscribe"), rights=_ANY_STAFF,
-         participants=True),
-    Spec("unmute", Argument.NONE, "copies of this request again", "unmute", words=("unmute",), rights=_ANY_STAFF, participants=True),
-    Spec("away", Argument.UNTIL, "my deputy stands in for me until then", "away until 2 Dec", ("away",), ("away",), rights=_ANY_STAFF),
-    Spec("back", Argument.NONE, "I am here again", "back", words=("back",), rights=_ANY_STAFF),
-    Spec("list", Argument.TOKENS, "requests that are open: all, mine, due, of a customer", "list mine", words=("list",), optional=True,
-         rights=_ANY_STAFF, participants=True),
-    Spec("show", Argument.NUMBER, "one request, whole", "show 1042", ("show",), ("show",), rights=_ANY_STAFF, participants=True),
-    Spec("search", Argument.TEXT, "requests with these words", "search printer jam", ("search",), ("search",),
-         rights=_ANY_STAFF),
-    Spec("history", Argument.NUMBER, "everything that happened to a request", "history 1042", ("history",), ("history",),
-         rights=_ANY_STAFF),
-    Spec("standing", Argument.NONE, "where this request stands", "status", words=("status",), rights=_ANY_STAFF,
-         participants=True),
-    Spec("help", Argument.TOKEN, "these lines", "help", words=("help",), optional=True, rights=_ANY_STAFF,
-         participants=True),
-)
-"""The registry: a later command is a row here and its effect."""
-
-BY_NAME: Mapping[str, Spec] = {spec.name: spec for spec in SPECS}
+    whole: str = ""
 
 
 def parse(reply_text: str, *, subject: str = "") -> Parsed:
     """Return the commands in the new words of a mail and what is left of the words.
 
     reply_text  new words only
-    subject     without reply prefix and tag; read as one command when there are no words at all
+    subject     as it stands; read as one command when there are no words at all (an answer's has a prefix and is none)
     """
     lines = _LINE_END.split(reply_text)
     shown = [_shown(line) for line in lines]
     if not any(shown):
         one = _read(subject, 0, alone=True)
-        return Parsed((one,)) if isinstance(one, Command) else Parsed()
+        return Parsed((one,)) if isinstance(one, Command) else Parsed(unclear=(one,)) if one else Parsed()
     commands: list[Command] = []
     unclear: list[Unclear] = []
     end, below = len(lines), False
@@ -168,28 +88,50 @@ def parse(reply_text: str, *, subject: str = "") -> Parsed:
         else:
             unclear.append(one)
     stray = _stray(lines, shown, end)
-    gone = {number for one in stray for number in (one.lineno, one.lineno + 1)}
-    left = "\n".join(line for index, line in enumerate(lines[end:], end) if index + 1 not in gone)
-    return Parsed(tuple(commands), left.rstrip(), (*unclear, *stray))
+    if any(shown[end:]):
+        doubted = [one for one in commands if _asks_in_prose(one)]
+        commands = [one for one in commands if one not in doubted]
+        unclear += [Unclear(one.line, one.lineno, "a question to rtmail, or words for people?", one.line) for one in doubted]
+    unclear = sorted([*unclear, *stray], key=lambda one: one.lineno)
+    gone = {one.lineno for one in commands}
+    left = gone | {number for one in unclear for number in (one.lineno, *_blank_below(shown, one.lineno, end))}
+    words, whole = (
+        "\n".join(line for index, line in enumerate(lines) if index >= start and index + 1 not in without).rstrip()
+        for start, without in ((end, left), (_first_left(shown, gone), gone))
+    )
+    return Parsed(tuple(commands), words, tuple(unclear), whole)
 
 
-def closest(written: str, names: Iterable[str]) -> str:
-    """Return the one of `names` that `written` is a misspelling of, "" for none.
+def of_mail(mail: Mail) -> Parsed:
+    """Return the commands in a mail and what is left of its words.
 
-    Short words need all their letters: "Tim" is no "time" and "Jack" no "ack", but "taek" is "take".
+    Below the header that a client puts above history, without a quotation mark, may stand what somebody else wrote: who forwards
+    a mail, or answers without a word, must not command what his customer wrote. What HTML and plain text do not both say is
+    likewise asked about.
     """
-    word = _plain(written)
-    best, best_ratio = "", 0.8
-    for name in names:
-        known = _plain(name)
-        near = len(known) >= 6 or sorted(known) == sorted(word) or (len(known) == 5 and len(word) in (4, 6))
-        if word[:1] != known[:1] or word == known or not near or abs(len(word) - len(known)) > 2:
-            continue
-        # Two neighbours that changed places count as one slip; the ratio alone would count them as two.
-        ratio = 1.0 if sorted(known) == sorted(word) else SequenceMatcher(None, word, known).ratio()
-        if ratio > best_ratio:
-            best, best_ratio = name, ratio
-    return best
+    if mail.history_first and mail.forwarded:
+        return Parsed()
+    parsed = parse(mail.reply_text, subject=mail.subject)
+    if mail.history_first:
+        return _doubted(parsed, parsed.commands, "nothing tells whether you or somebody else wrote this line")
+    said = _letters(mail.other_text)
+    hidden = [one for one in parsed.commands if said and one.lineno and _letters(_LINKED.sub("", one.line)) not in said]
+    return _doubted(parsed, hidden, "it stands in one of the two versions of your mail only, plain text or HTML")
+
+
+def _doubted(parsed: Parsed, commands: Sequence[Command], why: str) -> Parsed:
+    """Return `parsed` with these commands as unclear lines; what is left for people stays, and `whole` holds them too."""
+    if not commands:
+        return parsed
+    unclear = [Unclear(one.line, one.lineno, why, one.line) for one in commands]
+    kept = tuple(one for one in parsed.commands if one not in commands)
+    lines = "\n".join(one.line for one in commands)
+    whole = f"{lines}\n\n{parsed.whole}".strip()
+    return Parsed(kept, parsed.words, tuple(sorted([*unclear, *parsed.unclear], key=lambda one: one.lineno)), whole)
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
 
 
 _LINE_END = re.compile("\r\n|[\r\n\u2028\u2029]")
@@ -197,26 +139,16 @@ _INVISIBLE = re.compile("[\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f\u061c
 _DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 _BULLET = re.compile(r"^(?:[-*\u2022\u00b7\u2013+]\s+|\d{1,2}[.)]\s+)")
 _FORMAT = "*_`~"
-_KEYED = re.compile(r"([A-Za-z][A-Za-z _-]{0,30}?)[*_`~ ]*:[*_`~]*(?!//)\s*(.*)")
+_KEYED = re.compile("([A-Za-z][A-Za-z _\\-\u2010-\u2015\u2212]{0,30}?)[*_`~ ]*:[*_`~]*(?!//)\\s*(.*)")
+_TYPED = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00ab": '"', "\u00bb": '"', "\u201e": '"',
+                        "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-"})
+"""What phones and word processors make of quotation marks and hyphens."""
+_LINKED = re.compile(r"(?<=\S)\s?<(?:mailto:|https?://)[^<>\s]*>")
+"""Behind an address or link Outlook's plain text repeats its target."""
 _LONGEST_LINE = 400
 _SENTENCE_WORDS = 5
 """From so many words on, what follows a known key and is not its argument is a sentence: "Status: we have found the cause"."""
 _OPEN_END = ("?", ":", ",", ";")
-_FREE = frozenset({Argument.TEXT, Argument.TOKEN, Argument.TOKENS})
-"""Arguments that almost any words would be; in the short form they need a paragraph of their own."""
-_PROSE_KEYS = frozenset({
-    "note", "notes", "ps", "nb", "re", "fw", "fwd", "aw", "wg", "sv", "hi", "hello", "hey", "dear", "update", "fyi", "edit", "todo",
-    "question", "answer", "warning", "important", "attention", "summary", "reason", "cause", "step", "steps", "result", "example",
-    "error", "from", "to", "sent", "date", "time", "hinweis", "achtung", "frage", "antwort",
-})
-
-
-def _plain(word: str) -> str:
-    return re.sub(r"[\s_-]", "", word).lower()
-
-
-_KEYS: Mapping[str, Spec] = {_plain(key): spec for spec in SPECS for key in spec.keys}
-_WORDS: Mapping[str, Spec] = {_plain(word): spec for spec in SPECS for word in spec.words}
 
 
 def _shown(line: str) -> str:
@@ -234,73 +166,134 @@ def _alone(shown: Sequence[str], index: int) -> bool:
     return isinstance(_read(shown[index + 1], 0, alone=True), Command)
 
 
+def _first_left(shown: Sequence[str], gone: set[int]) -> int:
+    """Return the index of the first line that is said to people, commands left out."""
+    return next((index for index, line in enumerate(shown) if line and index + 1 not in gone), len(shown))
+
+
+def _blank_below(shown: Sequence[str], lineno: int, end: int) -> tuple[int, ...]:
+    """Return the number of the blank line below a paragraph of one line that goes: no gap is to stay."""
+    alone = lineno > end and not shown[lineno - 2] and lineno < len(shown) and not shown[lineno]
+    return (lineno + 1,) if alone else ()
+
+
+def _asks_in_prose(command: Command) -> bool:
+    """Tell whether a query above words for people may be one of these words: "Status" as a heading, "Search the log"."""
+    if command.name == "list":
+        return bool(command.value) and plain(command.value) not in LISTS
+    return command.name in ("standing", "help", "search")
+
+
 def _read(line: str, lineno: int, *, alone: bool, below: bool = False) -> Command | Unclear | None:
     """Return what one line is: a command, something that looks like one, or None for words.
 
     alone  it is the last line of its paragraph; below: it stands directly below a command
     """
-    text = _shown(line).removeprefix("/")
-    if not text or len(text) > _LONGEST_LINE:
-        return None
-    keyed = _KEYED.fullmatch(text)
-    one = _read_keyed(text, keyed[1], keyed[2].strip(), lineno, below) if keyed else _read_short(text, lineno, alone)
+    one = _read_plain(_shown(line), lineno, alone, below)
     if isinstance(one, Command) and _DIRECTION.search(line):
         # What its writer saw may be another command than what we read (Trojan Source).
         return Unclear(one.line, lineno, "it holds invisible marks that turn the direction of writing", one.line)
     return one
 
 
+def _read_plain(shown: str, lineno: int, alone: bool, below: bool) -> Command | Unclear | None:
+    text = shown.removeprefix("/")
+    if not text or len(text) > _LONGEST_LINE:
+        return None
+    keyed = _KEYED.fullmatch(text)
+    one = _read_keyed(text, keyed[1], keyed[2].strip(), lineno, below) if keyed else _read_short(text, lineno, alone)
+    if one is not None:
+        return one
+    if found := lookalikes.internal(text):
+        return Unclear(text, lineno, *found)
+    if not alone and not keyed:
+        return None
+    if found := lookalikes.meant(text):
+        return Unclear(text, lineno, *found)
+    for inner in lookalikes.wrapped(text):
+        hidden = _read_plain(inner, lineno, alone=True, below=False) if inner != text else None
+        if isinstance(hidden, Command) and BY_NAME[hidden.name].argument not in FREE:
+            bare = BY_NAME[hidden.name].argument is Argument.NONE
+            right = hidden.line.lower() if bare else hidden.line
+            return Unclear(text, lineno, "a command stands on its line with nothing around it", right)
+    return None
+
+
 def _read_keyed(text: str, key: str, value: str, lineno: int, below: bool) -> Command | Unclear | None:
-    spec = _KEYS.get(_plain(key))
+    spec, name = KEYS.get(plain(key)), plain(key)
+    short = len(value.split()) < _SENTENCE_WORDS
+    if spec is None and name in NOT_HERE and short:
+        return Unclear(text, lineno, f"there is no {key} here", NOT_HERE[name])
+    if spec is None and name in WORDS and WORDS[name].argument not in FREE:
+        bare = WORDS[name].argument is Argument.NONE
+        right = bare if not value else not problem(WORDS[name].argument, value)
+        suggested = f"{name} {value}".strip() if right else WORDS[name].example
+        asked = right or (bare and short) or name == "comment"
+        return Unclear(text, lineno, "this word stands without a colon", suggested) if asked else None
     if spec is None:
-        meant = closest(key, _KEYS) if _plain(key) not in _PROSE_KEYS else ""
+        meant = closest(key, KEYS) if name not in PROSE_KEYS else ""
         if meant:
-            name = _KEYS[meant].example.partition(":")[0] if ":" in _KEYS[meant].example else meant.capitalize()
-            return Unclear(text, lineno, f"there is no command {key!r}", f"{name}: {value}".rstrip())
-        if below and value and " " not in key and _plain(key) not in _PROSE_KEYS:
+            return Unclear(text, lineno, f"there is no command {key!r}", f"{spelled(meant)}: {value}".rstrip())
+        if below and value and " " not in key and name not in PROSE_KEYS:
             return Unclear(text, lineno, f"there is no command {key!r}")
         return None
-    if spec.argument is not Argument.TEXT:
-        value = value.rstrip(" .!\u2026")
+    value = _argument(spec, value)
     wrong = problem(spec.argument, value) if value else "something is missing behind it"
     if not wrong:
         return Command(spec.name, value, text, lineno)
-    sentence = len(value.split()) >= _SENTENCE_WORDS and spec.argument is not Argument.ADDRESSES
+    sentence = not short and spec.argument is not Argument.ADDRESSES
     return None if sentence else Unclear(text, lineno, wrong, spec.example)
+
+
+def _argument(spec: Spec, value: str) -> str:
+    """Return what stands behind a command without what clients add; a subject or a name stays as it is."""
+    if spec.argument in (Argument.ADDRESSES, Argument.REFERENCE):
+        value = _LINKED.sub("", value)
+    return value if spec.argument is Argument.TEXT else value.translate(_TYPED).rstrip(" .!\u2026")
 
 
 def _read_short(text: str, lineno: int, alone: bool) -> Command | Unclear | None:
     bare = text.rstrip(" .!\u2026")
     words = bare.split()
     for taken in (2, 1):
-        spec = _WORDS.get(_plain("".join(words[:taken]))) if len(words) >= taken else None
+        spec = WORDS.get(plain("".join(words[:taken]))) if len(words) >= taken else None
         if spec is not None:
             return _read_argument(spec, " ".join(words[taken:]), text, lineno, alone)
-    meant = closest(words[0], _WORDS) if words and alone and not text.endswith(_OPEN_END) else ""
+    keyed = KEYS.get(plain(words[0])) if words and alone and len(words) <= 3 else None
+    if keyed is not None and len(words) > 1:
+        value = _argument(keyed, " ".join(words[1:]))
+        if keyed.argument is Argument.ADDRESSES and not problem(keyed.argument, value):
+            return Command(keyed.name, value, text, lineno)
+        if keyed.argument is not Argument.TEXT or (keyed.name != "subject" and len(words) == 2):
+            right = f"{spelled(plain(words[0]))}: {value}" if not problem(keyed.argument, value) else keyed.example
+            return Unclear(text, lineno, "a colon is missing behind its first word", right)
+    meant = closest(words[0], WORDS) if words and alone and not text.endswith(_OPEN_END) else ""
     if not meant:
         return None
-    spec, rest = _WORDS[meant], " ".join(words[1:])
-    fits = not rest if spec.argument in _FREE else not rest or not problem(spec.argument, rest)
+    spec, rest = WORDS[meant], " ".join(words[1:])
+    fits = not rest if spec.argument in FREE else not rest or not problem(spec.argument, rest)
     return Unclear(text, lineno, f"there is no command {words[0]!r}", f"{meant} {rest}".rstrip()) if fits else None
 
 
 def _read_argument(spec: Spec, value: str, text: str, lineno: int, alone: bool) -> Command | Unclear | None:
     """Judge what follows a known short word; an ordinary sentence may begin with any of them."""
+    value = _argument(spec, value)
     if not value:
         if spec.optional or spec.argument is Argument.NONE:
             return Command(spec.name, "", text, lineno)
         return Unclear(text, lineno, "something is missing behind it", spec.example) if alone else None
+    if spec.name == "standing" and not problem(Argument.STATUS, value):
+        return Command("status", value, text, lineno)
     wrong = problem(spec.argument, value)
     if not wrong:
-        if spec.argument in _FREE and (not alone or text.endswith(_OPEN_END) or (spec.name == "help" and _plain(value) not in _TOPICS)):
+        if spec.argument in FREE and (not alone or text.endswith(_OPEN_END) or (spec.name == "help" and plain(value) not in TOPICS)):
             return None
+        if spec.name == "next" and value.isalpha():
+            return Unclear(text, lineno, "a promise of the next update, or words for the customer?", f"next {value} 15:00")
         return Command(spec.name, value, text, lineno)
     if alone and not text.endswith(_OPEN_END) and _looks_meant(spec.argument, value):
         return Unclear(text, lineno, wrong, spec.example)
     return None
-
-
-_TOPICS = frozenset({*_KEYS, *_WORDS, *(_plain(spec.name) for spec in SPECS)})
 
 
 def _looks_meant(kind: Argument, value: str) -> bool:
@@ -320,12 +313,27 @@ def _looks_meant(kind: Argument, value: str) -> bool:
 
 
 def _stray(lines: Sequence[str], shown: Sequence[str], end: int) -> tuple[Unclear, ...]:
-    """Return the commands that stand as paragraphs of their own below the block: not run there, and not meant for a customer."""
+    """Return what stands below the block and is not meant for a customer: nobody would run it there.
+
+    A command that is a paragraph of its own, a bare word as the last line of one, and what says that it is for staff alone.
+    """
     found = []
-    for index in range(end + 1, len(lines)):
-        if not shown[index] or shown[index - 1] or (index + 1 < len(shown) and shown[index + 1]):
+    for index in range(end, len(lines)):
+        if not shown[index]:
             continue
+        if inside := lookalikes.internal(shown[index]):
+            found.append(Unclear(shown[index], index + 1, *inside))
+            continue
+        last = index + 1 >= len(shown) or not shown[index + 1]
+        if index == end or not last:
+            continue
+        apart = not shown[index - 1]
         one = _read(lines[index], index + 1, alone=True)
-        if isinstance(one, Command) and (BY_NAME[one.name].argument not in _FREE or not one.value):
+        if not isinstance(one, Command):
+            continue
+        spec = BY_NAME[one.name]
+        bare = spec.argument is Argument.NONE and not spec.participants and not _BULLET.match(lines[index].strip())
+        if bare or (apart and (spec.argument not in FREE or not one.value)):
             found.append(Unclear(one.line, one.lineno, "commands stand above all other words", one.line))
     return tuple(found)
+

@@ -21,7 +21,10 @@ from rtmail.mail.token import LENGTH, MARK_PREFIX, Action, Detail, Keyring, read
 REOPEN_WITHIN = timedelta(days=30)
 """How long after its closing a request still takes customers' words, where no policy says otherwise (DESIGN 5)."""
 
-ABOUT_HOLDS = frozenset({Action.CONFIRM_HELD, Action.DISCARD_HELD, Action.NOT_JUNK, Action.SEND_AS_CORRESPONDENCE, Action.SEND_AS_COMMENT})
+ABOUT_HOLDS = frozenset({
+    Action.CONFIRM_HELD, Action.DISCARD_HELD, Action.NOT_JUNK, Action.SEND_AS_CORRESPONDENCE, Action.SEND_AS_WRITTEN,
+    Action.SEND_AS_COMMENT,
+})
 """Actions whose detail names a mail that waits, not a request."""
 
 _MOST_IDS = 100

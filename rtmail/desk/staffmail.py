@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rtmail.desk import arrival, audience, crossing, effects, opening
@@ -19,43 +20,56 @@ from rtmail.mail.token import Action
 from rtmail.policy import signals
 
 ASK_LINKS = (Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as comment", Action.SEND_AS_COMMENT))
+UNCLEAR_LINKS = (ASK_LINKS[0], Link("send as written", Action.SEND_AS_WRITTEN), ASK_LINKS[1])
+WAITS = "waits for your answer to this mail"
 
-_NOT_SENT = "The other words of your mail were not sent; see the question about them."
 NOBODY = "this request has nobody who could be written to. Name somebody first (AddRequestor: bob@acme.example), then choose"
 
 
 def staff_correspondence(builder: Builder, stimulus: Received) -> None:
-    """An engineer's answer: commands run, the words go to requestor and Cc without our quoted notice."""
+    """An engineer's answer: commands run, the words go to requestor and Cc without our quoted notice.
+
+    Where it is not certain that the customer is to read them, nothing is done at all until the author says what he meant: his
+    mail is one thing, and sent again it must not be half done already.
+    """
     person = arrival.staff_author(builder, stimulus)
-    first, then = effects.in_turn(stimulus.parsed)
+    parsed = stimulus.parsed
+    first, then = effects.in_turn(parsed)
+    inside = any(command.name == "comment" for command in parsed.commands)
+    words = parsed.whole if stimulus.chosen == "written" else parsed.words
+    text = public_words(stimulus.mail, words, builder.house.site, _staff_parties(builder), stimulus.said, stimulus.heard)
+    told = bool(text.words or stimulus.mail.attachments)
+    leak = text.leak or stimulus.leak
+    if told and not inside and leak:
+        # No yes lets internal words out: he may keep them as a comment, or write again without the quoted part.
+        reason = f"they would show the customer something internal ({leak}). Write again without it, or keep them as a comment."
+        _ask(builder, stimulus, person, reason, links=ASK_LINKS[1:])
+        return
+    if told and not inside and text.echo:
+        _ask(builder, stimulus, person, f'they repeat what was said among staff: "{text.echo} ...".')
+        return
+    if told and not inside and parsed.unclear and not stimulus.chosen:
+        _ask(builder, stimulus, person, "a line in them looks like a command, but cannot be carried out.", text=parsed.words)
+        return
     lines = _run(builder, stimulus, person, first)
     went, met = "", ""
-    if any(command.name == "comment" for command in stimulus.parsed.commands):
+    if inside:
         _remark(builder, stimulus, person)
         went = "The other words of your mail stay among staff."
-    else:
-        text = public_words(stimulus.mail, stimulus.parsed, builder.house.site, _staff_parties(builder), stimulus.said, stimulus.heard)
-        leak = text.leak or stimulus.leak
-        if leak:
-            # No yes lets internal words out: he may keep them as a comment, or write again without the quoted part.
-            reason = f"they would show the customer something internal ({leak}). Write again without it, or keep them as a comment."
-            _ask(builder, stimulus, person, reason, links=ASK_LINKS[1:], ran=True)
-            went = _NOT_SENT
-        elif text.echo:
-            _ask(builder, stimulus, person, f'they repeat what was said among staff: "{text.echo} ...".', ran=True)
-            went = _NOT_SENT
-        elif (text.words or stimulus.mail.attachments) and not _reaches_anybody(builder, stimulus):
-            _ask(builder, stimulus, person, NOBODY, ran=True)
-            went = _NOT_SENT
-        elif text.words or stimulus.mail.attachments:
-            reader = builder.ticket.requestor or next(iter(builder.customers()), None)
-            went = f"The other words of your mail were sent to {audience.named(reader)}."
-            met = _publish(builder, stimulus, person, text.words)
-            if met:
-                went = f"{went} {met}: that answer went out after the mail that you answered."
+    elif told and not _reaches_anybody(builder, stimulus):
+        _ask(builder, stimulus, person, NOBODY, ran=True, results=lines + _run(builder, stimulus, person, then))
+        _join_staff(builder, stimulus, person)
+        return
+    elif told:
+        reader = builder.ticket.requestor or next(iter(builder.customers()), None)
+        went = f"The other words of your mail were sent to {audience.named(reader)}."
+        met = _publish(builder, stimulus, person, text.words)
+        if met:
+            went = f"{went} {met}: that answer went out after the mail that you answered."
     lines += _run(builder, stimulus, person, then)
     _join_staff(builder, stimulus, person)
-    _receipt(builder, stimulus, person, effects.as_written(lines, (*first.commands, *then.commands)), went, anyway=bool(met))
+    lines = effects.as_written(lines, (*first.commands, *then.commands))
+    _receipt(builder, stimulus, person, lines, went, anyway=bool(met or stimulus.chosen))
 
 
 def _reaches_anybody(builder: Builder, stimulus: Received) -> bool:
@@ -120,16 +134,18 @@ def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *,
 def comment(builder: Builder, stimulus: Received) -> None:
     person = arrival.staff_author(builder, stimulus)
     results = _run(builder, stimulus, person)
-    if stimulus.parsed.words.strip() or stimulus.mail.attachments:
+    if stimulus.parsed.whole.strip() or stimulus.mail.attachments:
         _remark(builder, stimulus, person)
-    if stimulus.verdict.ask and not stimulus.confirmed:
-        _ask(builder, stimulus, person, stimulus.verdict.ask, links=ASK_LINKS[:1], ran=True)
     _join_staff(builder, stimulus, person)
-    _receipt(builder, stimulus, person, results)
+    if stimulus.verdict.ask and not stimulus.confirmed:
+        _ask(builder, stimulus, person, stimulus.verdict.ask, links=ASK_LINKS[:1], ran=True, results=results)
+    else:
+        _receipt(builder, stimulus, person, results)
 
 
 def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -> None:
-    words = replace(arrival.words_of(stimulus), reply_text=stimulus.parsed.words)
+    # Among colleagues a line that looks like a command stays where it stood: nothing of what he wrote is lost.
+    words = replace(arrival.words_of(stimulus), reply_text=stimulus.parsed.whole)
     event = builder.say(
         EventKind.COMMENT,
         actor=person.party,
@@ -155,21 +171,49 @@ def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -
 
 
 def ask_first(builder: Builder, stimulus: Received) -> None:
-    _ask(builder, stimulus, arrival.staff_author(builder, stimulus), stimulus.verdict.ask or stimulus.verdict.reason)
+    """Nothing is done until its author says what he meant."""
+    reason = f"{stimulus.verdict.ask or stimulus.verdict.reason}."
+    _ask(builder, stimulus, arrival.staff_author(builder, stimulus), reason)
 
 
 def no_right(builder: Builder, stimulus: Received) -> None:
     person = arrival.staff_author(builder, stimulus)
-    _remark(builder, stimulus, person, "its author may not answer in this queue; kept as a comment")
-    audience.receipt(builder, person, [refused("(your words)", stimulus.verdict.reason)], answering=stimulus.mail.message_id)
+    lines = [refused(command.line, stimulus.verdict.reason) for command in stimulus.parsed.commands]
+    if stimulus.parsed.whole.strip() or stimulus.mail.attachments:
+        _remark(builder, stimulus, person, "its author may not answer in this queue; kept as a comment")
+        lines.append(refused("(your words)", f"{stimulus.verdict.reason}: they stay among staff"))
+    audience.receipt(builder, person, lines, answering=stimulus.mail.message_id)
 
 
 def _ask(
-    builder: Builder, stimulus: Received, person: Person, reason: str, *, links: tuple[Link, ...] = ASK_LINKS, ran: bool = False
+    builder: Builder,
+    stimulus: Received,
+    person: Person,
+    reason: str,
+    *,
+    text: str | None = None,
+    links: tuple[Link, ...] | None = None,
+    ran: bool = False,
+    results: Sequence[Line] = (),
 ) -> None:
-    """Ask the author; `ran` tells that the commands of the mail were carried out already."""
+    """Ask the author what he meant; the question stands for the receipt.
+
+    ran      the commands of the mail were carried out already, with `results`; else they wait
+    text     the words in question, where they are not all of his mail
+    links    what he may choose; lines that look like commands give one more choice
+    """
+    parsed = stimulus.parsed
+    links = links or (UNCLEAR_LINKS if parsed.unclear else ASK_LINKS)
+    waiting = [refused(one.line, WAITS) for one in parsed.commands] + [refused(one.line, one.why, one.suggestion) for one in parsed.unclear]
     event = audience.ask_author(
-        builder, person, reason=reason, text=stimulus.mail.reply_text, links=links, answering=stimulus.mail.message_id
+        builder,
+        person,
+        reason=reason,
+        text=stimulus.mail.reply_text if text is None else text,
+        links=links,
+        answering=stimulus.mail.message_id,
+        results=results if ran else waiting,
+        waits=not ran,
     )
     builder.asks.append(
         Ask(
@@ -221,18 +265,23 @@ def forward_new(builder: Builder, stimulus: Received) -> None:
     builder.ticket = replace(builder.ticket, subject=subject or builder.ticket.subject)
     ack = builder.policy.forward_ack
     opening.opened(builder, stimulus, requestor, words, forwarded.message_id if forwarded else "", ack == "yes")
-    if stimulus.parsed.words.strip():
+    if stimulus.parsed.whole.strip():
         _remark(builder, stimulus, person)
-    if ack == "ask":
+    _join_staff(builder, stimulus, person)
+    results = _run(builder, stimulus, person)
+    asked_for = builder.ticket.requestor
+    if ack == "ask" and asked_for:
         audience.ask_author(
             builder,
             person,
-            reason=f"shall {requestor.spec} be told of this request and its number?",
+            reason=f"shall {asked_for.address} be told of this request and its number?",
             text=text,
             links=(Link("tell the requestor", Action.CONFIRM_FORWARD),),
             answering=stimulus.mail.message_id,
+            results=results,
         )
-    _join_staff(builder, stimulus, person)
+    else:
+        _receipt(builder, stimulus, person, results)
 
 
 def forward_on_request(builder: Builder, stimulus: Received) -> None:
@@ -269,7 +318,7 @@ def forward_on_request(builder: Builder, stimulus: Received) -> None:
         but=(person.party,),
         flags=(f"A forwarded mail, written by {arrival.shown(sender) if sender else 'somebody unknown'}; nothing proves that.",),
     )
-    if stimulus.parsed.words.strip():
+    if stimulus.parsed.whole.strip():
         _remark(builder, stimulus, person)
     _join_staff(builder, stimulus, person)
     _receipt(builder, stimulus, person, results)
@@ -340,6 +389,7 @@ def on_behalf(builder: Builder, stimulus: Received) -> None:
         about_customer=False,
         facts=opening.opening_facts(builder, event),
     )
+    _receipt(builder, stimulus, person, _run(builder, stimulus, person))
 
 
 def staff_to_us(builder: Builder, stimulus: Received) -> None:

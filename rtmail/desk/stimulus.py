@@ -35,6 +35,8 @@ class Received:
     answerable        an automatic answer may go out; `withheld` says why not (caps of the loop breaker)
     flagged           its Message-ID was seen before with other words
     confirmed         the author was asked and said yes: it is not asked about again
+    chosen            what he chose when he was asked about its words: "released", "written" (with the lines that looked like
+                      commands), "commented"; "" for not asked
     came_back         which mail of ours it is the automatic answer to, None for none
     answers           event whose mail it answers by its In-Reply-To, 0 where that is not known
     last_answer       the latest public answer of staff, asked for where its author may not have seen it
@@ -55,6 +57,7 @@ class Received:
     withheld: str = ""
     flagged: bool = False
     confirmed: bool = False
+    chosen: str = ""
     came_back: CameBack | None = None
     answers: int = 0
     last_answer: Event | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from rtmail.desk.commands import Parsed
 from rtmail.desk.echo import echo
 from rtmail.mail.model import Mail
 from rtmail.mail.quoting import cut_own_quotes
@@ -34,8 +33,8 @@ class PublicWords:
     echo: str = ""
 
 
-def public_words(mail: Mail, parsed: Parsed, site: Site, staff: Collection[int], said: Said = NOTHING_SAID, heard: str = "") -> PublicWords:
-    """Return the customer's version of a staff mail.
+def public_words(mail: Mail, words: str, site: Site, staff: Collection[int], said: Said = NOTHING_SAID, heard: str = "") -> PublicWords:
+    """Return the customer's version of `words`, what a staff mail says besides its commands.
 
     heard   words that its readers have: a quoted line of them stays, so that "Yes." between the lines says what it answers
 
@@ -43,7 +42,7 @@ def public_words(mail: Mail, parsed: Parsed, site: Site, staff: Collection[int],
     address, or a file or its name does, the author has to be asked; likewise where it repeats what was said among staff.
     """
     known = _solid(heard)
-    words = cut_own_quotes(parsed.words, lambda line: bool(leaks(line, site, staff)), lambda line: _solid(line) in known).strip("\n")
+    words = cut_own_quotes(words, lambda line: bool(leaks(line, site, staff)), lambda line: _solid(line) in known).strip("\n")
     names = "\n".join(one.name for one in mail.attachments)
     leak = leaks(f"{words}\n{names}", site, staff)
     if not leak and mail.enclosed:

@@ -32,11 +32,15 @@ HOLD_ACTIONS = {
     Action.CONFIRM_HELD: Held.RELEASED,
     Action.DISCARD_HELD: Held.DISCARDED,
     Action.SEND_AS_CORRESPONDENCE: Held.RELEASED,
+    Action.SEND_AS_WRITTEN: Held.WRITTEN,
     Action.SEND_AS_COMMENT: Held.COMMENTED,
 }
 ERRAND = "errand"
 """The kind of hold that lists a mail which asked for something and has its answer."""
-_SAID = {Held.RELEASED: "was let through", Held.DISCARDED: "was discarded", Held.COMMENTED: "was kept as a comment"}
+_SAID = {
+    Held.RELEASED: "was let through", Held.WRITTEN: "was let through as it was written", Held.DISCARDED: "was discarded",
+    Held.COMMENTED: "was kept as a comment",
+}
 
 
 class Asking:

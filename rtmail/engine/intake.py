@@ -6,7 +6,7 @@ commits with that ending, or not at all (promises 2, 3, 4).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -50,6 +50,7 @@ _OPENING = _BY_OTHERS | frozenset(
         Result.STAFF_TO_US,
     }
 )
+_LET_GO = (Held.RELEASED, Held.WRITTEN, Held.COMMENTED)
 STAFF_CLAIM = "staff-claim"
 ANSWERED_RULE = "answered"
 """Its author was asked what he meant, and has said it."""
@@ -69,7 +70,7 @@ class Intake:
     def take(self, item: SpoolItem, mail: Mail, now: datetime) -> Settlement:
         """Return how `item` ends; what follows from it is written in the caller's transaction."""
         seen = self.store.remember(mail.message_id, mail.fingerprint, item.id, item.arrived_at, mail.date is not None)
-        answered_holds = [hold for hold in self.store.holds_of(item.id) if hold.state in (Held.RELEASED, Held.COMMENTED)]
+        answered_holds = [hold for hold in self.store.holds_of(item.id) if hold.state in _LET_GO]
         flagged = isinstance(seen, SameIdOtherPrint)
         known = replace(mail, message_id="") if flagged else mail
         evidence = gather(known, item.envelope, self.office.site, self.office.keyring, now.astimezone(UTC).date())
@@ -86,7 +87,7 @@ class Intake:
                 tickets = {**tickets, opened.ticket.number: opened.ticket}
                 verdict = _read_at_last(verdict, opened.ticket.number)
         trace = _trace(verdict, mail, flagged=flagged, seen=seen)
-        return self._end(item, mail, verdict, tickets, trace, now, flagged=flagged, confirmed=bool(answered_holds))
+        return self._end(item, mail, verdict, tickets, trace, now, flagged=flagged, answered=answered_holds)
 
     def _again(self, item: SpoolItem, evidence: Evidence, seen: Duplicate, now: datetime) -> Settlement:
         """The same mail once more: nothing happens twice, but queues that only this delivery names are told."""
@@ -117,7 +118,7 @@ class Intake:
         now: datetime,
         *,
         flagged: bool,
-        confirmed: bool,
+        answered: Sequence[Hold],
     ) -> Settlement:
         match verdict.result:
             case Result.LOOP:
@@ -145,18 +146,18 @@ class Intake:
             # Who writes is there, whatever his out-of-office says.
             self.store.end_absence(verdict.sender.party, only_seen=True)
         if verdict.result is Result.STAFF_TO_US and verdict.commands:
-            parsed = commands.parse(mail.reply_text, subject=mail.subject)
+            parsed = commands.of_mail(mail)
             if only_errands(parsed, mail):
                 return self.asking.errands(item, mail, verdict, parsed, trace, now)
         if verdict.result is Result.NEW_REQUEST and verdict.answerable and not flagged:
-            parsed = commands.parse(mail.reply_text, subject=mail.subject)
+            parsed = commands.of_mail(mail)
             if asked_by_participant(parsed, mail) and stands_alone(parsed, mail.subject) and not self._withheld(verdict, now):
-                answered = self.asking.participant(item, mail, verdict, parsed, trace, now)
-                if answered:
-                    return answered
+                settled = self.asking.participant(item, mail, verdict, parsed, trace, now)
+                if settled:
+                    return settled
         if verdict.detail and verdict.result is Result.ACTION and verdict.detail.action in HOLD_ACTIONS:
             return self.asking.hold(item, mail, verdict, trace, now)
-        return self._event(item, mail, verdict, tickets, trace, now, flagged=flagged, confirmed=confirmed)
+        return self._event(item, mail, verdict, tickets, trace, now, flagged=flagged, answered=answered)
 
     def _event(
         self,
@@ -168,13 +169,13 @@ class Intake:
         now: datetime,
         *,
         flagged: bool,
-        confirmed: bool,
+        answered: Sequence[Hold],
     ) -> Settlement:
         """The mail concerns a request: decide and keep."""
         parties = self._parties(verdict, mail, now)
-        parsed = commands.parse(mail.reply_text, subject=mail.subject)
+        parsed = commands.of_mail(mail)
         opening = verdict.result in _OPENING
-        at = _counts_from(item, mail, verdict, self.office.site, now, confirmed=confirmed)
+        at = _counts_from(item, mail, verdict, self.office.site, now, confirmed=bool(answered))
         if at != item.arrived_at:
             trace["counts_from"] = at.isoformat()
         if opening:
@@ -211,7 +212,8 @@ class Intake:
             answerable=verdict.answerable and not withheld and not flagged,
             withheld=withheld,
             flagged=flagged,
-            confirmed=confirmed,
+            confirmed=bool(answered),
+            chosen=next((str(hold.state) for hold in answered if hold.kind == "asked"), ""),
             came_back=self._came_back(verdict),
             known=known,
             said=self._said(verdict, ticket),
@@ -366,7 +368,7 @@ class Intake:
             trace,
             now,
             flagged=False,
-            confirmed=False,
+            answered=(),
         )
         about = self.store.event(row.ticket, row.event)
         if final and fresh and about:

@@ -136,7 +136,7 @@ def held(keeper: Keeper, read_again: ReadAgain, now: datetime) -> int:
 
 def _held_row(keeper: Keeper, hold: Hold, mail: Mail) -> dict[str, Any]:
     """What a person must see to say whether it is his: whose request, who would get it, the words and commands."""
-    parsed = commands.parse(mail.reply_text, subject=mail.subject)
+    parsed = commands.of_mail(mail)
     number = int(hold.details.get("number") or 0)
     ticket = keeper.store.by_number(number) if number else None
     outside = [one for one in (*mail.to, *mail.cc) if split_detail(one.spec, keeper.office.site)[0] is None]

@@ -20,6 +20,7 @@ from rtmail.mail.structure import Node, Survey, survey
 
 TEXT_BYTES = 1_000_000
 """Of one text part; the rest is in the raw mail."""
+OTHER_CHARS = 4000
 NAME_BYTES = 200
 PIECE_BYTES = 1_000_000
 ENTITIES = 4
@@ -56,6 +57,8 @@ class Body:
     calendars: list[str] = field(default_factory=list)
     attached: list[Found] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
+    other_text: str = ""
+    """How the version of an alternative begins that was not chosen."""
     overlong: list[str] = field(default_factory=list)
     """Digests of texts that were cut: their fingerprint is that of the whole."""
 
@@ -74,6 +77,7 @@ class Body:
         self.found += other.found
         self.calendars += other.calendars
         self.attached += other.attached
+        self.other_text = self.other_text or other.other_text
         self.defects += other.defects
         self.overlong += other.overlong if texts else []
 
@@ -160,6 +164,8 @@ class _Gatherer:
             best = self._best(choices)
             for choice in choices:
                 body.take(choice, texts=choice is best)
+                if choice is not best and not body.other_text:
+                    body.other_text = choice.text[:OTHER_CHARS]
         elif kind in ("signed", "report", "related", "encrypted"):
             if kind == "encrypted":
                 body.defects.append("encrypted")

@@ -254,6 +254,8 @@ class _Reading:
             fingerprint=_print(sender.spec or sender.name, _date_key(date, fields.first("date")), subject, said, digests),
             own=judged.own,
             from_html=gathered.from_html,
+            other_text=gathered.other_text,
+            history_first=split is not None and split.history_first,
             language=_language(fields),
             enclosed=self._guarded("what is attached", lambda: self._enclosed(gathered), ""),
             headers=headers,

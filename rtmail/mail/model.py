@@ -164,6 +164,10 @@ class Mail:
     """Carries a header of ours that only our own mail carries (loop sign)."""
     from_html: bool = False
     """The text was made from HTML; there was no text/plain part."""
+    other_text: str = ""
+    """How the text of the other version begins, where the mail has text/plain and HTML."""
+    history_first: bool = False
+    """`reply_text` may be somebody else's: a client's header stands above it, and nothing marks what is quoted."""
     language: str = ""
     enclosed: str = ""
     """What internal thing of ours an attachment holds ("staff mark", "mail to staff" ...), "" for nothing."""

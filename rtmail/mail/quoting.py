@@ -30,6 +30,7 @@ class Split:
     new               the writer's words; quoted lines stay among them where he answers between them
     quoted            every line that is history or quoted, also those that `new` keeps; our marks are read here
     signature         what was taken off the end of the words
+    history_first     the text begins with a client's header: what stands below may be the writer's, or history that nothing marks
     forwarded_header  the text holds the header of a forwarded mail
     sure              False where something looked like history but `new` is the whole text nevertheless
     """
@@ -38,6 +39,7 @@ class Split:
     quoted: str = ""
     signature: str = ""
     forwarded_header: bool = False
+    history_first: bool = False
     sure: bool = True
 
 
@@ -75,6 +77,7 @@ def split(text: str) -> Split:
         _joined(quoted),
         _joined([*_of(lines, pieces, "signature"), *shown[end:]]),
         forwarded_header=_holds_forward(lines, pieces, cut),
+        history_first=_history_first(pieces),
     )
     return _second_opinion(lines, result) if not headed and cut == len(lines) else result
 
@@ -125,6 +128,12 @@ def _pieces(lines: Sequence[str]) -> tuple[list[_Piece], int, int | None]:
         words += 1
         number = end
     return pieces, len(lines), None
+
+
+def _history_first(pieces: Sequence[_Piece]) -> bool:
+    """Return whether a client's header stands above everything else, and no quote follows it."""
+    kinds = [piece.kind for piece in pieces[:2]]
+    return kinds[:1] == ["header"] and kinds[1:] != ["quote"]
 
 
 def _shown(lines: Sequence[str], pieces: Sequence[_Piece]) -> list[str]:

@@ -125,7 +125,13 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "answers": _ANSWERS,
     },
     "answer": {"answers": _SHOWN},
-    "asked": {"reason": "they quote an internal comment.", "requestor": _BOB, "text": _ANSWER},
+    "asked": {
+        "reason": "a line in them looks like a command, but cannot be carried out.", "requestor": _BOB, "text": _ANSWER, "waits": True,
+        "results": [
+            _row(line="take", done=False, outcome="waits for your answer to this mail", instead=""),
+            _row(line="reslove", done=False, outcome="there is no command 'reslove'", instead="resolve"),
+        ],
+    },
     "held": {
         "held": [
             _row(id=7, at=_at(12, 5), reason="no trusted server vouches for the sender", subject="Re: [Example #1042] Printer down",
@@ -217,7 +223,10 @@ _LINKS: Mapping[str, tuple[Link, ...]] = {
     "notice": (Link("take", Action.TAKE), Link("accept", Action.ACCEPT), Link("split", Action.SPLIT)),
     "receipt": (Link("undo", Action.UNDO), *_ASKED_LINKS),
     "answer": (_ASKED_LINKS[0], _ASKED_LINKS[2]),
-    "asked": (Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as comment", Action.SEND_AS_COMMENT)),
+    "asked": (
+        Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as written", Action.SEND_AS_WRITTEN),
+        Link("send as comment", Action.SEND_AS_COMMENT),
+    ),
     "held": tuple(
         Link(name, action, request=hold) for hold in (7, 8)
         for name, action in (("confirm", Action.CONFIRM_HELD), ("discard", Action.DISCARD_HELD))

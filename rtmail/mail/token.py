@@ -62,6 +62,7 @@ class Action(IntEnum):
     CONFIRM_ALIAS = 27
     SEND_AS_CORRESPONDENCE = 28
     SEND_AS_COMMENT = 29
+    SEND_AS_WRITTEN = 30
 
 
 @dataclass(frozen=True, slots=True)

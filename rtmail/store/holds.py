@@ -22,6 +22,8 @@ class Held(StrEnum):
     RELEASED = "released"
     COMMENTED = "commented"
     """Released as a comment: its author said that it stays among staff."""
+    WRITTEN = "written"
+    """Released to the customer with the lines that looked like commands in it."""
     DISCARDED = "discarded"
     ANSWERED = "answered"
     """It waited for nothing: its writer asked something of us and has his answer."""
