@@ -141,6 +141,7 @@ def _described(one: Ticket, events: list[tuple[Event, Content | None]], names: d
         "update_every": one.fields.get("update_every"),
         "promised_at": utc(promised_at(one)),
         "eta_at": utc(eta_of(one)),
+        "waits_until": utc(one.waits_until),
         "owner": names.get(one.owner),
         "requestor": names.get(one.requestor.person) if one.requestor else None,
         "participants": [{"role": str(p.role), "address": p.address, "name": p.name} for p in one.participants],
@@ -195,6 +196,7 @@ def _story(store: Store, one: Ticket, events: list[tuple[Event, Content | None]]
 def _agreed(one: Ticket, zone: str) -> list[str]:
     """What staff agreed on with this requestor alone."""
     said = [f"hears from us every {one.fields['update_every']}"] if one.fields.get("update_every") else []
+    said += [f"waits for the customer until {shown(at, zone)}"] if (at := one.waits_until) else []
     said += [f"next word by {shown(at, zone)}"] if (at := promised_at(one)) else []
     return said + ([f"expected to be solved {shown(at, zone)}"] if (at := eta_of(one)) else [])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import agreed, customers, effects, incoming, notices, opening
+from rtmail.desk import agreed, customers, effects, incoming, notices, opening, waits
 from rtmail.desk.decision import Builder, Decision, House
 from rtmail.desk.delivery import delivered
 from rtmail.desk.stimulus import AlsoSent, Asked, Commanded, Delivered, Received, Stimulus, Tick
@@ -37,6 +37,7 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
         case Tick():
             builder.signal(signals.Tick(at=now))
             customers.split_overdue(builder)
+            waits.end_overdue(builder)
         case Commanded():
             effects.commanded(builder, stimulus)
         case Delivered():

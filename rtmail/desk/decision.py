@@ -286,9 +286,7 @@ class Builder:
     def wake_at(self) -> datetime | None:
         """The next instant at which time alone makes something happen to this ticket."""
         pending = [datetime.fromisoformat(at) for at in (self.ticket.fields.get("outside") or {}).values()]
-        clock = clocks.wake_at(self.ticket.clocks)
-        if clock:
-            pending.append(clock)
+        pending += [at for at in (clocks.wake_at(self.ticket.clocks), self.ticket.waits_until) if at]
         return min(pending, default=None)
 
     def result(self) -> Decision:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import accepting, agreed, arguments, audience, closing, consent, merging, ownership, paperwork, undoing
+from rtmail.desk import accepting, agreed, arguments, audience, closing, consent, merging, ownership, paperwork, undoing, waits
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import BY_NAME, Command, Parsed
 from rtmail.desk.decision import Builder, Spawn, Words
@@ -408,7 +408,7 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "next": _next,
     "eta": _eta,
     "resolve": lambda running, _: _to_status(running, Status.RESOLVED),
-    "wait": lambda running, _: _to_status(running, Status.WAITING),
+    "wait": lambda running, value: waits.wait(running.builder, value, running.person.party, running.zone),
     "close": lambda running, _: _to_status(running, Status.CLOSED),
     "reject": lambda running, _: _to_status(running, Status.REJECTED),
     "reopen": _reopen,

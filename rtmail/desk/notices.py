@@ -167,7 +167,6 @@ def _words_for(builder: Builder, notice: Notice, reader: _Reader) -> dict[str, A
             **facts,
             "clock": clock,
             "left": max(due_at - builder.now, builder.now - builder.now),
-            "last_at": ticket.last_public_at,
         }
     facts["owner"] = audience.owner_name(builder)
     if notice.kind is NoticeKind.MISSED:

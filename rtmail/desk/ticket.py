@@ -40,6 +40,10 @@ LEGAL: Mapping[Status, frozenset[Status]] = {
 """Which change is legal; a change to the same status is none. MERGED -> OPEN is `undo` of a merge."""
 
 
+WAIT_UNTIL = "wait_until"
+"""The field that holds until when a request waits."""
+
+
 class Role(StrEnum):
     REQUESTOR = "requestor"
     CC = "cc"
@@ -162,6 +166,12 @@ class Ticket:
     @property
     def requestor(self) -> Participant | None:
         return next((p for p in self.participants if p.role is Role.REQUESTOR), None)
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """When it stops waiting for the customer by itself; None for never, or where it does not wait."""
+        at = self.fields.get(WAIT_UNTIL)
+        return datetime.fromisoformat(at) if at and self.status is Status.WAITING else None
 
     def people(self, *roles: Role) -> tuple[Participant, ...]:
         """Participants holding any of `roles`, one entry a person, in the order they joined."""

@@ -27,7 +27,9 @@ from rtmail.store import Entry as LedgerEntry
 
 JOIN_WITHIN = timedelta(minutes=1)
 """So long a mail that may be joined with others waits at most for the sweep to come to its end; after it goes out alone."""
-_TOLD_BY_TIME = frozenset({"nudge", "missed", "escalation"})
+_TOLD_BY_TIME = frozenset({"nudge", "missed", "escalation", "wait-over"})
+_LAST_HEARD = frozenset({"nudge", "wait-over"})
+"""Mails that say when the customer last heard from a person."""
 _ANSWERS = frozenset({"receipt", "answer"})
 _LINKS = {"continues": LinkKind.CONTINUES, "related": LinkKind.RELATED, "split": LinkKind.SPLIT, "merged": LinkKind.MERGED,
           "problem": LinkKind.PROBLEM}
@@ -123,6 +125,8 @@ class Keeper:
                 facts["customer"] = {"at": event.at, "text": content.text}
             else:
                 facts |= {"said_at": event.at, "text": content.text}
+        if draft.template in _LAST_HEARD and (staff := self.store.last_words(ticket_id, by_staff=True)):
+            facts["last_at"] = staff[0].at
         if draft.template == "escalation" and (staff := self.store.last_words(ticket_id, by_staff=True)):
             event, content = staff
             person = self.office.directory.by_party(event.actor)

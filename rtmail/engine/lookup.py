@@ -27,7 +27,7 @@ _INTERNAL = frozenset(
     }
 )
 """Events whose mails to staff are answered at the comment address."""
-_ANSWERED_TO_CUSTOMERS = frozenset({"nudge", "also-sent"})
+_ANSWERED_TO_CUSTOMERS = frozenset({"nudge", "also-sent", "wait-over"})
 """Of what staff are told, these are answered with words to the customer."""
 _PASSED_ON = frozenset({EventKind.OPENED, EventKind.CORRESPONDENCE})
 """Events whose words the whole circle gets."""

@@ -151,6 +151,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "at": SENT_AT, "rows": [_row(what="Quarantine", value="3"), _row(what="From", value="bob@acme.example")],
         "cure": "rtmail quarantine show 3",
     },
+    "wait-over": {"until": _at(9, day=27), "who": _BOB, "priority": "P2", "last_at": _at(10), "said_at": _at(9), "text": _QUESTION},
     "nudge": {
         "clock": "update", "due_at": _at(15), "left": timedelta(minutes=62), "who": _BOB, "priority": "P2", "last_at": _at(11),
         "said_at": _at(12, 30), "text": _QUESTION,
@@ -207,7 +208,8 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "undeliverable": frozenset({"at", "clock", "text"}), "admin-notice": frozenset({"rows", "cure"}),
     "page": frozenset({"due_at"}), "daily": frozenset({"mine", "more", "unowned", "promises"}),
     "weekly": frozenset({"mine", "more", "unowned", "promises", "days"}),
-    "nudge": frozenset({"last_at", "said_at", "text"}), "holding-update": frozenset({"owner", "eta_at", "next_at"}),
+    "nudge": frozenset({"last_at", "said_at", "text"}), "wait-over": frozenset({"last_at", "said_at", "text"}),
+    "holding-update": frozenset({"owner", "eta_at", "next_at"}),
     "missed": frozenset({"said_at", "text"}), "escalation": frozenset({"late", "late_why", "acked", "customer", "staff"}),
     "closing": frozenset({"text", "close_at"}), "priority-told": frozenset({"first_by", "update_every", "update_days", "agreed"}),
     "promised": frozenset({"text", "update_every", "update_days", "next_at", "eta_at"}), "undelivered": frozenset({"said_at", "text"}),
@@ -232,6 +234,7 @@ _LINKS: Mapping[str, tuple[Link, ...]] = {
         for name, action in (("confirm", Action.CONFIRM_HELD), ("discard", Action.DISCARD_HELD))
     ),
     "nudge": (Link("take", Action.TAKE), Link("wait", Action.WAIT)),
+    "wait-over": (Link("take", Action.TAKE), Link("wait", Action.WAIT), Link("resolve", Action.RESOLVE)),
     "missed": (Link("take", Action.TAKE),),
     "escalation": (Link("acknowledge", Action.ACK), Link("take", Action.TAKE), Link("snooze", Action.SNOOZE, body="snooze until Mon 9:00")),
     "bundle": tuple(
@@ -297,6 +300,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "undeliverable": {"to": _ENGINEER, **staff, **receipt, "in_reply_to": _ROOT},
         "admin-notice": {"to": _ADMIN, **staff, "queue": "", "number": 0, "event": 0},
         "nudge": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.CORRESPONDENCE, "urgency": 0},
+        "wait-over": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.CORRESPONDENCE},
         "holding-update": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "missed": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "escalation": {"to": _MANAGER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},

@@ -10,8 +10,9 @@ from tests.fakes.daemon import reply
 from tests.fakes.house import House, Sent, mail
 
 BOB, ANN, EVE, BOSS = "bob@acme.example", "ann@acme.example", "eve@elsewhere.example", "boss@acme.example"
-JANE, KIM, MAX = "jane@staff.example", "kim@staff.example", "max@staff.example"
-NAMES = {JANE: "Jane Doe", KIM: "Kim Lee", MAX: "Max Boss", BOB: "Bob Roe", ANN: "Ann Poe", EVE: "Eve Moe", BOSS: "Big Boss"}
+JANE, KIM, MAX, CARL = "jane@staff.example", "kim@staff.example", "max@staff.example", "carl@staff.example"
+NAMES = {JANE: "Jane Doe", KIM: "Kim Lee", MAX: "Max Boss", CARL: "Carl Roe"}
+NAMES |= {BOB: "Bob Roe", ANN: "Ann Poe", EVE: "Eve Moe", BOSS: "Big Boss"}
 _COUNT = count(1)
 
 
