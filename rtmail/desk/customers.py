@@ -195,6 +195,7 @@ def outside(builder: Builder, stimulus: Received) -> None:
                 in_reply_to=stimulus.mail.message_id,
                 references=(*stimulus.mail.references, stimulus.mail.message_id),
                 auto=Auto.REPLIED,
+                null_sender=not stimulus.verdict.sender.authenticated,
             )
         )
 

@@ -41,9 +41,10 @@ def ask(builder: Builder, stimulus: Received, commands: Sequence[Command]) -> No
 
 
 def answer(
-    person: int, to: Address, queue: str, subject: str, answering: str, event: int, number: int = 0, thread: tuple[str, ...] = ()
+    person: int, to: Address, queue: str, subject: str, answering: str, event: int, number: int = 0, thread: tuple[str, ...] = (),
+    *, proven: bool = True,
 ) -> Draft:
-    """Return the mail that the answers go into."""
+    """Return the mail that the answers go into; a writer who proved nothing gets it with the null sender."""
     return Draft(
         template="answer",
         to=Recipient(person, to.spec, to.name, staff=False),
@@ -56,5 +57,6 @@ def answer(
         reply_to=ReplyTo.CUSTOMER if number else ReplyTo.PLAIN,
         in_reply_to=answering,
         references=tuple(dict.fromkeys((*thread, *([answering] if answering else [])))),
+        null_sender=not proven,
         urgency=0,
     )

@@ -67,7 +67,8 @@ class Asking:
         if party is None or not self.store.tickets_of(party.id, roles=(Role.REQUESTOR, Role.CC)):
             return None
         asked = [query(command, party.id, staff=False) for command in parsed.commands]
-        draft = inquiry.answer(party.id, verdict.sender.address, verdict.queue, mail.subject, mail.message_id, item.id)
+        draft = inquiry.answer(party.id, verdict.sender.address, verdict.queue, mail.subject, mail.message_id, item.id,
+                               proven=verdict.sender.authenticated)
         drafts, files = self.keeper.answered([draft], asked, now)
         self.keeper.post(self.keeper.render(drafts, now, files), None, drafts, now)
         about = self._about(asked)

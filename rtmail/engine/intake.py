@@ -28,11 +28,12 @@ from rtmail.desk.ticket import EventKind, Status, Ticket
 from rtmail.desk.wording import Said
 from rtmail.engine import notices
 from rtmail.engine.asking import HOLD_ACTIONS, Asking
+from rtmail.engine.holding import STAFF_CLAIM
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import heard, look_up, survivor
 from rtmail.engine.office import Office
 from rtmail.mail import address
-from rtmail.mail.model import Address, Mail
+from rtmail.mail.model import Address, Mail, Proof
 from rtmail.mail.site import Door, Site
 from rtmail.mail.token import Action, read_message_id
 from rtmail.mail.transit import taken_at
@@ -51,7 +52,6 @@ _OPENING = _BY_OTHERS | frozenset(
     }
 )
 _LET_GO = (Held.RELEASED, Held.WRITTEN, Held.COMMENTED)
-STAFF_CLAIM = "staff-claim"
 ANSWERED_RULE = "answered"
 """Its author was asked what he meant, and has said it."""
 _AMONG_STAFF = frozenset({EventKind.COMMENT, EventKind.FORWARDED, EventKind.OUTSIDE})
@@ -132,7 +132,7 @@ class Intake:
             case Result.HOLD_STAFF_CLAIM:
                 person = self.office.directory.people[verdict.sender.staff]
                 self.store.hold(
-                    STAFF_CLAIM, item.id, person.party, verdict.reason, {"number": verdict.number or 0, "queue": verdict.queue}, now
+                    STAFF_CLAIM, item.id, person.party, _unproven(verdict), {"number": verdict.number or 0, "queue": verdict.queue}, now
                 )
                 return Settlement(item, Outcome.HELD, verdict.reason, trace=trace)
             case Result.BOUNCE if verdict.outbox_id:
@@ -484,6 +484,11 @@ def _read_at_last(verdict: Verdict, number: int) -> Verdict:
 
 def _weight(proof: StaffProof) -> int:
     return list(reversed(StaffProof)).index(proof)
+
+
+def _unproven(verdict: Verdict) -> str:
+    """Why a mail that claims to be a colleague's is not believed, in words for him."""
+    return "DMARC failed" if verdict.sender.proof is Proof.DMARC_FAIL else "no trusted server vouches for the sender"
 
 
 def _trace(verdict: Verdict, mail: Mail, *, flagged: bool, seen: object) -> dict[str, Any]:

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from rtmail.desk import commands
-from rtmail.desk.ticket import Role
 from rtmail.engine.keeping import Keeper
-from rtmail.mail.address import split_detail
-from rtmail.mail.draft import AttachmentRef, Auto, Draft, Link, Recipient, Suppress, Visibility
+from rtmail.mail.draft import AttachmentRef, Auto, Draft, Recipient, Suppress, Visibility
 from rtmail.mail.model import Mail
-from rtmail.mail.token import Action
-from rtmail.store import Hold, SpoolItem
-
-HELD_SEEN_AFTER = timedelta(hours=4)
-"""A mail that claims to be a colleague's and that he did not confirm is then shown to the queue's staff as unverified."""
-ReadAgain = Callable[[int], Mail]
-"""Spool id -> the mail read once more."""
+from rtmail.store import SpoolItem
 
 
 def span(length: timedelta) -> str:
@@ -56,7 +45,7 @@ def tell_admin(
 
 def pass_to_admin(keeper: Keeper, item: SpoolItem, mail: Mail, now: datetime) -> None:
     """Mail to postmaster@ or abuse@: to the admin, once a mail."""
-    if keeper.store.once(f"admin-mail:{mail.message_id or mail.fingerprint}", now, None):
+    if keeper.store.once(f"admin-mail:{mail.message_id}:{mail.fingerprint}", now, None):
         tell_admin(
             keeper,
             title=f"Mail to {', '.join(item.envelope.recipients) or 'postmaster'}",
@@ -92,89 +81,3 @@ def breaker_tripped(keeper: Keeper, spec: str, why: str, now: datetime) -> None:
             what="Mail is still taken in as ever; only our automatic answers to this address stop until the window is over.",
             cure=f"see who writes there: rtmail ticket list --all --requestor {spec}",
         )
-
-
-def held(keeper: Keeper, read_again: ReadAgain, now: datetime) -> int:
-    """Tell each person what waits for his word, at most once an hour; show the queue what waited too long. Returns mails sent."""
-    waiting: dict[int, list[Hold]] = {}
-    for hold in keeper.store.holds_waiting(kind="staff-claim"):
-        waiting.setdefault(hold.person, []).append(hold)
-    sent = 0
-    for party, holds in waiting.items():
-        person = keeper.office.directory.by_party(party)
-        if person is None:
-            continue
-        fresh = hashlib.sha256(repr(sorted(hold.id for hold in holds)).encode()).hexdigest()
-        with keeper.store.transaction():
-            if keeper.store.known(f"held-told:{person.email}:{fresh}", now) or not keeper.store.hold_notice_due(person.email, now):
-                continue
-            keeper.store.once(f"held-told:{person.email}:{fresh}", now, None)
-            rows = [_held_row(keeper, hold, read_again(hold.spool_id)) for hold in holds[-20:]]
-            links = tuple(
-                Link(name, action, request=hold.id)
-                for hold in holds[-20:]
-                for name, action in (("confirm", Action.CONFIRM_HELD), ("discard", Action.DISCARD_HELD))
-            )
-            draft = Draft(
-                template="held",
-                to=Recipient(person.party, person.email, person.name, staff=True, language=person.language),
-                visibility=Visibility.INTERNAL,
-                subject="Did you write this?",
-                queue=holds[0].details.get("queue") or "",
-                facts={"held": rows},
-                links=links,
-                auto=Auto.GENERATED,
-                suppress=Suppress.ALL,
-                urgency=0,
-            )
-            keeper.post(keeper.render([draft], now), None, [draft], now)
-            sent += 1
-    for hold in keeper.store.holds_waiting(kind="staff-claim", held_before=now - HELD_SEEN_AFTER):
-        sent += _seen_by_queue(keeper, hold, read_again, now)
-    return sent
-
-
-def _held_row(keeper: Keeper, hold: Hold, mail: Mail) -> dict[str, Any]:
-    """What a person must see to say whether it is his: whose request, who would get it, the words and commands."""
-    parsed = commands.of_mail(mail)
-    number = int(hold.details.get("number") or 0)
-    ticket = keeper.store.by_number(number) if number else None
-    outside = [one for one in (*mail.to, *mail.cc) if split_detail(one.spec, keeper.office.site)[0] is None]
-    recipients = [one.spec for one in outside]
-    if ticket:
-        recipients += [p.address for p in ticket.people(Role.REQUESTOR, Role.CC) if p.address not in recipients]
-    return {
-        "id": hold.id,
-        "at": hold.held_at,
-        "reason": hold.reason,
-        "subject": mail.subject,
-        "text": mail.reply_text,
-        "recipients": recipients,
-        "commands": [command.line for command in parsed.commands],
-    }
-
-
-def _seen_by_queue(keeper: Keeper, hold: Hold, read_again: ReadAgain, now: datetime) -> int:
-    directory = keeper.office.directory
-    claimed = directory.by_party(hold.person)
-    queue = hold.details.get("queue") or next(iter(directory.queues))
-    with keeper.store.transaction():
-        if not keeper.store.once(f"held-shown:{hold.id}", now, None):
-            return 0
-        mail = read_again(hold.spool_id)
-        drafts = [
-            Draft(
-                template="held-expired",
-                to=Recipient(one.party, one.email, one.name, staff=True, language=one.language),
-                visibility=Visibility.INTERNAL,
-                subject=mail.subject,
-                queue=queue,
-                auto=Auto.GENERATED,
-                suppress=Suppress.ABSENCES,
-                facts={"claimed": claimed.email if claimed else "", "at": hold.held_at, "reason": hold.reason, "text": mail.reply_text},
-            )
-            for one in directory.staff_of(queue)
-            if claimed is None or one.key != claimed.key
-        ]
-        keeper.post(keeper.render(drafts, now), None, drafts, now)
-        return len(drafts)

@@ -138,8 +138,11 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
                  recipients=["bob@acme.example"], commands=["Status: resolved"], text=_ANSWER),
             _row(id=8, at=_at(12, 40), reason="DMARC failed", subject="", recipients=[], commands=[], text="Please merge these."),
         ],
+        "more": 3,
     },
-    "held-expired": {"claimed": "jane@example.com", "at": _at(9, 50), "reason": "DMARC failed", "text": _ANSWER},
+    "held-expired": {
+        "held": [_row(claimed="jane@example.com", at=_at(9, 50), reason="DMARC failed", subject="Printer down", text=_ANSWER)], "more": 0,
+    },
     "received": {},
     "undeliverable": {
         "recipient": "ann@acme.example", "status": "5.1.1", "answer": "550 5.1.1 <ann@acme.example>: user unknown", "outcome": "bounced",
@@ -205,6 +208,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
 OPTIONAL: Mapping[str, frozenset[str]] = {
     "acknowledgement": frozenset({"looked_at"}), "opened": frozenset({"flags", "due"}), "notice": frozenset({"flags", "joined"}),
     "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went", "answers"}),
+    "held": frozenset({"more"}), "held-expired": frozenset({"more"}),
     "undeliverable": frozenset({"at", "clock", "text"}), "admin-notice": frozenset({"rows", "cure"}),
     "page": frozenset({"due_at"}), "daily": frozenset({"mine", "more", "unowned", "promises"}),
     "weekly": frozenset({"mine", "more", "unowned", "promises", "days"}),
@@ -294,7 +298,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "answer": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "asked": {"to": _ENGINEER, **staff, **receipt},
         "held": {"to": _ENGINEER, **staff, **receipt, "number": 0, "event": 0, "in_reply_to": ""},
-        "held-expired": {"to": _MANAGER, **staff, **told, "reply_to": ReplyTo.COMMENT},
+        "held-expired": {"to": _MANAGER, **staff, **told, "reply_to": ReplyTo.COMMENT, "number": 0, "event": 0, "references": ()},
         "received": {"to": _STRANGER, **customers, "auto": Auto.REPLIED, "null_sender": True, "number": 0, "event": 0,
                      "in_reply_to": "<9@elsewhere.example>", "reply_to": ReplyTo.PLAIN},
         "undeliverable": {"to": _ENGINEER, **staff, **receipt, "in_reply_to": _ROOT},

@@ -68,15 +68,28 @@ class Holds(Caps):
         return _hold(row)
 
     @reads
-    def holds_waiting(self, *, person: int | None = None, kind: str | None = None, held_before: datetime | None = None) -> list[Hold]:
-        """Return what still waits, oldest first."""
+    def holds_waiting(self, *, person: int | None = None, kind: str | None = None, held_before: datetime | None = None,
+                      unshown: bool = False, latest: bool = False, limit: int = -1) -> list[Hold]:
+        """Return what still waits, oldest first.
+
+        unshown  only what `once` does not know as shown ("held-shown:ID"); latest: of more than `limit`, the last ones
+        """
         where, values = ["state = 'waiting'"], []
         for term, value in (("person = ?", person), ("kind = ?", kind),
                             ("held_at <= ?", None if held_before is None else micros(held_before))):
             if value is not None:
                 where.append(term)
                 values.append(value)
-        return [_hold(row) for row in self._rows(f"{_ROW} WHERE {' AND '.join(where)} ORDER BY id", values)]
+        if unshown:
+            where.append("NOT EXISTS (SELECT 1 FROM once WHERE once.key = 'held-shown:' || CAST(hold.id AS text))")
+        text = f"{_ROW} WHERE {' AND '.join(where)} ORDER BY id{' DESC' if latest else ''}{f' LIMIT {int(limit)}' if limit >= 0 else ''}"
+        return sorted((_hold(row) for row in self._rows(text, values)), key=lambda hold: hold.id)
+
+    @reads
+    def waiting_by_person(self, kind: str) -> list[tuple[int, int, int]]:
+        """Return (party id, how many, id of the latest) of the holds of this kind that wait."""
+        return [(int(person), int(count), int(last)) for person, count, last in self._rows(
+            "SELECT person, count(*), max(id) FROM hold WHERE state = 'waiting' AND kind = ? GROUP BY person ORDER BY person", (kind,))]
 
     @reads
     def holds_of(self, spool_id: int) -> list[Hold]:
