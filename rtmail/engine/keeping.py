@@ -19,6 +19,7 @@ from rtmail.failpoint import failpoint
 from rtmail.mail import address
 from rtmail.mail.compose import compose
 from rtmail.mail.draft import Auto, Draft, Outgoing
+from rtmail.mail.form import Forms
 from rtmail.mail.message import payload
 from rtmail.mail.model import Attachment
 from rtmail.policy.rows import Reach
@@ -147,9 +148,10 @@ class Keeper:
                 raws[raw_id] = self.store.raw(raw_id)
             return payload(raws[raw_id], part) if part else raws[raw_id]
 
-        ids = self.store.reserve(len(drafts))
+        ids, forms = self.store.reserve(len(drafts)), Forms()
         return [
-            (outbox_id, compose(draft, now, outbox_id, self.office.workshop, load)) for outbox_id, draft in zip(ids, drafts, strict=True)
+            (outbox_id, compose(draft, now, outbox_id, self.office.workshop, load, forms))
+            for outbox_id, draft in zip(ids, drafts, strict=True)
         ]
 
     def post(self, outgoing: Sequence[tuple[int, Outgoing]], ticket: Ticket | None, drafts: Sequence[Draft], now: datetime) -> None:

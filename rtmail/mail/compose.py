@@ -17,6 +17,7 @@ from urllib.parse import quote
 from rtmail.mail.address import key, normalise, split_detail, with_detail
 from rtmail.mail.blocks import Block, plain
 from rtmail.mail.draft import Auto, Draft, Link, Outgoing, ReplyTo, Suppress, Visibility
+from rtmail.mail.form import MARK, Form, Forms, blank, fill_html, fill_text
 from rtmail.mail.intent import Enclosed, Intent, IntentError, verify
 from rtmail.mail.model import Address
 from rtmail.mail.quoting import strip_reply_prefixes
@@ -74,17 +75,18 @@ class Workshop:
     staff: frozenset[int] = field(default_factory=frozenset)
 
 
-def compose(draft: Draft, date: datetime, outbox_id: int, workshop: Workshop, load: Load) -> Outgoing:
+def compose(draft: Draft, date: datetime, outbox_id: int, workshop: Workshop, load: Load, forms: Forms | None = None) -> Outgoing:
     """Return `draft` as bytes with a fixed Message-ID, and its envelope. The same arguments give the same bytes.
 
     date        aware; shared by all copies of one event
     outbox_id   row that this mail will be; bounces find it by the envelope sender (VERP)
     load        brings the bytes of attachments
+    forms       what was made for other copies of the same event, of use here where they say the same
 
     Raises LeakError where something internal would go out (the author is asked then), TemplateError for a template that
     cannot be rendered, IntentError where the bytes would not say what was meant.
     """
-    return _Composing(draft, date, outbox_id, workshop).outgoing(load)
+    return _Composing(draft, date, outbox_id, workshop).outgoing(load, forms or Forms())
 
 
 class _Composing:
@@ -102,33 +104,55 @@ class _Composing:
         self.title = self._harmless(bare_subject(draft.subject, self.site)) or "(...)"
         self.message_id = make_message_id(workshop.keyring, draft.number, draft.event, self.site.domain, self._variant())
 
-    def outgoing(self, load: Load) -> Outgoing:
+    def outgoing(self, load: Load, forms: Forms) -> Outgoing:
         """Return the finished mail."""
         draft, templates = self.draft, self.workshop.templates
-        mark = make_mark(self.workshop.keyring, draft.number, draft.to.person)
-        if draft.to.staff:
-            mark = f"{STAFF_MARK} {mark}"
         language = draft.to.language or self.site.language
-        rendered = templates.render(draft.template, self._facts(), self._offers(), queue=draft.queue, language=language)
-        subject = self._subject(rendered.subject)
+        links = self._links()
+        facts = self._facts(templates.uses(draft.template, "to", queue=draft.queue, language=language))
+        made_of = (draft.template, draft.queue, language, draft.to.staff, draft.number, self.message_id, self.title, draft.in_reply_to,
+                   facts, [(link.name, link.request) for link in links], draft.attachments)
+        form = forms.get(made_of, lambda: self._form(facts, links, language, load))
+        mark = self._mark()
+        urls = [self._mailto(link) for link in links]
+        text, html = fill_text(form.text, mark, urls), fill_html(form.html, mark, urls)
+        subject = self._subject(form.subject)
         headers = self._headers(subject)
-        if draft.template in _BRIEF:
-            text, files = one_line(plain(rendered.blocks), PAGE_CHARACTERS), []
-            root, leaves = text_part(text, "plain"), [Enclosed("text/plain")]
-        else:
-            text, files, html = self._text(rendered.blocks, mark), self._files(load), ""
-            if len(text) <= HTML_CHARACTERS:
-                frame = self._frame(subject, mark, files, rendered.blocks)
-                html = templates.html(rendered.blocks, frame, queue=draft.queue, language=rendered.language)
-            root, leaves = self._body(text, html, files), self._leaves(bool(html), files)
-        self._trip(text, subject, files)
-        raw = message([_written(name, value) for name, value in headers], root)
+        self._trip(text, subject, form)
+        raw = message([_written(name, value) for name, value in headers], _body(text, html, form))
         sender = self._envelope_sender()
-        verify(raw, Intent(headers, leaves, sender, self.recipient))
+        verify(raw, Intent(headers, _leaves(form), sender, self.recipient))
         return Outgoing(
             raw=raw, message_id=self.message_id, envelope_sender=sender, recipient=self.recipient, person=draft.to.person,
             template=draft.template, urgency=draft.urgency, expires=draft.expires, report=draft.report,
         )
+
+    def _form(self, facts: Mapping[str, object], links: Sequence[Link], language: str, load: Load) -> Form:
+        """Return what this mail has in common with other copies of its event."""
+        draft, templates = self.draft, self.workshop.templates
+        offers = [
+            Offer(link.name, link.name[:1].upper() + link.name[1:], blank(at), link.request or draft.number)
+            for at, link in enumerate(links)
+        ]
+        rendered = templates.render(draft.template, facts, offers, queue=draft.queue, language=language)
+        if draft.template in _BRIEF:
+            return Form(rendered.subject, one_line(plain(rendered.blocks), PAGE_CHARACTERS), "")
+        text, files, html = self._text(rendered.blocks), self._files(load), ""
+        if len(text) <= HTML_CHARACTERS:
+            frame = self._frame(self._subject(rendered.subject), files, rendered.blocks)
+            html = templates.html(rendered.blocks, frame, queue=draft.queue, language=rendered.language)
+        parts = [(file, file_part(file)) for _, file in files]
+        return Form(
+            rendered.subject,
+            text,
+            html,
+            shown=tuple((file, part) for file, part in parts if file.content_id),
+            enclosed=tuple((file, part) for file, part in parts if not file.content_id),
+        )
+
+    def _mark(self) -> str:
+        mark = make_mark(self.workshop.keyring, self.draft.number, self.draft.to.person)
+        return f"{STAFF_MARK} {mark}" if self.draft.to.staff else mark
 
     def _harmless(self, shown: str) -> str:
         """What is shown beside the words, a subject or a name. Its writer chose it: what trips there is left out, or nobody
@@ -150,11 +174,12 @@ class _Composing:
 
     # What it says
 
-    def _facts(self) -> dict[str, object]:
+    def _facts(self, named: bool) -> dict[str, object]:
+        """Return what the template may say; the reader's name only where it is named, so that copies which do not are alike."""
         draft = self.draft
         facts: dict[str, object] = {
             "site": self.site.name, "queue": draft.queue, "address": self.address, "number": draft.number, "subject": self.title,
-            "to": self._harmless(one_line(draft.to.name)), "author": self._harmless(one_line(draft.author)),
+            "to": self._harmless(one_line(draft.to.name)) if named else "", "author": self._harmless(one_line(draft.author)),
             "circle_to": [self._shown(address) for address in draft.circle_to],
             "circle_cc": [self._shown(address) for address in draft.circle_cc],
         }
@@ -167,11 +192,12 @@ class _Composing:
         tag = f"[{self.site.tag} #{self.draft.number}] " if self.draft.number else ""
         return one_line(f"{'Re: ' if answers else ''}{tag}{said}")
 
-    def _text(self, blocks: Sequence[Block], mark: str) -> str:
-        text = f"{plain(blocks)}\n\n{mark}\n"
-        return f"{mark}\n\n{text}" if self.draft.to.staff else text
+    def _text(self, blocks: Sequence[Block]) -> str:
+        text = f"{plain(blocks)}\n\n{MARK}\n"
+        return f"{MARK}\n\n{text}" if self.draft.to.staff else text
 
-    def _offers(self) -> list[Offer]:
+    def _links(self) -> list[Link]:
+        """Return the draft's links, and for staff the other door."""
         draft = self.draft
         links = list(draft.links)
         if draft.to.staff and draft.number and draft.template not in _BRIEF:
@@ -179,7 +205,7 @@ class _Composing:
                 links.append(Link("comment", Action.COMMENT))
             if draft.reply_to is ReplyTo.COMMENT and not any(link.action is Action.REPLY for link in links):
                 links.append(Link("answer the customer", Action.REPLY))
-        return [Offer(link.name, link.name[:1].upper() + link.name[1:], self._mailto(link), link.request or draft.number) for link in links]
+        return links
 
     def _mailto(self, link: Link) -> str:
         """RFC 6068. Without plus addresses the signed detail ends the subject."""
@@ -283,36 +309,35 @@ class _Composing:
             files.append((ref.content_id.strip("<>"), File(file_name(ref.name), type_, load(ref.raw_id, ref.part), shown)))
         return files
 
-    def _frame(self, subject: str, mark: str, files: Sequence[tuple[str, File]], blocks: Sequence[Block]) -> dict[str, object]:
+    def _frame(self, subject: str, files: Sequence[tuple[str, File]], blocks: Sequence[Block]) -> dict[str, object]:
         pictures = {known: (file.content_id, file.name) for known, file in files if file.content_id}
         words = "\n".join(block.text for block in blocks if block.kind == "words")
         loose = [drawn for known, drawn in pictures.items() if f"[cid:{known}]" not in words]
         return {
-            "subject": subject, "site": self.site.name, "number": self.draft.number, "staff": self.draft.to.staff, "mark": mark,
+            "subject": subject, "site": self.site.name, "number": self.draft.number, "staff": self.draft.to.staff, "mark": MARK,
             "pictures": pictures, "loose_pictures": loose,
         }
 
-    def _body(self, text: str, html: str, files: Sequence[tuple[str, File]]) -> Part:
-        shown = [file_part(file) for _, file in files if file.content_id]
-        enclosed = [file_part(file) for _, file in files if not file.content_id]
-        if html:
-            drawn = text_part(html, "html")
-            body = multipart("alternative", [text_part(text, "plain"), multipart("related", [drawn, *shown]) if shown else drawn])
-        else:
-            body, enclosed = text_part(text, "plain"), [*shown, *enclosed]
-        return multipart("mixed", [body, *enclosed]) if enclosed else body
-
-    def _leaves(self, html: bool, files: Sequence[tuple[str, File]]) -> list[Enclosed]:
-        shown = [file for _, file in files if file.content_id]
-        enclosed = [file for _, file in files if not file.content_id]
-        leaves = [Enclosed(file.type, file.name, file.content_id) for file in (*shown, *enclosed)]
-        return [Enclosed("text/plain"), *([Enclosed("text/html")] if html else []), *leaves]
-
-    def _trip(self, text: str, subject: str, files: Sequence[tuple[str, File]]) -> None:
+    def _trip(self, text: str, subject: str, form: Form) -> None:
         if self.draft.to.staff:
             return
-        if reason := self._leaks("\n\n".join((text, subject, *(file.name for _, file in files)))):
+        if reason := self._leaks("\n\n".join((text, subject, *(file.name for file, _ in (*form.shown, *form.enclosed))))):
             raise LeakError(reason)
+
+
+def _body(text: str, html: str, form: Form) -> Part:
+    shown, enclosed = [part for _, part in form.shown], [part for _, part in form.enclosed]
+    if html:
+        drawn = text_part(html, "html")
+        body = multipart("alternative", [text_part(text, "plain"), multipart("related", [drawn, *shown]) if shown else drawn])
+    else:
+        body, enclosed = text_part(text, "plain"), [*shown, *enclosed]
+    return multipart("mixed", [body, *enclosed]) if enclosed else body
+
+
+def _leaves(form: Form) -> list[Enclosed]:
+    leaves = [Enclosed(file.type, file.name, file.content_id) for file, _ in (*form.shown, *form.enclosed)]
+    return [Enclosed("text/plain"), *([Enclosed("text/html")] if form.html else []), *leaves]
 
 
 def _refuse_internal(draft: Draft) -> None:

@@ -86,6 +86,7 @@ class Templates:
         self._html.filters["words"] = words_html
         self._html.filters["bars"] = bars_html
         self._found: dict[tuple[str, str, str, str], tuple[Template, str]] = {}
+        self._used: dict[str, frozenset[str]] = {}
 
     def names(self) -> tuple[str, ...]:
         """Return the name of every mail that has a template, sorted."""
@@ -111,6 +112,11 @@ class Templates:
         subject, _, body = self._run(template, values).partition("\n")
         blocks = parse(body.strip("\n"), pieces)
         return Rendered(one_line(subject), blocks + placing.rest(), spoken)
+
+    def uses(self, name: str, fact: str, *, queue: str = "", language: str = "") -> bool:
+        """Tell whether the mail `name` prints `fact`, itself or in what it includes. Raises TemplateError."""
+        template, _ = self._find(name, "txt", queue, language)
+        return fact in self._facts_of(template.name or "")
 
     def html(self, blocks: Iterable[Block], frame: Mapping[str, object], *, queue: str = "", language: str = "") -> str:
         """Return `blocks` as an HTML document, drawn by the layout with the facts of `frame`. Raises TemplateError."""
@@ -145,6 +151,15 @@ class Templates:
                 line = next((n for n, text in enumerate(self._texts[path].split("\n"), 1) if unknown in text), 1)
                 found.append(Problem(path, line, f"no fact is called {unknown!r}", f"use one of: {', '.join(sorted(facts))}"))
         return found
+
+    def _facts_of(self, path: str) -> frozenset[str]:
+        """Return the names that the template at `path` does not make itself, with those of what it includes."""
+        if path not in self._used:
+            self._used[path] = frozenset()  # one that includes itself ends here
+            tree = self._text.parse(self._texts.get(path, ""), path)
+            below = (self._facts_of(included) for included in meta.find_referenced_templates(tree) if included)
+            self._used[path] = frozenset(meta.find_undeclared_variables(tree)).union(*below)
+        return self._used[path]
 
     def _find(self, name: str, kind: str, queue: str, language: str) -> tuple[Template, str]:
         wanted = (name, kind, queue, language)
