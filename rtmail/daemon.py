@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import schedule
@@ -28,6 +29,7 @@ from rtmail.egress.courier import Settings as CourierSettings
 from rtmail.engine.engine import BATCH, Engine
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
+from rtmail.engine.watching import SILENT_AT_MOST
 from rtmail.errors import ConfigError, Deferred, Problem
 from rtmail.failpoint import failpoint
 from rtmail.ingress.limits import Limits, Shares
@@ -37,7 +39,7 @@ from rtmail.ingress.smtp import Settings as ListenerSettings
 from rtmail.ops import building
 from rtmail.ops.front import DaemonFront
 from rtmail.ops.tenure import Tenure
-from rtmail.store import SpoolWriter, Store, StoreFailed
+from rtmail.store import Pausable, SpoolWriter, Store, StoreFailed
 
 DRAIN_SECONDS = 8.0
 """For what is under way when we are told to stop; with the closing of store and readers it stays below ten."""
@@ -61,14 +63,20 @@ class Ticker:
         self._behind = False
         self._hurried = rate != 1.0
         self._pause = PAUSE_SECONDS if rate <= 1.0 else max(min(PAUSE_SECONDS, REHEARSED_SECONDS / rate), 0.005)
+        self.still: frozenset[Pausable] = frozenset()
+        """What was paused when last looked at."""
+        self._names = mailboxes
+        self._ingress_paused_at: datetime | None = None
+        self._scheduler.every(1).seconds.do(self._guarded, "pauses", self._look_at_pauses)
         self._scheduler.every(1).seconds.do(self._guarded, "sweep", self._sweep)
         self._scheduler.every(10).seconds.do(self._guarded, "remind", lambda: self.engine.remind(self._clock()))
-        self._scheduler.every(10).seconds.do(self._guarded, "watch", lambda: self.engine.watch(mailboxes, self._clock()))
-        self._scheduler.every(10).seconds.do(self._guarded, "digest", lambda: self.engine.digest(self._clock()))
+        self._scheduler.every(10).seconds.do(self._guarded, "watch", self._watch)
+        self._scheduler.every(10).seconds.do(self._guarded, "digest", self._digest)
         self._scheduler.every(1).hours.do(self._guarded, "forget", lambda: self._store.forget_expired(self._clock()))
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
+        self._guarded("pauses", self._look_at_pauses)
         self._thread.start()
 
     def wake(self) -> None:
@@ -98,9 +106,28 @@ class Ticker:
             if not worked:
                 self._woken.wait(self._pause)
 
+    def _look_at_pauses(self) -> int:
+        still = frozenset(pause.what for pause in self._store.pauses())
+        for what in still ^ self.still:
+            log.paused(what=str(what), still=what in still)
+        self.still = still
+        if Pausable.INGRESS in still:
+            self._ingress_paused_at = self._clock()
+        return 0
+
+    def _watch(self) -> int:
+        """Look at the mailboxes; that they were left alone while the ingress was paused is no trouble of theirs."""
+        now, paused_at = self._clock(), self._ingress_paused_at
+        if paused_at is not None and now - paused_at < SILENT_AT_MOST:
+            return 0
+        return self.engine.watch(self._names, now)
+
+    def _digest(self) -> int:
+        return 0 if Pausable.ESCALATIONS in self.still else self.engine.digest(self._clock())
+
     def _sweep(self) -> int:
         """Wake a batch of what is due; while batches are full there is more, and the next one does not wait for the scheduler."""
-        count = self.engine.sweep(self._clock())
+        count = 0 if Pausable.ESCALATIONS in self.still else self.engine.sweep(self._clock())
         self._behind = count >= BATCH
         return count
 
@@ -145,7 +172,7 @@ class Daemon:
         engine = Engine(self.store, self._pool, office, owner, self._posted, alone_to=alone_to, checks=self._checks)
         self.ticker = Ticker(engine, clock, self.store, list(found.ingress.imap), rate)
         self._writer = SpoolWriter(self.store, lambda _: self.ticker.wake())
-        self.front = DaemonFront(found, self.store, self._writer, lambda: self.store.failed)
+        self.front = DaemonFront(found, self.store, self._writer, lambda: self.store.failed, lambda: Pausable.INGRESS in self.ticker.still)
         self.mailboxes = [
             Mailbox(settings, self.store, self._writer.submit, self.front.room, owner, clock, random.random)
             for settings in building.mailboxes(found)
@@ -300,6 +327,8 @@ class Daemon:
         troubles = []
         if self._unread_config:
             troubles.append(f"the config before goes on: {self._unread_config}")
+        if self.ticker.still:
+            troubles.append(f"paused: {', '.join(sorted(self.ticker.still))}")
         if self.courier.trouble:
             troubles.append(f"the relay does not take mail: {self.courier.trouble}")
         return "; ".join([f"takes mail at {', '.join(self._places()) or 'the pipe only'}", *troubles])

@@ -335,6 +335,11 @@ def broken_config(*, problems: Sequence[Problem], keeps: bool) -> None:
         _log.error("broken_config", where=where, what=problem.what, cure=problem.cure, old_config=old, help="rtmail check")
 
 
+def paused(*, what: str, still: bool) -> None:
+    """The outbox, the escalations or the ingress stand still from now on, or go on."""
+    _log.warning("paused" if still else "resumed", what=what, help=f"rtmail resume {what}" if still else "rtmail pause")
+
+
 def alarm(*, what: str, help: str) -> None:
     """A state that a person must mend, such as an escalation that reached nobody; `help` is the command to begin with."""
     _log.error("alarm", what=what, help=help)

@@ -27,6 +27,11 @@ COMMANDS = {
     "held": "spooled",
     "junk": "spooled",
     "audit": "audit",
+    "backup": "backup",
+    "restore": "backup",
+    "store": "store",
+    "pause": "pause",
+    "resume": "pause",
 }
 """Command -> module of this package that holds it under its own name."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -79,3 +80,21 @@ def utc(at: datetime | None) -> str | None:
 def shown(at: datetime | None, zone: str) -> str:
     """An instant as a person at the terminal reads it."""
     return f"{at.astimezone(ZoneInfo(zone)):%a %d %b %Y %H:%M:%S %Z}" if at else "-"
+
+
+@contextmanager
+def told(doing: str, quiet: bool) -> Iterator[Callable[[str, int], None]]:
+    """Show on a terminal's stderr how far a long work is: call it with a table and how many more of its rows are done."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda table, rows: None
+        return
+    done = {"rows": 0}
+
+    def show(table: str, rows: int) -> None:
+        done["rows"] += rows
+        click.echo(f"\r{doing} {table}: {done['rows']:,} rows\x1b[K", err=True, nl=False)
+
+    try:
+        yield show
+    finally:
+        click.echo("\r\x1b[K", err=True, nl=False)

@@ -126,6 +126,11 @@ class Config:
         return self._secrets.get(secrets.RELAY_PASSWORD)
 
     @property
+    def key_given(self) -> bool:
+        """Whether the signing key comes from outside, and not from the state folder."""
+        return bool(self._secrets.get(secrets.SECRET_KEY))
+
+    @property
     def smtp_hostname(self) -> str:
         """Our name in the listener's banner."""
         return (self.ingress.smtp.hostname if self.ingress.smtp else "") or self.tables.site.domain

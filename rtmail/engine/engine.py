@@ -294,7 +294,7 @@ class Engine:
 
     def remind(self, now: datetime) -> int:
         """Tell people what waits for their word."""
-        sent = holding.remind(self._keeper, self._read_again, now)
+        sent = holding.remind(self._keeper, self._read_again, now) + notices.paused(self._keeper, now)
         if sent:
             failpoint("remind-committed")
             self.posted()

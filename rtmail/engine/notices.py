@@ -10,6 +10,8 @@ from rtmail.mail.draft import AttachmentRef, Auto, Draft, Recipient, Suppress, V
 from rtmail.mail.model import Mail
 from rtmail.store import SpoolItem
 
+PAUSE_TOLD_EVERY = timedelta(days=1)
+
 
 def span(length: timedelta) -> str:
     """Return a length of time in words."""
@@ -81,3 +83,23 @@ def breaker_tripped(keeper: Keeper, spec: str, why: str, now: datetime) -> None:
             what="Mail is still taken in as ever; only our automatic answers to this address stop until the window is over.",
             cure=f"see who writes there: rtmail ticket list --all --requestor {spec}",
         )
+
+
+def paused(keeper: Keeper, now: datetime) -> int:
+    """Remind the admin of what stands still, once a day; returns the mails."""
+    sent = 0
+    for pause in keeper.store.pauses():
+        with keeper.store.transaction():
+            key = f"paused:{pause.what}:{pause.at.isoformat()}"
+            if now - pause.at < PAUSE_TOLD_EVERY or not keeper.store.once(key, now, now + PAUSE_TOLD_EVERY):
+                continue
+            tell_admin(
+                keeper,
+                title=f"Still paused: {pause.what}",
+                what="It stands still by somebody's word, and you are reminded once a day.",
+                rows=(("Paused", f"{pause.at:%Y-%m-%d %H:%M} UTC"), ("By", pause.by)),
+                cure=f"rtmail resume {pause.what}",
+                now=now,
+            )
+            sent += 1
+    return sent

@@ -6,18 +6,19 @@ The daemon hands one to its listeners and mailboxes, `rtmail receive` makes one 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from rtmail.config import Config
-from rtmail.errors import UnknownRecipient
+from rtmail.errors import Deferred, UnknownRecipient
 from rtmail.failpoint import failpoint
 from rtmail.mail.address import split_detail
 from rtmail.mail.model import Envelope
 from rtmail.mail.site import Site
-from rtmail.store import SpoolWriter, Store
+from rtmail.store import Pausable, SpoolWriter, Store
 
 
-class Front:
+class Front(ABC):
     """Checks of a recipient and of the room, for one config at a time."""
 
     def __init__(self, config: Config, store: Store) -> None:
@@ -35,12 +36,21 @@ class Front:
             raise UnknownRecipient(address)
 
     def room(self) -> None:
-        """Return when there is room for one more mail; raises DiskFull or Deferred."""
+        """Return when one more mail can be taken; raises DiskFull, or Deferred while the ingress is paused."""
+        if self.paused():
+            raise Deferred("mail is not taken in for the moment, try again later")
         self._store.room()
+
+    @abstractmethod
+    def paused(self) -> bool:
+        """Tell whether the ingress stands still."""
 
 
 class PipeFront(Front):
     """The front of one `rtmail receive`: keeps in the caller's thread."""
+
+    def paused(self) -> bool:
+        return any(pause.what is Pausable.INGRESS for pause in self._store.pauses())
 
     def keep(self, raw: bytes, envelope: Envelope) -> int:
         """Commit the mail to disk and return its spool number."""
@@ -51,9 +61,12 @@ class PipeFront(Front):
 class DaemonFront(Front):
     """The front of the daemon: many connections share one commit."""
 
-    def __init__(self, config: Config, store: Store, writer: SpoolWriter, trouble: Callable[[], str]) -> None:
+    def __init__(self, config: Config, store: Store, writer: SpoolWriter, trouble: Callable[[], str], paused: Callable[[], bool]) -> None:
         super().__init__(config, store)
-        self._writer, self._trouble = writer, trouble
+        self._writer, self._trouble, self._paused = writer, trouble, paused
+
+    def paused(self) -> bool:
+        return self._paused()
 
     def healthy(self) -> str:
         """Return "", or why no mail can be taken now."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 from rtmail.store.absences import Absences
 from rtmail.store.bundles import Bundles
 from rtmail.store.caps import Caps
+from rtmail.store.copying import Copies, NotEmpty
 from rtmail.store.database import writes
+from rtmail.store.facts import Facts, Pausable, Pause
 from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
 from rtmail.store.holds import Held, Hold, Holds
 from rtmail.store.ledger import Entry, Ledger, Origin
@@ -34,13 +36,13 @@ from rtmail.store.tickets import Content, LinkKind, Rung, TicketLink, Tickets, T
 
 __all__ = [
     "UNFINISHED", "Again", "AsideRow", "Audit", "Conflict", "Content", "Duplicate", "Entry", "Fate", "First", "Held", "Hold",
-    "LeaseLost", "LinkKind", "MailState", "MailboxRow", "NotThere", "Origin", "OutboxItem", "OutboxRow", "Outcome", "Party",
-    "PolicyVersion", "Rung", "RungTaken", "SameIdOtherPrint", "SchemaError", "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter",
-    "Store", "StoreFailed", "TicketLink", "TicketSummary",
+    "LeaseLost", "LinkKind", "MailState", "MailboxRow", "NotEmpty", "NotThere", "Origin", "OutboxItem", "OutboxRow", "Outcome",
+    "Party", "Pausable", "Pause", "PolicyVersion", "Rung", "RungTaken", "SameIdOtherPrint", "SchemaError", "Settlement",
+    "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink", "TicketSummary",
 ]
 
 
-class Store(Spool, Parties, Tickets, Ledger, Outbox, Bundles, Holds, Mailboxes, Caps, Policies, Absences, Promises):
+class Store(Spool, Parties, Tickets, Ledger, Outbox, Bundles, Holds, Mailboxes, Caps, Policies, Absences, Promises, Facts, Copies):
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
 
     @writes

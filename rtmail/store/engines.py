@@ -39,6 +39,8 @@ class Engine(ABC):
     clustered = ""
     """Ends the CREATE TABLE of a narrow table that is read by its key."""
     blob = "blob"
+    file: Path | None = None
+    """What the database is, where it is a file."""
 
     def __init__(self, database: Any) -> None:
         self.database = database
@@ -111,6 +113,26 @@ class Engine(ABC):
     def exclusive(self) -> None:  # noqa: B027 -- one writer at a time is what SQLite is
         """Let one process at a time do set-up work, until the end of the transaction."""
 
+    def layout(self) -> dict[str, list[str]]:
+        """Return the columns of every table that holds rows of its own."""
+        return {table: [column.name for column in self.database.get_columns(table)] for table in self.database.get_tables()}
+
+    @abstractmethod
+    def pages(self, text: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield what a query of the open transaction finds, at most `size` rows at a time, without holding all of it."""
+
+    @abstractmethod
+    def counters(self) -> dict[str, int]:
+        """Return the last id that was given out, for each name of `reserve`."""
+
+    def write_file(self, path: Path) -> bool:
+        """Write one moment's state into the empty SQLite file `path`, and return True; False where the engine is another one."""
+        return False
+
+    def sound(self) -> str:
+        """Return "" when the database's own check finds nothing, else what it found; a server looks after itself."""
+        return ""
+
     def drop(self) -> None:
         """Forget this thread's connection, in whatever state it is."""
         try:
@@ -136,7 +158,7 @@ class SQLite(Engine):
     clustered = " WITHOUT ROWID"
 
     def __init__(self, path: Path, busy: timedelta) -> None:
-        self.path = path
+        self.path = self.file = path
         self._busy = busy.total_seconds()
         self._turn = threading.Lock()
         super().__init__(peewee.SqliteDatabase(
@@ -201,6 +223,29 @@ class SQLite(Engine):
         disk = os.statvfs(self.path.parent)
         return disk.f_bavail * disk.f_frsize
 
+    def layout(self) -> dict[str, list[str]]:
+        # A full-text index keeps its parts in tables beside it.
+        virtual = [name for (name,) in self.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%'")]
+        return {table: columns for table, columns in super().layout().items()
+                if not table.startswith(("sqlite_", *(f"{name}_" for name in virtual)))}
+
+    def pages(self, text: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        cursor = self.execute(text)
+        while page := cursor.fetchmany(size):
+            yield page
+
+    def counters(self) -> dict[str, int]:
+        return dict(self.execute("SELECT name, value FROM counter").fetchall())
+
+    def write_file(self, path: Path) -> bool:
+        # Reads one state beside whoever writes, and takes nothing along of what was deleted.
+        self.execute("VACUUM INTO ?", (str(path),))
+        return True
+
+    def sound(self) -> str:
+        found = [line for (line,) in self.execute("PRAGMA integrity_check(10)").fetchall()]
+        return "" if found == ["ok"] else "; ".join(found)
+
 
 class PostgreSQL(Engine):
     """A server that any number of daemons share. A broken connection is thrown away, and the whole job done again."""
@@ -260,6 +305,17 @@ class PostgreSQL(Engine):
 
     def room(self) -> int | None:
         return None
+
+    def pages(self, text: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        self.execute(f"DECLARE pages NO SCROLL CURSOR FOR {text}")
+        while page := self.execute(f"FETCH {size} FROM pages").fetchall():
+            yield page
+        self.execute("CLOSE pages")
+
+    def counters(self) -> dict[str, int]:
+        found = self.execute("SELECT sequencename, coalesce(last_value, 0) FROM pg_sequences "
+                             "WHERE schemaname = current_schema() AND right(sequencename, 3) = '_id'").fetchall()
+        return {name.removesuffix("_id"): last for name, last in found}
 
     def exclusive(self) -> None:
         self.execute("SELECT pg_advisory_xact_lock(?)", (_MIGRATION_LOCK,))

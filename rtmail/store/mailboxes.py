@@ -100,6 +100,11 @@ class Mailboxes(Database):
         self._do("UPDATE mailbox SET lease_until = 0 WHERE name = ? AND owner = ?", (clean(name), clean(owner)))
 
     @writes
+    def release_mailboxes(self) -> None:
+        """End everybody's claims, as nobody works on this store any more."""
+        self._do("UPDATE mailbox SET lease_until = 0 WHERE lease_until > 0")
+
+    @writes
     def begin_mailbox(self, name: str, place: str, now: datetime) -> None:
         """Note that the daemon which claimed it begins to read; mails set aside are judged anew, as limits and servers change.
 

@@ -50,7 +50,7 @@ class OutboxItem:
 
 class Fate(StrEnum):
     """Where an outgoing mail stands. BOUNCED: accepted by the relay, and come home later. CARRIED: it is a line of another mail
-    now, which is on its way; then it has that one's fate."""
+    now, which is on its way; then it has that one's fate. ASIDE: it waited in a backup that was put back, and may have gone out since."""
 
     WAITING = "waiting"
     SENT = "sent"
@@ -59,6 +59,7 @@ class Fate(StrEnum):
     BOUNCED = "bounced"
     DROPPED = "dropped"
     CARRIED = "carried"
+    ASIDE = "aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,8 @@ class OutboxRow:
     settled_at: datetime | None
 
 
+ADMIN_TEMPLATE = "admin-notice"
+"""Goes out even while the outbox is paused: the admin must hear that it is."""
 OUTBOX_ROW = ("id, ticket_id, event, person, recipient, envelope_sender, message_id, template, urgency, state, attempts, said, status, "
               "remote_id, created_at, due_at, expires_at, settled_at")
 _SETTLE = ("UPDATE outbox SET state = ?, said = ?, status = ?, remote_id = ?, due_at = ?, blocks = ?, settled_at = ?, lease_until = 0, "
@@ -164,6 +167,7 @@ class Outbox(Database):
         at = micros(now)
         rows = self._rows(
             "WITH due AS MATERIALIZED (SELECT o.id FROM outbox o WHERE o.state = 'waiting' AND o.due_at <= ? AND o.lease_until <= ? "
+            f"AND (o.template = '{ADMIN_TEMPLATE}' OR NOT EXISTS (SELECT 1 FROM meta WHERE key = 'pause:outbox')) "
             "AND (o.ticket_id = 0 OR NOT EXISTS (SELECT 1 FROM outbox e WHERE e.state = 'waiting' AND e.ticket_id = o.ticket_id "
             "AND e.recipient = o.recipient AND e.id < o.id AND e.urgency <= o.urgency AND e.blocks = 1)) "
             f"ORDER BY o.urgency, o.due_at, o.id LIMIT ?{self._engine.skip_locked}) UPDATE outbox SET owner = ?, lease_until = ?, "
@@ -282,7 +286,7 @@ class Outbox(Database):
         return bool(self._do(
             "UPDATE outbox SET state = 'waiting', due_at = ?, settled_at = NULL, blocks = 0, attempts = 0, unreported = 0, "
             "expires_at = CASE WHEN state = 'waiting' THEN expires_at ELSE CAST(? AS bigint) END "
-            "WHERE id = ? AND lease_until <= ? AND state IN ('waiting', 'failed', 'expired', 'bounced')",
+            "WHERE id = ? AND lease_until <= ? AND state IN ('waiting', 'failed', 'expired', 'bounced', 'aside')",
             (micros(now), micros_or_none(expires_at), outbox_id, micros(now))))
 
     @writes
@@ -290,7 +294,7 @@ class Outbox(Database):
         """Give up a mail that was not sent; False when it was, or is in work."""
         return bool(self._do(
             "UPDATE outbox SET state = 'dropped', said = ?, settled_at = ?, unreported = report WHERE id = ? AND lease_until <= ? "
-            "AND state IN ('waiting', 'failed', 'expired', 'bounced')",
+            "AND state IN ('waiting', 'failed', 'expired', 'bounced', 'aside')",
             (clean(f"dropped by {by}"), micros(now), outbox_id, micros(now))))
 
     @reads

@@ -1,0 +1,38 @@
+"""`rtmail store copy FROM TO`: moves a house from one database to another."""
+
+from __future__ import annotations
+
+import click
+
+from rtmail.cli.common import config_option, end, told
+from rtmail.config import Config
+from rtmail.errors import RtmailError
+from rtmail.store import Store
+
+
+@click.group()
+def store() -> None:
+    """The database: copy it into another one."""
+
+
+@store.command("copy")
+@click.argument("source")
+@click.argument("target")
+@config_option
+def copy(found: Config, source: str, target: str) -> None:
+    """Copy everything from the store SOURCE into the empty store TARGET (sqlite:///FILE or postgresql://...).
+
+    Stop the daemon first: what comes in afterwards is not in the copy. Then set [store] url to TARGET and start it again.
+    """
+    here, there = Store(source, found.state), Store(target, found.state)
+    try:
+        here.open()
+        there.open()
+        with told("copying", quiet=False) as progress:
+            copied = there.fill_from(here, progress)
+    except (RtmailError, OSError) as error:
+        end(f"rtmail: nothing was copied: {error}", getattr(error, "exit_code", 1))
+    finally:
+        here.close()
+        there.close()
+    click.echo(f"{copied['ticket']} requests, {copied['spool']} mails in, {copied['outbox']} mails out; set [store] url to the new one")
