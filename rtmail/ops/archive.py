@@ -123,7 +123,7 @@ def _taken(source: IO[bytes], there: Path | None) -> str:
 
 
 @contextmanager
-def _members(file: Path) -> Iterator[tuple[tarfile.TarFile, IO[bytes]]]:
+def _members(file: Path) -> Iterator[tuple[tarfile.TarFile, gzip.GzipFile]]:
     try:
         with file.open("rb") as packed, gzip.GzipFile("", "rb", fileobj=packed) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
             yield tar, plain
