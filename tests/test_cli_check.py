@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -55,6 +56,17 @@ def test_the_shipped_config_has_no_mistakes() -> None:
     result = CliRunner().invoke(check, ["-c", str(ROOT / "config" / "rtmail.toml")])
     assert result.exit_code == 0, result.stderr
     assert "no mistakes" in result.stdout
+
+
+def test_who_is_on_duty_is_told_with_who_is_next(tmp_path: Path) -> None:
+    file = laid_out("role-unknown-person", tmp_path) / "rtmail.toml"
+    text = file.read_text("utf-8").replace('jan"\ndeputy = "jane"', 'jane"')
+    text = text.replace('policy = "quiet"', 'policy = "quiet"\nduty = "support"')
+    week = '[duty.support.week]\n"mon,wed,fri,sun" = ["jane"]\n"tue,thu,sat" = ["cto"]\n'
+    file.write_text(f"{text}\n{week}", "utf-8")
+    result = CliRunner().invoke(check, ["-c", str(file)])
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r"on duty for support: (jane|cto), from \w{3} \d\d \w{3} 00:00 (jane|cto)\n", result.stdout), result.stdout
 
 
 def test_no_config_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

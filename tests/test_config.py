@@ -16,7 +16,18 @@ from pydantic import BaseModel
 
 from rtmail import config
 from rtmail.config import passwords, secrets
-from rtmail.config.sections import ImapTable, LmtpTable, OrganisationTable, PersonTable, QueueTable, RoleTable, SmtpTable, Table, Tables
+from rtmail.config.sections import (
+    DutyTable,
+    ImapTable,
+    LmtpTable,
+    OrganisationTable,
+    PersonTable,
+    QueueTable,
+    RoleTable,
+    SmtpTable,
+    Table,
+    Tables,
+)
 from rtmail.config.values import After, Listen, Mistake, read_after, read_duration, read_listen, read_mode, read_size
 from rtmail.errors import ConfigError
 from rtmail.mail.site import Door
@@ -147,12 +158,12 @@ def every_key(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[
     """Every key of the file with its default; NAME stands for a name that a sysadmin chooses."""
     inner = {
         "smtp": SmtpTable, "lmtp": LmtpTable, "imap": ImapTable, "queues": QueueTable, "people": PersonTable, "roles": RoleTable,
-        "organisations": OrganisationTable,
+        "organisations": OrganisationTable, "duty": DutyTable,
     }  # fmt: skip
     found: list[tuple[tuple[str, ...], Any]] = []
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        if name in inner and not isinstance(default, list):
+        if name in inner and not isinstance(default, list | str):
             found += every_key(inner[name], (*path, name) if name in ("smtp", "lmtp") else (*path, name, "NAME"))
         elif isinstance(default, Table):
             found += every_key(type(default), (*path, name))
@@ -189,7 +200,7 @@ def test_the_example_shows_the_defaults() -> None:
         pair = re.match(r"# ([a-z_]+) = (.*)", line)
         if not pair or "default:" in line:
             continue
-        name = re.sub(r"\b(imap|queues|people|roles|organisations)\.[a-z-]+", r"\1.NAME", f"{table}.{pair[1]}")
+        name = re.sub(r"\b(imap|queues|people|roles|organisations|duty)\.[a-z-]+", r"\1.NAME", f"{table}.{pair[1]}")
         (default,) = (default for path, default in every_key(Tables) if ".".join(path) == name)
         shown = tomllib.loads(line[2:])[pair[1]]
         if default in ("", [], 0) and name not in ("caps.per_address",):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from rtmail import config
+from rtmail import clockwork, config
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG, ConfigError, Problem
 from rtmail.mail.samples import known_facts
@@ -29,9 +31,27 @@ def check(path: Path | None) -> None:
     click.echo(f"{found.file}: no mistakes")
     click.echo(f"queues: {queues}")
     click.echo(f"people: {', '.join(found.tables.people) or 'nobody yet: nobody hears of new requests'}")
+    for line in on_duty(found, clockwork.system()):
+        click.echo(line)
     staging = f", all of it to {found.relay.redirect_to}" if found.relay.redirect_to else ""
     click.echo(f"mail goes out through {found.relay_url}{staging}")
     click.echo(f"data: {found.state}")
+
+
+def on_duty(found: Config, now: datetime) -> Iterator[str]:
+    """Say who is on duty for each queue that has a roster, and who is next."""
+    directory = found.directory()
+    for name, queue in directory.queues.items():
+        roster = directory.rosters.get(queue.duty)
+        if roster is None:
+            continue
+        change = roster.next_change(now)
+        then = f", from {change.astimezone(roster.zone):%a %d %b %H:%M} {_first(roster.named(change))}" if change else ""
+        yield f"on duty for {name}: {_first(roster.named(now))}{then}"
+
+
+def _first(named: tuple[str, ...]) -> str:
+    return named[0] if named else "nobody, so the whole queue is told"
 
 
 def template_problems(found: Config) -> list[Problem]:

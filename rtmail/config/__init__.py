@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import rtmail
-from rtmail.config import checks, passwords, reading, secrets
+from rtmail.config import checks, duty, passwords, reading, secrets
 from rtmail.config.secrets import Secrets
 from rtmail.config.sections import (
     AuthTable,
@@ -200,12 +200,16 @@ class Config:
                 )
                 for name, person in tables.people.items()
             },
-            queues={name: Queue(name, queue.address, queue.comment_address, queue.policy) for name, queue in tables.queues.items()},
+            queues={
+                name: Queue(name, queue.address, queue.comment_address, queue.policy, queue.assign, queue.duty, queue.crossed)
+                for name, queue in tables.queues.items()
+            },
             roles={name: ManagementRole(name, role.person, role.deputy) for name, role in tables.roles.items()},
             organisations={
                 name: Organisation(name, one.name, tuple(one.domains), tuple(one.contacts), one.plan)
                 for name, one in tables.organisations.items()
             },
+            rosters=duty.rosters(tables),
         )
 
     def policies(self) -> dict[str, Policy]:
@@ -332,6 +336,7 @@ def _check(tables: Tables, report: reading.Report, folder: Path, found: Secrets)
     checks.queues(tables, report)
     checks.people(tables, report, site)
     checks.roles(tables, report)
+    duty.check(tables, report)
     checks.organisations(tables, report, site)
     checks.senders(tables, report)
     checks.trust(tables, report)

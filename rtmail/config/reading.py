@@ -167,4 +167,5 @@ def _each_table(table: Table, path: Path, visit: Callable[[Table, Path], None]) 
             visit(value, (*path, key))
         elif isinstance(value, dict):
             for name, inner in value.items():
-                visit(inner, (*path, key, name))
+                if isinstance(inner, Table):
+                    visit(inner, (*path, key, name))

@@ -119,6 +119,18 @@ class QueueTable(Table):
     address: str = ""
     comment_address: str = ""
     policy: str = "default"
+    assign: Literal["", "round-robin", "duty"] = ""
+    duty: str = ""
+    crossed: Literal["send", "ask"] = "send"
+
+
+class DutyTable(Table):
+    """Keys of `week` and `dates` are read by `desk.duty`; values are keys of people or roles."""
+
+    timezone: str = ""
+    turn: Literal["week", "day"] = "week"
+    week: dict[str, list[str]] = {}
+    dates: dict[str, list[str]] = {}
 
 
 class PersonTable(Table):
@@ -159,6 +171,7 @@ class Tables(Table):
     queues: dict[str, QueueTable] = {}
     people: dict[str, PersonTable] = {}
     roles: dict[str, RoleTable] = {}
+    duty: dict[str, DutyTable] = {}
     organisations: dict[str, OrganisationTable] = {}
     machines: SendersTable = SendersTable()
     forms: SendersTable = SendersTable()

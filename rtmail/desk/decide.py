@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import agreed, customers, effects, incoming, notices, opening, waits
+from rtmail.desk import agreed, customers, effects, incoming, notices, opening, shouting, waits
 from rtmail.desk.decision import Builder, Decision, House
 from rtmail.desk.delivery import delivered
 from rtmail.desk.stimulus import AlsoSent, Asked, Commanded, Delivered, Received, Stimulus, Tick
@@ -38,6 +38,7 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
             builder.signal(signals.Tick(at=now))
             customers.split_overdue(builder)
             waits.end_overdue(builder)
+            shouting.shout(builder)
         case Commanded():
             effects.commanded(builder, stimulus)
         case Delivered():
@@ -45,6 +46,7 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
         case AlsoSent():
             opening.also_sent(builder, stimulus)
     for one in (builder, *builder.further):
+        shouting.watch(one)
         agreed.tell(one)
         notices.draft(one)
     return builder.result()

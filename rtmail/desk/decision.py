@@ -23,6 +23,9 @@ from rtmail.policy.clocks import Notice
 from rtmail.policy.duration import Duration
 from rtmail.policy.model import Policy
 
+SHOUT_AT = "shout_at"
+"""The field that holds when it is next said that nobody has the request (`shouting`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class House:
@@ -45,6 +48,23 @@ class House:
     def missing(self, now: datetime) -> frozenset[str]:
         """Keys of the staff who are away or seem so by their out-of-office: others are told as well."""
         return frozenset(key for key, absence in self.absences.items() if absence.until > now)
+
+    def on_duty(self, queue: str, now: datetime) -> tuple[Person, ...]:
+        """Who is on duty for `queue`: who is there, or stands in for him who is not; () where nobody is, or the queue has no roster.
+
+        A role of the roster is who is told in it. Whoever only seems away by his out-of-office stays, with who stands in.
+        """
+        known = self.directory.queues.get(queue)
+        roster = self.directory.rosters.get(known.duty) if known else None
+        away, missing = self.away(now), self.missing(now)
+        told: dict[str, Person] = {}
+        for named in roster.named(now) if roster else ():
+            person = self.directory.reached(named, away)
+            if person is not None:
+                told[person.key] = person
+                if person.key not in missing:
+                    break
+        return tuple(told.values())
 
     def queue(self, name: str) -> Queue:
         return self.directory.queues[name]
@@ -223,13 +243,16 @@ class Builder:
             facts["roles"] = [str(role) for role in roles]
         self.add(EventKind.LEFT, actor=actor, facts=facts)
 
-    def own(self, person: Person | None, *, actor: int) -> bool:
-        """Give the ticket to `person` (None: to nobody). Tells whether that changed anything."""
+    def own(self, person: Person | None, *, actor: int, by: str = "") -> bool:
+        """Give the ticket to `person` (None: to nobody). Tells whether that changed anything.
+
+        by  what gave it without anybody's word, "" for a person: what nobody took is not taken
+        """
         new = person.party if person else 0
         if self.ticket.owner == new:
             return False
-        self.add(EventKind.OWNER, actor=actor, facts={"old": self.ticket.owner, "new": new})
-        if person:
+        self.add(EventKind.OWNER, actor=actor, facts={"old": self.ticket.owner, "new": new, **({"by": by} if by else {})})
+        if person and not by:
             self.signal(signals.Taken(at=self.now, event=self.ticket.events))
         return True
 
@@ -287,6 +310,8 @@ class Builder:
         """The next instant at which time alone makes something happen to this ticket."""
         pending = [datetime.fromisoformat(at) for at in (self.ticket.fields.get("outside") or {}).values()]
         pending += [at for at in (clocks.wake_at(self.ticket.clocks), self.ticket.waits_until) if at]
+        if shout_at := self.ticket.fields.get(SHOUT_AT):
+            pending.append(datetime.fromisoformat(shout_at))
         return min(pending, default=None)
 
     def result(self) -> Decision:

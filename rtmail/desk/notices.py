@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rtmail.desk import agreed, audience, closing
+from rtmail.desk import agreed, audience, closing, shouting
 from rtmail.desk.decision import Builder
 from rtmail.desk.ticket import EventKind
 from rtmail.mail.draft import Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
@@ -22,6 +22,8 @@ from rtmail.policy.rows import ClockKind, Reach
 ROUNDS = 10
 """Role, deputy, admin, and no further; a bound against a policy that names roles in a ring."""
 UNDELIVERED = "undelivered"
+_ANSWERED = frozenset({"nudge", shouting.TEMPLATE})
+"""Mails about what the customer waits for: an answer to them goes to him."""
 _STAFF_LINKS: Mapping[NoticeKind, tuple[Link, ...]] = {
     NoticeKind.NUDGE: (Link("take", Action.TAKE), Link("wait", Action.WAIT)),
     NoticeKind.MISSED: (Link("take", Action.TAKE),),
@@ -123,15 +125,21 @@ def _staff_draft(builder: Builder, notice: Notice, reader: _Reader, seq: int) ->
         references=tuple(dict.fromkeys((*ticket.thread[:1], root))),
         in_reply_to=root,
         facts=_words_for(builder, notice, reader),
-        links=_STAFF_LINKS.get(notice.kind, ()) if notice.template != UNDELIVERED else (),
+        links=_links(notice),
         auto=Auto.GENERATED,
         suppress=Suppress.ABSENCES,
-        reply_to=ReplyTo.CORRESPONDENCE if notice.template == "nudge" else ReplyTo.COMMENT,
+        reply_to=ReplyTo.CORRESPONDENCE if notice.template in _ANSWERED else ReplyTo.COMMENT,
         headers=audience.staff_headers(builder),
         urgency=0,
         report=notice.kind is NoticeKind.ESCALATION,
         joins=notice.bundle and notice.kind in (NoticeKind.ESCALATION, NoticeKind.MISSED),
     )
+
+
+def _links(notice: Notice) -> tuple[Link, ...]:
+    if notice.template == shouting.TEMPLATE:
+        return audience.STAFF_LINKS
+    return _STAFF_LINKS.get(notice.kind, ()) if notice.template != UNDELIVERED else ()
 
 
 def _page(builder: Builder, notice: Notice, reader: _Reader, seq: int) -> Draft:
@@ -162,6 +170,9 @@ def _words_for(builder: Builder, notice: Notice, reader: _Reader) -> dict[str, A
     if notice.template == UNDELIVERED:
         author = builder.house.directory.by_party(row.settled_person) if row else None
         return {**facts, "clock": clock, "written_by": author.name if author else "", "admin": reader.role == "admin"}
+    if notice.template == shouting.TEMPLATE:
+        del facts["due_at"]
+        return {**facts, "opened_at": ticket.opened_at}
     if notice.kind is NoticeKind.NUDGE:
         return {
             **facts,
@@ -243,7 +254,8 @@ def _readers(builder: Builder, role: str, reach: Reach) -> Iterable[_Reader]:
         owner = directory.by_party(builder.ticket.owner) if role != "queue" else None
         people = [owner] if owner else []
         if owner is None or owner.key in missing:
-            people += [one for one in directory.staff_of(builder.ticket.queue) if one is not owner]
+            queue = builder.ticket.queue
+            people += [one for one in house.on_duty(queue, builder.now) or directory.staff_of(queue) if one is not owner]
         return [_Reader(audience.staff_recipient(one), role, one.page) for one in people]
     named = directory.roles.get(role)
     deputy = directory.people.get(named.deputy) if named and named.deputy not in away else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import accepting, arrival, audience, consent
+from rtmail.desk import accepting, arrival, audience, consent, ownership
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.known import LINKED
 from rtmail.desk.match import Link as RequestLink
@@ -59,6 +59,7 @@ def opened(
     for link in verdict.links:
         _link(builder, link)
     builder.signal(signals.Opened(at=stimulus.at, event=event.seq, acknowledge=answerable))
+    assigned = ownership.assign(builder, stimulus.turn)
     trusted = by_customer and stimulus.mail.kind is Kind.REQUEST_OR_REPLY and not verdict.stops_closing
     heard = consent.heard(builder, stimulus, event, trusted=trusted) if by_customer else ()
     audience.to_staff(
@@ -68,9 +69,9 @@ def opened(
         who=arrival.shown(requestor),
         author=requestor.name or requestor.spec,
         text=words.text,
-        people=builder.staff(all_of_queue=True),
+        people=builder.staff(all_of_queue=not assigned),
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
-        flags=arrival.flags_of(stimulus, *_nobody(stimulus), *_linked_words(verdict.links), *heard),
+        flags=arrival.flags_of(stimulus, *filter(None, (assigned,)), *_nobody(stimulus), *_linked_words(verdict.links), *heard),
         links=(*audience.STAFF_LINKS, *(accepting.LINKS if verdict.ask_accept else ()), *_same(verdict.links)),
         human=stimulus.mail.kind is not Kind.MACHINE,
         facts=opening_facts(builder, event),

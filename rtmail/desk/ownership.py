@@ -7,6 +7,30 @@ from rtmail.desk.decision import Builder
 from rtmail.desk.people import Person
 
 
+def assign(builder: Builder, turn: int) -> str:
+    """Give a request that opens to whom its queue's rule names; say so in a line for staff, "" where nobody gets it.
+
+    turn  counts the requests of the queue from 1; whoever is away, or seems so, is passed over
+    """
+    house, name = builder.house, builder.ticket.queue
+    queue, missing = house.queue(name), house.missing(builder.now)
+    match queue.assign:
+        case "duty":
+            people, how = house.on_duty(name, builder.now), "who is on duty"
+        case "round-robin":
+            staff = house.directory.staff_of(name)
+            at = (turn - 1) % len(staff) if staff else 0
+            people, how = staff[at:] + staff[:at], "in turn"
+        case _:
+            return ""
+    requestor = builder.ticket.requestor
+    there = (one for one in people if one.key not in missing and not (requestor and requestor.person == one.party))
+    person = next(there, None)
+    if person is None or not builder.own(person, actor=0, by=queue.assign):
+        return ""
+    return f"{person.name} answers for it: {how}."
+
+
 def give(builder: Builder, new: Person | None, by: Person) -> bool:
     """Make `new` the owner (None: nobody) and tell the other staff on the request; False when he is it already.
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rtmail.desk.duty import Roster
 from rtmail.mail import address
 from rtmail.mail.site import Site
 
@@ -41,12 +42,20 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A stream of requests: its addresses and the name of its policy."""
+    """A stream of requests: its addresses and the name of its policy.
+
+    assign   who gets a new request: "" nobody | "round-robin" its staff in turn | "duty" who is on duty
+    duty     name of its roster, "" for none
+    crossed  what becomes of an answer that crossed a colleague's: "send" | "ask"
+    """
 
     name: str
     address: str
     comment_address: str
     policy: str
+    assign: str = ""
+    duty: str = ""
+    crossed: str = "send"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,7 @@ class Directory:
     queues: Mapping[str, Queue] = field(default_factory=dict)
     roles: Mapping[str, ManagementRole] = field(default_factory=dict)
     organisations: Mapping[str, Organisation] = field(default_factory=dict)
+    rosters: Mapping[str, Roster] = field(default_factory=dict)
     _staff: Mapping[str, Person] = field(init=False, repr=False, compare=False)
     _parties: Mapping[int, Person] = field(init=False, repr=False, compare=False)
     _contacts: Mapping[str, Organisation] = field(init=False, repr=False, compare=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import arrival, audience, notices
+from rtmail.desk import arrival, audience, notices, ownership
 from rtmail.desk.decision import Builder, Decision, House, Words
 from rtmail.desk.ticket import Event, EventKind, Role, Ticket
 from rtmail.mail.draft import Visibility
@@ -27,6 +27,7 @@ def split_off(
     person: int,
     sender: Address,
     reason: str,
+    turn: int = 0,
 ) -> Decision:
     """Return the decision that opens `ticket` from the words of `event` of `source`; clocks start now, the arrival is shown."""
     builder = Builder(policy, ticket, now, house)
@@ -44,6 +45,7 @@ def split_off(
     builder.links.append(("split", source.number))
     builder.add(EventKind.LINKED, facts={"kind": "split", "number": source.number})
     builder.signal(signals.Opened(at=now, event=opened.seq, acknowledge=True))
+    assigned = ownership.assign(builder, turn)
     audience.to_staff(
         builder,
         opened,
@@ -51,8 +53,8 @@ def split_off(
         who=arrival.shown(sender),
         author=sender.name or sender.spec,
         text=text,
-        people=builder.staff(all_of_queue=True),
-        flags=(f"Split from #{source.number}: {reason}.",),
+        people=builder.staff(all_of_queue=not assigned),
+        flags=(f"Split from #{source.number}: {reason}.", *filter(None, (assigned,))),
         facts={"received_at": event.at, "due": []},
     )
     notices.draft(builder)

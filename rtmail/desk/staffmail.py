@@ -48,6 +48,9 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     if told and not inside and text.echo:
         _ask(builder, stimulus, person, f'they repeat what was said among staff: "{text.echo} ...".')
         return
+    if told and not inside and (waits := _crossing(builder, stimulus, person)):
+        _ask(builder, stimulus, person, waits)
+        return
     if told and not inside and parsed.unclear and not stimulus.chosen:
         _ask(builder, stimulus, person, "a line in them looks like a command, but cannot be carried out.", text=parsed.words)
         return
@@ -75,6 +78,16 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
 def _reaches_anybody(builder: Builder, stimulus: Received) -> bool:
     """Tell whether an answer has a reader: a participant with an address, or somebody whom the mail itself brings in."""
     return bool(stimulus.verdict.joins) or any(one.address for one in builder.ticket.people(Role.REQUESTOR, Role.CC))
+
+
+def _crossing(builder: Builder, stimulus: Received, person: Person) -> str:
+    """Why an answer waits that a colleague's came before, where the queue wants its author asked; "" where it goes out."""
+    queue = builder.house.directory.queues.get(builder.ticket.queue)
+    if queue is None or queue.crossed != "ask" or stimulus.chosen:
+        return ""
+    met = crossing.crossed(builder, stimulus, person)
+    told = crossing.told(*met, builder.house.site.timezone) if met else ""
+    return f"{told.lower()[:1]}{told[1:]}, whose answer went out after the mail that you answered." if told else ""
 
 
 def _staff_parties(builder: Builder) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rtmail.desk import commands
@@ -55,6 +55,7 @@ _LET_GO = (Held.RELEASED, Held.WRITTEN, Held.COMMENTED)
 ANSWERED_RULE = "answered"
 """Its author was asked what he meant, and has said it."""
 _AMONG_STAFF = frozenset({EventKind.COMMENT, EventKind.FORWARDED, EventKind.OUTSIDE})
+_FOR_EVER = timedelta(days=365_000)
 _COMPARED = 300
 """So many of the latest words of each kind are compared with an engineer's answer."""
 
@@ -216,6 +217,7 @@ class Intake:
             chosen=next((str(hold.state) for hold in answered if hold.kind == "asked"), ""),
             came_back=self._came_back(verdict),
             known=known,
+            turn=self._turn(ticket.queue, now) if opening else 0,
             said=self._said(verdict, ticket),
             **self._state_answered(verdict, mail, ticket),
         )
@@ -290,6 +292,11 @@ class Intake:
             last = self.store.last_words(ticket.id, by_staff=True)
             found["last_answer"] = last[0] if last else None
         return found
+
+    def _turn(self, queue: str, now: datetime) -> int:
+        """Which request of its queue one that opens is, counted where that decides who gets it."""
+        in_turn = self.office.directory.queues[queue].assign == "round-robin"
+        return self.store.count(f"turn:{queue}", now, _FOR_EVER) if in_turn else 0
 
     def _said(self, verdict: Verdict, ticket: Ticket) -> Said:
         """What was said on the request among staff and in public: an engineer's answer must not carry the one to the other."""
@@ -422,6 +429,7 @@ class Intake:
             person=content.party,
             sender=Address(party.address, party.name) if party else Address("", ""),
             reason=reason,
+            turn=self._turn(ticket.queue, now),
         )
         kept = self.keeper.keep(decision, now, content.attachments)
         if event.message_id:

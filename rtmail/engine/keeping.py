@@ -28,8 +28,8 @@ from rtmail.store import Entry as LedgerEntry
 
 JOIN_WITHIN = timedelta(minutes=1)
 """So long a mail that may be joined with others waits at most for the sweep to come to its end; after it goes out alone."""
-_TOLD_BY_TIME = frozenset({"nudge", "missed", "escalation", "wait-over"})
-_LAST_HEARD = frozenset({"nudge", "wait-over"})
+_TOLD_BY_TIME = frozenset({"nudge", "missed", "escalation", "wait-over", "unowned"})
+_LAST_HEARD = frozenset({"nudge", "wait-over", "unowned"})
 """Mails that say when the customer last heard from a person."""
 _ANSWERS = frozenset({"receipt", "answer"})
 _LINKS = {"continues": LinkKind.CONTINUES, "related": LinkKind.RELATED, "split": LinkKind.SPLIT, "merged": LinkKind.MERGED,

@@ -57,6 +57,7 @@ class Office:
             queues=blueprint.directory.queues,
             roles=blueprint.directory.roles,
             organisations=blueprint.directory.organisations,
+            rosters=blueprint.directory.rosters,
         )
         self.keyring = blueprint.keyring
         self.caps = blueprint.caps

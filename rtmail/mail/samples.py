@@ -159,6 +159,10 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "clock": "update", "due_at": _at(15), "left": timedelta(minutes=62), "who": _BOB, "priority": "P2", "last_at": _at(11),
         "said_at": _at(12, 30), "text": _QUESTION,
     },
+    "unowned": {
+        "who": _BOB, "priority": "P1", "opened_at": _at(13, 40), "last_at": _at(13, 45), "said_at": _at(13, 50),
+        "text": _QUESTION,
+    },
     "holding-update": {"status": "open", "owner": "Jane Doe", "eta_at": _at(16, day=24), "next_at": _at(16)},
     "missed": {
         "clock": "first response", "due_at": _at(13), "late": timedelta(minutes=58), "who": _BOB, "owner": "", "priority": "P1",
@@ -213,6 +217,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "page": frozenset({"due_at"}), "daily": frozenset({"mine", "more", "unowned", "promises"}),
     "weekly": frozenset({"mine", "more", "unowned", "promises", "days"}),
     "nudge": frozenset({"last_at", "said_at", "text"}), "wait-over": frozenset({"last_at", "said_at", "text"}),
+    "unowned": frozenset({"last_at", "said_at", "text"}),
     "holding-update": frozenset({"owner", "eta_at", "next_at"}),
     "missed": frozenset({"said_at", "text"}), "escalation": frozenset({"late", "late_why", "acked", "customer", "staff"}),
     "closing": frozenset({"text", "close_at"}), "priority-told": frozenset({"first_by", "update_every", "update_days", "agreed"}),
@@ -239,6 +244,7 @@ _LINKS: Mapping[str, tuple[Link, ...]] = {
     ),
     "nudge": (Link("take", Action.TAKE), Link("wait", Action.WAIT)),
     "wait-over": (Link("take", Action.TAKE), Link("wait", Action.WAIT), Link("resolve", Action.RESOLVE)),
+    "unowned": (Link("take", Action.TAKE),),
     "missed": (Link("take", Action.TAKE),),
     "escalation": (Link("acknowledge", Action.ACK), Link("take", Action.TAKE), Link("snooze", Action.SNOOZE, body="snooze until Mon 9:00")),
     "bundle": tuple(
@@ -305,6 +311,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "admin-notice": {"to": _ADMIN, **staff, "queue": "", "number": 0, "event": 0},
         "nudge": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.CORRESPONDENCE, "urgency": 0},
         "wait-over": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.CORRESPONDENCE},
+        "unowned": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.CORRESPONDENCE, "urgency": 0},
         "holding-update": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "missed": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "escalation": {"to": _MANAGER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},

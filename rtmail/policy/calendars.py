@@ -78,14 +78,14 @@ class Calendars:
         week: list[tuple[Span, ...] | None] = [None] * 7
         days: dict[date, tuple[Span, ...]] = {}
         for key in table.values:
-            weekdays = _weekdays(key)
+            numbers = weekdays(key)
             day = _as_date(key)
-            if weekdays is None and day is None:
+            if numbers is None and day is None:
                 continue
             spans = self._spans(table, key)
             if day is not None:
                 days[day] = spans
-            for weekday in weekdays or ():
+            for weekday in numbers or ():
                 if week[weekday] is not None:
                     table.complain(key, f"{WEEKDAYS[weekday]} has hours twice", "let each weekday stand in one key only")
                 week[weekday] = spans
@@ -118,7 +118,7 @@ class Calendars:
         return name
 
 
-def _weekdays(key: str) -> list[int] | None:
+def weekdays(key: str) -> list[int] | None:
     """Weekday numbers of "mon", "mon-fri" or "sat,sun"; None for any other key."""
     found: list[int] = []
     for part in key.lower().replace(" ", "").split(","):

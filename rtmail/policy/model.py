@@ -98,6 +98,7 @@ class Rung:
 class Priority:
     """One priority's promises. A None length is no promise. `code` orders priorities: higher is more urgent.
 
+    shout_every  how often the queue is told while nobody owns a request of it; None: never
     page    the ladder's mails also go as a short plain copy to a person's `page` address
     bundle  its escalations may wait to be joined with others in one mail a manager
     """
@@ -118,6 +119,7 @@ class Priority:
     ladder: tuple[Rung, ...]
     page: bool
     bundle: bool
+    shout_every: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,7 @@ class _Reader:
             reply_within=table.length("reply_within") or defaults.reply_within,
             update_mode=table.choice("update_mode", defaults.update_mode), met_by=table.choice("met_by", defaults.met_by), nudge=nudge,
             ladder=self._ladder(table, ladder_calendar, defaults), page=table.flag("page", False), bundle=table.flag("bundle", True),
+            shout_every=self._shout(table),
         )
         table.done()
         return priority
@@ -186,6 +187,13 @@ class _Reader:
     def _tell(self, path: Path, roles: tuple[str, ...]) -> None:
         for role in roles:
             self._roles.setdefault(role, self._problems.line(path))
+
+    def _shout(self, table: Table) -> Duration | None:
+        every = table.length("shout_every")
+        if every is not None and every.is_zero:
+            table.complain("shout_every", f"{table.named('shout_every')} leaves no pause", 'write a length such as "15m", or leave it out')
+            return None
+        return every
 
     def _nudge(self, table: Table, default: Nudge) -> Nudge:
         text = "".join(table.text("nudge").split())
