@@ -160,9 +160,10 @@ def _to(recipients: Iterable[str]) -> str:
 # In
 
 
-def accepted(*, spool: int, ingress: str, peer: str, sender: str, recipients: Sequence[str], size: int) -> None:
-    """A mail is kept: committed to the spool."""
-    _log.info("accepted", spool=spool, **{"from": f"<{sender}>"}, to=_to(recipients), ingress=ingress, peer=peer, bytes=size)
+def accepted(*, spool: int, ingress: str, peer: str, sender: str | None, recipients: Sequence[str], size: int) -> None:
+    """A mail is kept: committed to the spool. `sender` is None where the envelope was not told, "" for the null sender."""
+    known = "unknown" if sender is None else f"<{sender}>"
+    _log.info("accepted", spool=spool, **{"from": known}, to=_to(recipients), ingress=ingress, peer=peer, bytes=size)
 
 
 def refused(*, ingress: str, peer: str, sender: str, recipient: str, reply: str) -> None:

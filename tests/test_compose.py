@@ -119,6 +119,12 @@ def test_headers_follow_the_table(name: str, sender: str, auto: str | None, supp
     assert re.fullmatch(rf"{re.escape(reply_to)}{SIGNED}@example\.com" if reply_to else "", signed[1])
 
 
+def test_precedence_is_a_key_and_for_automatic_mail_alone() -> None:
+    site = with_site(precedence=True)
+    assert parsed(composed(sample_draft("acknowledgement"), workshop=site))["Precedence"] == "bulk"
+    assert parsed(composed(sample_draft("words"), workshop=site))["Precedence"] is None
+
+
 @pytest.mark.parametrize(
     ("reply_to", "staff", "action", "expires"),
     [

@@ -72,7 +72,8 @@ def test_a_failure_is_told_by_place_not_by_words(capfd: pytest.CaptureFixture[st
 
 def test_every_function_writes_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     values = {
-        "int": 5, "int | None": 5, "str": "word", "Sequence[str]": ("a@b.c",), "datetime": datetime(2026, 11, 22, tzinfo=UTC), "float": 0.5,
+        "int": 5, "int | None": 5, "str": "word", "str | None": "word",
+        "Sequence[str]": ("a@b.c",), "datetime": datetime(2026, 11, 22, tzinfo=UTC), "float": 0.5,
         "BaseException": ValueError("x"), "Sequence[Problem]": (Problem("f.toml", 3, "wrong", "mend"),), "bool": True,
     }  # fmt: skip
     called = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from rtmail.desk.ticket import EventKind, Role, Ticket
 from rtmail.store import Outcome
 from tests.fakes.daemon import reply
-from tests.fakes.house import House, Sent, mail
+from tests.fakes.house import House, Sent, blueprint, mail
 
 BOB, ANN, ZOE, EVE = "bob@acme.example", "ann@acme.example", "zoe@far.example", "eve@elsewhere.example"
 JANE, KIM = "jane@staff.example", "kim@staff.example"
@@ -137,6 +138,36 @@ def test_words_from_outside_without_an_address_hold_nothing_up(house: House, sen
     assert to(house.sent(), JANE, "opened")
     assert not request(house, 2).people(Role.REQUESTOR)
     assert not request(house).fields["outside"]
+
+
+def test_a_request_that_time_cannot_act_on_is_told_to_the_admin_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(house)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rtmail.desk.decide.customers.split_overdue", broken)
+        for _ in range(4):
+            house.forward(hours=2)
+            house.sweep()
+    (notice,) = house.sent()
+    assert notice.item.recipient == "ops@admin.example"
+    assert "request #1 are stuck" in notice["Subject"]
+    assert "a mistake of ours" in notice.text
+    house.forward(hours=2)
+    house.sweep()
+    assert [one for one in house.sent() if one.item.template in ("missed", "escalation")], "it goes on by itself"
+
+
+def test_a_queue_may_keep_customers_words_from_the_others(tmp_path: Path) -> None:
+    plan = blueprint()
+    queues = {name: replace(queue, pass_on=False) for name, queue in plan.directory.queues.items()}
+    quiet = House(tmp_path / "quiet", replace(plan, directory=replace(plan.directory, queues=queues)))
+    words = words_to_bob(quiet, headers=f"Cc: {ANN}")
+    sent = writes(quiet, words, "The red one.")
+    assert {one.item.template for one in sent} == {"notice"}
+    quiet.close()
 
 
 # -- Cc's that nobody vouched for -------------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ def _described(one: Ticket, events: list[tuple[Event, Content | None]], names: d
             {
                 "at": utc(e.at),
                 "kind": str(e.kind),
-                "actor": names.get(e.actor),
+                "actor": _actor(e, names),
                 "visibility": str(e.visibility),
                 "message_id": e.message_id or None,
             }
@@ -201,8 +201,15 @@ def _agreed(one: Ticket, zone: str) -> list[str]:
     return said + ([f"expected to be solved {shown(at, zone)}"] if (at := eta_of(one)) else [])
 
 
+def _actor(event: Event, names: dict[int, str]) -> str | None:
+    """Who did it: a person, or the user of this machine whose command it was."""
+    user = event.facts.get("shell_user")
+    return f"{user} (shell)" if user else names.get(event.actor)
+
+
 def _tell(event: Event, content: Content | None, names: dict[int, str], zone: str) -> None:
-    who = f" by {names[event.actor]}" if event.actor in names else ""
+    actor = _actor(event, names)
+    who = f" by {actor}" if actor else ""
     inside = "" if event.visibility == "public" else " (internal)"
     said = history.said(event, names)
     if event.kind is EventKind.CLOCK and not said:

@@ -180,6 +180,7 @@ class Config:
             trusted_headers={f"imap:{name}": tuple(box.trusted_headers) for name, box in self.ingress.imap.items() if box.trusted_headers},
             arc_sealers=tuple(name.lower() for name in self.tables.auth.trusted_arc_sealers),
             verp=self.relay.verp,
+            precedence=self.relay.precedence,
         )
 
     def directory(self, parties: Mapping[str, int] | None = None) -> Directory:
@@ -201,7 +202,9 @@ class Config:
                 for name, person in tables.people.items()
             },
             queues={
-                name: Queue(name, queue.address, queue.comment_address, queue.policy, queue.assign, queue.duty, queue.crossed)
+                name: Queue(
+                    name, queue.address, queue.comment_address, queue.policy, queue.assign, queue.duty, queue.crossed, queue.pass_on
+                )
                 for name, queue in tables.queues.items()
             },
             roles={name: ManagementRole(name, role.person, role.deputy) for name, role in tables.roles.items()},

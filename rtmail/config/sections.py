@@ -95,6 +95,7 @@ class RelayTable(Table):
     hostname: str = ""
     ca_file: str = ""
     verp: bool = True
+    precedence: bool = False
     redirect_to: str = ""
     connections: int = Field(default=8, ge=1, le=100)
     retry_for: Duration = timedelta(days=5)
@@ -122,6 +123,7 @@ class QueueTable(Table):
     assign: Literal["", "round-robin", "duty"] = ""
     duty: str = ""
     crossed: Literal["send", "ask"] = "send"
+    pass_on: bool = True
 
 
 class DutyTable(Table):

@@ -47,7 +47,7 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
     trusted = verdict.passed_on and verdict.result is Result.CORRESPONDENCE and consent.is_requestor(builder, words.person)
     heard = consent.heard(builder, stimulus, event, trusted=trusted)
     attachments = audience.refs(stimulus.mail.attachments, stimulus.raw_id)
-    if verdict.passed_on and not stimulus.leak:
+    if verdict.passed_on and not stimulus.leak and builder.house.queue(builder.ticket.queue).pass_on:
         others = tuple(p for p in builder.customers() if p.person != words.person)
         audience.to_customers(
             builder,

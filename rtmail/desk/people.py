@@ -47,6 +47,7 @@ class Queue:
     assign   who gets a new request: "" nobody | "round-robin" its staff in turn | "duty" who is on duty
     duty     name of its roster, "" for none
     crossed  what becomes of an answer that crossed a colleague's: "send" | "ask"
+    pass_on  a customer's words go to the other participants
     """
 
     name: str
@@ -56,6 +57,7 @@ class Queue:
     assign: str = ""
     duty: str = ""
     crossed: str = "send"
+    pass_on: bool = True
 
 
 @dataclass(frozen=True, slots=True)

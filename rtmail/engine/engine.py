@@ -227,9 +227,11 @@ class Engine:
 
     def _sweep_all(self, ids: Sequence[int], now: datetime) -> None:
         for ticket_id in ids:
+            number = 0
             try:
                 with self.store.transaction():
                     ticket = self.store.ticket(ticket_id, lock=True)
+                    number = ticket.number
                     decision = decide(self.office.policy(ticket.policy_version), ticket, Tick(), now, self.office.house)
                     kept = self._keeper.keep(decision, now)
                     self._intake.split_off(decision, kept, now)
@@ -238,6 +240,8 @@ class Engine:
                     raise
                 # One ticket's trouble must not keep the others from being told; its lease brings it back.
                 log.failed(stage="sweep", error=error, ticket=ticket_id)
+                with self.store.transaction():
+                    notices.stuck(self._keeper, number, error, now)
 
     # -- fates --------------------------------------------------------------------------------------------------
 

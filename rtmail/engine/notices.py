@@ -71,6 +71,19 @@ def quarantined(keeper: Keeper, item: SpoolItem, why: str, number: int, now: dat
     )
 
 
+def stuck(keeper: Keeper, number: int, error: Exception, now: datetime) -> None:
+    """Time cannot act on a request: nobody is told of its promises, which the admin hears once a day."""
+    if keeper.store.once(f"stuck:{number}", now, now + timedelta(days=1)):
+        tell_admin(
+            keeper,
+            title=f"The clocks of request #{number} are stuck",
+            now=now,
+            what="What falls due on it could not be worked out. It is tried again; until then nobody is told of its promises.",
+            rows=(("Request", str(number)), ("Why", f"{type(error).__name__}: {error}")),
+            cure=f"rtmail why {number}, and the log of the daemon",
+        )
+
+
 def breaker_tripped(keeper: Keeper, spec: str, why: str, now: datetime) -> None:
     """Automatic answers stop for an address: the admin hears of it once a window."""
     window = keeper.office.caps.window

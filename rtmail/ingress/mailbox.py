@@ -320,7 +320,7 @@ class Mailbox:
         failpoint("imap-noted")
         for uid, spool_id in kept.items():
             self._stumbles.pop(uid, None)
-            log.accepted(spool=spool_id, ingress=self.settings.ingress, peer=self.settings.server.host, sender="", recipients=(),
+            log.accepted(spool=spool_id, ingress=self.settings.ingress, peer=self.settings.server.host, sender=None, recipients=(),
                          size=len(bodies[uid]))
         for uid in batch.keys() - bodies.keys():
             self._stumbled(visit, uid, "the server does not hand it out")

@@ -75,7 +75,7 @@ def receive(stdin: BinaryIO, recipients: Sequence[str], spool: Spool, *, limit_b
     except Exception as error:
         log.failed(stage="pipe", error=error)
         return told(Deferred())
-    log.accepted(spool=number, ingress="pipe", peer="", sender=envelope.sender or "", recipients=envelope.recipients, size=len(raw))
+    log.accepted(spool=number, ingress="pipe", peer="", sender=envelope.sender, recipients=envelope.recipients, size=len(raw))
     return Outcome(EX_OK, f"2.0.0 kept as {number}")
 
 

@@ -255,6 +255,8 @@ class _Composing:
             headers.append(("Auto-Submitted", draft.auto.value))
         if draft.suppress is not Suppress.NONE:
             headers.append(("X-Auto-Response-Suppress", draft.suppress.value))
+        if draft.auto is not Auto.NO and self.site.precedence:
+            headers.append(("Precedence", "bulk"))
         headers.append((LOOP_HEADER, self.site.domain))
         headers += [(name, one_line(value)) for name, value in draft.headers.items()]
         return headers

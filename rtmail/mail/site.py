@@ -58,3 +58,5 @@ class Site:
     trusted_headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     arc_sealers: tuple[str, ...] = ()
     verp: bool = True
+    precedence: bool = False
+    """Automatic mail says "Precedence: bulk" too, for receivers that know no Auto-Submitted."""

@@ -1,0 +1,209 @@
+"""What scripts and configs out there rely on: commands, exit codes, JSON keys and config keys, by their names."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rtmail.cli import rtmail
+from tests.fakes.daemon import reply
+from tests.fakes.house import ROOT, House, blueprint, mail
+from tests.test_simulate import toml
+
+READ = {
+    "path", "from_addr", "from_name", "to_addrs", "cc_addrs", "subject", "message_id", "references", "text", "reply_text", "attachments",
+    "kind", "answerable", "reason", "bounce", "defects",
+}
+LIST = {"number", "subject", "status", "priority", "owner", "requestor", "queue", "created_at", "next_due_at"}
+SHOW = {"number", "subject", "status", "priority", "priority_code", "owner", "requestor", "participants", "queue", "clocks", "events"}
+CONFIG = """
+[site]
+name = "Example"
+tag = "Example"
+domain = "example.com"
+timezone = "UTC"
+admin = "ops@example.net"
+old_tags = ["Old"]
+detail = "+"
+public_domains = ["freemail.example"]
+state = "data"
+
+[store]
+url = "sqlite:///rtmail.db"
+
+[ingress]
+trusted_hops = ["127.0.0.1/32"]
+
+[ingress.smtp]
+listen = "127.0.0.1:2525"
+
+[ingress.lmtp]
+listen = "127.0.0.1:2424"
+
+[ingress.imap.box]
+host = "imap.example.net"
+port = 993
+tls = "implicit"
+user = "support"
+mailbox = "INBOX"
+after = "move:Processed"
+queue = "support"
+
+[relay]
+url = "maildir:sent"
+verp = true
+redirect_to = "me@example.net"
+
+[auth]
+trusted_authserv_ids = ["mx.example.com"]
+
+[queues.support]
+address = "support@example.com"
+comment_address = "support-comment@example.com"
+policy = "default"
+
+[people.jane]
+name = "Jane Doe"
+email = "jane@example.net"
+aliases = ["j.doe@example.net"]
+rights = ["engineer", "manager", "privacy", "admin"]
+queues = ["support"]
+page = "49170555@sms.example"
+
+[roles.support-manager]
+person = "jane"
+
+[roles.director]
+person = "jane"
+
+[organisations.acme]
+name = "Acme Ltd"
+domains = ["acme.example"]
+contacts = ["boss@acme.example"]
+plan = "gold"
+
+[machines]
+senders = ["monitor@acme.example"]
+
+[forms]
+senders = ["form@www.example"]
+"""
+
+
+def run(*words: str, config: Path | None = None, **more: Any) -> Result:
+    return CliRunner().invoke(rtmail, [*words, *(["-c", str(config)] if config else [])], **more)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A house with two requests, one of them answered, with a priority and closed."""
+    file = tmp_path / "config" / "rtmail.toml"
+    file.parent.mkdir()
+    file.write_text(toml("portacare"))
+    state = tmp_path / "var"
+    state.mkdir()
+    house = House(state, blueprint(policy="portacare"), now=datetime.now(UTC), url="sqlite:///rtmail.db")
+    house.receive(mail(headers="Cc: ann@acme.example"))
+    notice = next(one for one in house.sent() if one.item.recipient == "jane@staff.example")
+    raw = reply(notice.item.raw, "Priority: P2\n\nWhich one?", sender="Jane Doe <jane@staff.example>", message_id="<j1@staff.example>")
+    house.receive(raw, to=notice["Reply-To"].rpartition("<")[2].rstrip(">"), sender="jane@staff.example")
+    house.sent()
+    house.receive(mail(message_id="<2@acme.example>", subject="Scanner"))
+    house.engine.command(2, "close", "test", house.now)
+    house.close()
+    return file
+
+
+def is_instant(text: str) -> bool:
+    return datetime.fromisoformat(text).utcoffset() is not None and text.endswith("Z")
+
+
+def test_read_has_its_keys(tmp_path: Path) -> None:
+    mails = [ROOT / "docs" / "first.eml", *sorted((ROOT / "tests" / "mails").glob("*.eml"))[:20]]
+    ran = run("read", "--json", *map(str, mails))
+    assert ran.exit_code == 0
+    shown = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [one["path"] for one in shown] == [str(path) for path in mails]
+    for one in shown:
+        assert one.keys() >= READ
+        assert one["kind"] in ("request-or-reply", "machine", "list", "auto-reply", "bounce", "report", "loop", "junk")
+        assert isinstance(one["answerable"], bool)
+        assert all(attachment.keys() >= {"name", "type", "bytes", "sha256"} for attachment in one["attachments"])
+        assert one["bounce"] is None or one["bounce"].keys() >= {"recipients", "status", "temporary"}
+
+
+def test_ticket_list_has_its_keys_and_options(config: Path) -> None:
+    def numbers(*words: str) -> list[int]:
+        ran = run("ticket", "list", "--json", *words, config=config)
+        assert ran.exit_code == 0, ran.output
+        shown = [json.loads(line) for line in ran.stdout.splitlines()]
+        assert all(one.keys() >= LIST and is_instant(one["created_at"]) for one in shown)
+        return [one["number"] for one in shown]
+
+    assert numbers() == [1]
+    assert sorted(numbers("--all")) == [1, 2]
+    assert numbers("--status", "closed") == [2]
+    assert sorted(numbers("--all", "--queue", "support")) == [1, 2]
+    assert run("ticket", "list", "--owner", "jane", config=config).exit_code == 0
+
+
+def test_ticket_show_has_its_keys(config: Path) -> None:
+    ran = run("ticket", "show", "1", "--json", config=config)
+    (line,) = ran.stdout.splitlines()
+    shown = json.loads(line)
+    assert shown.keys() >= SHOW
+    assert (shown["priority"], shown["priority_code"], shown["status"]) == ("P2", 60, "open")
+    assert shown["participants"]
+    for clock in shown["clocks"]:
+        assert clock.keys() >= {"name", "state", "generation", "started_at", "due_at", "settled_at"}
+        assert clock["name"] in ("triage", "first-response", "update", "resolution", "ladder")
+        assert is_instant(clock["started_at"])
+    for event in shown["events"]:
+        assert event.keys() >= {"at", "kind", "actor", "visibility", "message_id"}
+        assert is_instant(event["at"])
+    assert run("ticket", "show", "99", config=config).exit_code == 1
+
+
+def test_commands_of_the_shell_are_logged_with_their_user(config: Path) -> None:
+    ran = run("ticket", "do", "1", "Status: resolved", config=config)
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(run("ticket", "show", "1", "--json", config=config).stdout)["status"] == "resolved"
+    assert f"by {getpass.getuser()} (shell)" in run("ticket", "show", "1", config=config).stdout
+
+
+@pytest.mark.parametrize("words", [
+    "why 1", "why <1@acme.example>", "outbox list", "outbox list --json", "quarantine list", "held list", "junk list", "audit", "check",
+    "ticket list", "ticket show 1", "policy diff",
+])
+def test_every_command_takes_a_config_and_fits_a_narrow_terminal(config: Path, words: str) -> None:
+    ran = run(*words.split(), config=config, env={"COLUMNS": "80"})
+    assert ran.exit_code == 0, ran.output
+    if words == "ticket list":
+        assert max(map(len, ran.stdout.splitlines())) <= 80
+
+
+def test_every_key_of_the_config_is_known(tmp_path: Path) -> None:
+    file = tmp_path / "config" / "rtmail.toml"
+    file.parent.mkdir()
+    file.write_text(CONFIG)
+    ran = run("check", config=file, env={"RTMAIL_IMAP_BOX_PASSWORD": "x"})
+    assert ran.exit_code == 0, ran.output
+    file.write_text(CONFIG.replace("trusted_hops", "trusted_hop"))
+    ran = run("check", config=file)
+    assert ran.exit_code == 78
+    assert "rtmail.toml:" in ran.output
+    assert "trusted_hops" in ran.output
+
+
+def test_the_config_is_looked_for_where_it_may_stand(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RTMAIL_CONFIG", str(config))
+    assert run("ticket", "show", "1").exit_code == 0
+    monkeypatch.delenv("RTMAIL_CONFIG")
+    monkeypatch.chdir(config.parent.parent)
+    assert run("ticket", "show", "1").exit_code == 0
