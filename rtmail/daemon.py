@@ -25,7 +25,6 @@ from rtmail import __version__, config, log, systemd
 from rtmail.clockwork import Clock, system
 from rtmail.config import Config, Listen
 from rtmail.egress.courier import Courier
-from rtmail.egress.courier import Settings as CourierSettings
 from rtmail.engine.engine import BATCH, Engine
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
@@ -38,6 +37,7 @@ from rtmail.ingress.smtp import Listener, Where
 from rtmail.ingress.smtp import Settings as ListenerSettings
 from rtmail.ops import building
 from rtmail.ops.front import DaemonFront
+from rtmail.ops.mailboxes import Mailboxes
 from rtmail.ops.tenure import Tenure
 from rtmail.store import Pausable, SpoolWriter, Store, StoreFailed
 
@@ -54,7 +54,7 @@ LOOKS = 6
 class Ticker:
     """The engine's thread: works off the spool when woken, and what the scheduler calls for."""
 
-    def __init__(self, engine: Engine, clock: Clock, store: Store, mailboxes: Sequence[str] = (), rate: float = 1.0) -> None:
+    def __init__(self, engine: Engine, clock: Clock, store: Store, mailboxes: Callable[[], Sequence[str]], rate: float = 1.0) -> None:
         self.engine, self._clock, self._store = engine, clock, store
         self.beat = time.monotonic()
         self._woken, self._stopping = threading.Event(), threading.Event()
@@ -120,7 +120,7 @@ class Ticker:
         now, paused_at = self._clock(), self._ingress_paused_at
         if paused_at is not None and now - paused_at < SILENT_AT_MOST:
             return 0
-        return self.engine.watch(self._names, now)
+        return self.engine.watch(self._names(), now)
 
     def _digest(self) -> int:
         return 0 if Pausable.ESCALATIONS in self.still else self.engine.digest(self._clock())
@@ -154,7 +154,7 @@ class Daemon:
     """Everything that runs, for one config at a time."""
 
     def __init__(self, found: Config, clock: Clock = system, rate: float = 1.0) -> None:
-        self.config, self._clock = found, clock
+        self.config, self._begun_with, self._clock = found, found, clock
         self._manager = systemd.Manager(os.environ, os.getpid())
         self._handed = systemd.handed_over(os.environ, os.getpid())
         _check_handed(found, self._handed)
@@ -170,23 +170,16 @@ class Daemon:
         self._checks = building.sender_checks(found)
         office = Office(blueprint, self.store, clock())
         engine = Engine(self.store, self._pool, office, owner, self._posted, alone_to=alone_to, checks=self._checks)
-        self.ticker = Ticker(engine, clock, self.store, list(found.ingress.imap), rate)
+        self.ticker = Ticker(engine, clock, self.store, lambda: self.mailboxes.names(), rate)
         self._writer = SpoolWriter(self.store, lambda _: self.ticker.wake())
         self.front = DaemonFront(found, self.store, self._writer, lambda: self.store.failed, lambda: Pausable.INGRESS in self.ticker.still)
-        self.mailboxes = [
-            Mailbox(settings, self.store, self._writer.submit, self.front.room, owner, clock, random.random)
-            for settings in building.mailboxes(found)
-        ]
-        relay = found.relay
-        self.courier = Courier(
-            self.store,
-            building.make_relay(found),
-            CourierSettings(owner=owner, concurrency=relay.connections, redirect_to=relay.redirect_to),
-            clock=clock,
-            random=random.random,
+        self.mailboxes = Mailboxes(
+            lambda settings: Mailbox(settings, self.store, self._writer.submit, self.front.room, owner, clock, random.random)
         )
+        self.courier = Courier(self.store, building.make_relay(found), building.courier(found, owner), clock=clock, random=random.random)
         self.listeners: list[Listener] = []
         self._unread_config = ""
+        self._restart_for: Sequence[str] = ()
         self._stop = asyncio.Event()
 
     def _posted(self) -> None:
@@ -207,8 +200,7 @@ class Daemon:
                 started.append(listener)
             failpoint("daemon-listening")
             self.ticker.start()
-            for mailbox in self.mailboxes:
-                mailbox.start()
+            self.mailboxes.use(building.mailboxes(self.config))
             couriers = asyncio.create_task(self.courier.run())
             log.started(
                 version=__version__,
@@ -227,10 +219,9 @@ class Daemon:
             self._manager.stopping("draining")
             if watching is not None:
                 watching.cancel()
-            for mailbox in self.mailboxes:
-                mailbox.stop()
+            self.mailboxes.stop()
             await asyncio.gather(
-                asyncio.to_thread(self._leave_mailboxes, DRAIN_SECONDS / 2), *(listener.drain(DRAIN_SECONDS / 2) for listener in started)
+                asyncio.to_thread(self.mailboxes.join, DRAIN_SECONDS / 2), *(listener.drain(DRAIN_SECONDS / 2) for listener in started)
             )
             await asyncio.to_thread(self._writer.close)
             failpoint("drain-written")
@@ -249,18 +240,12 @@ class Daemon:
             # That we were to stop was our own word (R5): whoever watches over us shall start us again.
             raise StoreFailed(self.store.failed)
 
-    def _leave_mailboxes(self, seconds: float) -> None:
-        """Wait until they have ended, `seconds` for all together."""
-        until = time.monotonic() + seconds
-        for mailbox in self.mailboxes:
-            mailbox.join(max(until - time.monotonic(), 0))
-
     def stop(self) -> None:
         """Begin to drain; from the loop's thread."""
         self._stop.set()
 
     def reload(self) -> None:
-        """Take a changed config, or keep the old one and say why. Listeners and store stay as they are until a restart."""
+        """Take a changed config, or keep the old one and say why. Listeners, store and relay stay as they are until a restart."""
         self._manager.reloading()
         self._unread_config = self._reload()
         self._manager.ready(self._state())
@@ -285,7 +270,11 @@ class Daemon:
         for listener in self.listeners:
             with contextlib.suppress(OSError):
                 listener.reload()
+        self.mailboxes.use(building.mailboxes(found))
         failpoint("reload-used")
+        self._restart_for = building.needs_restart(self._begun_with, found)
+        if self._restart_for:
+            log.restart_needed(tables=self._restart_for)
         log.reloaded(config=str(found.file), policies=len(blueprint.policies))
         return ""
 
@@ -329,9 +318,11 @@ class Daemon:
             troubles.append(f"the config before goes on: {self._unread_config}")
         if self.ticker.still:
             troubles.append(f"paused: {', '.join(sorted(self.ticker.still))}")
+        if self._restart_for:
+            troubles.append(f"a restart is needed for the changed {', '.join(self._restart_for)}")
         if self.courier.trouble:
             troubles.append(f"the relay does not take mail: {self.courier.trouble}")
-        return "; ".join([f"takes mail at {', '.join(self._places()) or 'the pipe only'}", *troubles])
+        return "; ".join([f"takes mail at {', '.join(self._places()) or 'the pipe only'}", *troubles, *self.mailboxes.told(self._clock())])
 
     def _places(self) -> list[str]:
         ingress = self.config.ingress

@@ -329,6 +329,11 @@ def reloaded(*, config: str, policies: int) -> None:
     _log.info("reloaded", config=config, new_policies=policies)
 
 
+def restart_needed(*, tables: Sequence[str]) -> None:
+    """A reload cannot take what changed in these tables; all the rest of the config counts from now on."""
+    _log.warning("restart_needed", changed=", ".join(tables), help="systemctl restart rtmail")
+
+
 def broken_config(*, problems: Sequence[Problem], keeps: bool) -> None:
     """The config has mistakes. `keeps`: the one before goes on."""
     for problem in problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import multiprocessing
 import os
 import re
@@ -187,6 +188,13 @@ def test_the_example_shows_every_key() -> None:
             else:
                 assert part in at, f"config/rtmail.toml does not show {'.'.join(path)}"
                 at = at[part]
+
+
+def test_every_key_is_read_by_somebody() -> None:
+    """`min_pause` and `max_pause` were checked and shown, and nobody looked at them."""
+    readers = [path for path in (ROOT / "rtmail").rglob("*.py") if path.name not in ("sections.py", "checks.py")]
+    read = {node.attr for path in readers for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Attribute)}
+    assert {path[-1] for path, _ in every_key(Tables)} <= read
 
 
 def test_the_example_shows_the_defaults() -> None:

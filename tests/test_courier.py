@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rtmail.egress import relay as relays
-from rtmail.egress.courier import FIRST_PAUSE, LONGEST_PAUSE, Courier, Health, Settings, growing
+from rtmail.egress.courier import Courier, Health, Settings, growing
 from rtmail.egress.fate import Fate as Outcome
 from rtmail.egress.fate import PutOff
 from rtmail.errors import Deferred
@@ -61,6 +61,8 @@ class FakeRelay:
 
     async def close(self) -> None:
         self.closed = True
+
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=4)
 
 
 class Office:
@@ -154,6 +156,21 @@ def test_pauses_grow_until_it_expires(office: Office) -> None:
     assert pauses[:3] == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
     assert max(pauses) == LONGEST_PAUSE
     assert START + timedelta(days=1) in dues
+
+
+def test_pauses_are_as_long_as_the_config_says(tmp_path: Path) -> None:
+    office = Office(tmp_path, min_pause=timedelta(seconds=10), max_pause=timedelta(seconds=15))
+    office.relay.fates = {"c@x.test": [GREY]}
+    c, = office.add("c@x.test")
+
+    async def story(courier: Courier) -> None:
+        for pause in (10, 15, 15):
+            tried = office.fate(c)[2]
+            courier.wake()
+            await office.until(lambda tried=tried: office.fate(c)[2] > tried and office.store.by_id(c).due_at > office.at)
+            assert office.store.by_id(c).due_at - office.at == timedelta(seconds=pause)
+            office.at = office.store.by_id(c).due_at
+    office.run(story)
 
 
 @pytest.mark.parametrize(("times", "luck", "minutes"), [(1, 0, 0.75), (1, 1, 1.25), (3, 0.5, 4), (9, 0.5, 240), (10**6, 0.5, 240)])

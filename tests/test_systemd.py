@@ -26,6 +26,7 @@ import pytest
 
 from rtmail import systemd
 from tests.fakes.daemon import Running, free_port, wait_for
+from tests.fakes.imap import ImapServer
 from tests.fakes.needed import program
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -242,6 +243,40 @@ def test_a_changed_config_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> No
         mended = reload(f"{good}\n{extra}", 3)
         assert mended["STATUS"] == f"takes mail at 127.0.0.1:{daemon.port}"
         daemon.send(MAIL % 2, to="sales@example.com")
+        assert daemon.stop() == 0
+
+
+def test_a_reload_takes_other_mailboxes_and_names_what_needs_a_restart(tmp_path: Path) -> None:
+    with ImapServer() as server, watched(tmp_path) as (daemon, manager):
+        good = daemon.config.read_text()
+
+        def reload(text: str, told: str) -> None:
+            daemon.config.write_text(text)
+            assert daemon.process is not None
+            ready = manager.count("READY", "1")
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: manager.count("READY", "1") > ready, told="the reload did not end")
+            try:
+                wait_for(lambda: told in manager.last("STATUS"))
+            except AssertionError:
+                raise AssertionError(f"not told: {told}; but: {manager.last('STATUS')}") from None
+
+        mailbox = f'[ingress.imap.office]\nhost = "127.0.0.1"\nport = {server.port}\ntls = "none"\nuser = "{server.user}"\n'
+        daemon.config.with_name(".env").write_text("RTMAIL_IMAP_OFFICE_PASSWORD=wrong\n")
+        daemon.config.with_name(".env").chmod(0o600)
+        reload(good + mailbox, "mailbox office: no success yet, the server refused the login of box")
+        # A password that is put right counts from the reload on, however long the pause after the wrong one.
+        daemon.config.with_name(".env").write_text(f"RTMAIL_IMAP_OFFICE_PASSWORD={server.password}\n")
+        reload(good + mailbox, "mailbox office: last success ")
+        server.append(MAIL % 1)
+        wait_for(lambda: daemon.tickets(), told="the mail in the new mailbox was not taken in")
+        reload(good + mailbox + 'poll = "30s"\n', "mailbox office: last success ")
+        daemon.config.with_name(".env").unlink()
+        reload(good.replace('min_pause = "1s"', 'min_pause = "2s"').replace('"sqlite:///rtmail.db"', '"sqlite:///other.db"'),
+               "a restart is needed for the changed [store], [relay]")
+        assert 'event=restart_needed changed="[store], [relay]"' in daemon.told()
+        reload(good, f"takes mail at 127.0.0.1:{daemon.port}")
+        wait_for(lambda: manager.last("STATUS") == f"takes mail at 127.0.0.1:{daemon.port}")
         assert daemon.stop() == 0
 
 

@@ -21,8 +21,6 @@ from rtmail.failpoint import failpoint
 from rtmail.store.faults import LeaseLost
 from rtmail.store.outbox import Deferred, Expired, Failed, OutboxItem, OutboxRow, Sent, Settled
 
-FIRST_PAUSE = timedelta(minutes=1)
-LONGEST_PAUSE = timedelta(hours=4)
 FIRST_PROBE = timedelta(seconds=5)
 LONGEST_PROBE = timedelta(minutes=5)
 STORE_PAUSE_SECONDS = 1.0
@@ -45,6 +43,7 @@ class Settings:
     owner          names this process in the leases
     concurrency    mails under way at once
     redirect_to    every mail goes to this address instead (staging), "" for the real recipients
+    min_pause, max_pause  between two tries of a mail: doubling from one to the other
     lease_seconds  of a claim; it is renewed at a third of it, so a killed process keeps its mails back no longer than this
     poll_seconds   between looks at the outbox when nobody wakes us: other daemons add mail as well
     probe_mails    claimed for one probe of a relay that is down, of which the expired ones are settled on the way
@@ -53,6 +52,8 @@ class Settings:
     owner: str
     concurrency: int = 8
     redirect_to: str = ""
+    min_pause: timedelta = timedelta(minutes=1)
+    max_pause: timedelta = timedelta(hours=4)
     lease_seconds: float = 60
     poll_seconds: float = 2
     probe_mails: int = 20
@@ -285,7 +286,7 @@ class Courier:
                 return None
             at = self._health.probe_at or now
         else:
-            at = now + growing(item.attempts, FIRST_PAUSE, LONGEST_PAUSE, self._random())
+            at = now + growing(item.attempts, self._settings.min_pause, self._settings.max_pause, self._random())
         if item.expires_at is not None:
             at = min(at, item.expires_at)
         log.deferred(outbox=item.id, ticket=item.ticket, recipient=item.recipient, until=at, text=fate.text)

@@ -105,8 +105,18 @@ class Mailbox:
         self._fetching: tuple[int, ...] = ()
         self._refusal = ""
         """What the server refused at the last look: logged when it changes."""
+        self._after: Sequence[Mailbox] = ()
+        self.worked_at: datetime | None = None
+        self.trouble = ""
+        """When a look last found nothing wrong, and what is wrong since; for whoever asks, from any thread."""
 
-    def start(self) -> None:
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self, after: Sequence[Mailbox] = ()) -> None:
+        """Begin, once those that read this mailbox before have ended: two at once would write one ledger."""
+        self._after = after
         self._thread.start()
 
     def stop(self) -> None:
@@ -121,6 +131,9 @@ class Mailbox:
     # -- the thread -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        while not self._stopping.is_set() and any(former.running for former in self._after):
+            self._stopping.wait(0.1)
+        self._after = ()
         while not self._stopping.is_set():
             try:
                 if self._claim():
@@ -170,6 +183,7 @@ class Mailbox:
         return pause
 
     def _tell(self, trouble: str) -> None:
+        self.trouble = trouble
         try:
             self._store.mailbox_failed(self.settings.name, trouble, self._clock())
         except Exception as error:  # whatever it is: the thread goes on
@@ -247,7 +261,8 @@ class Mailbox:
         visit.last = max((visit.last, *(uid for uid in there if known.get(uid, MailState.ASIDE) not in NOT_TAKEN)))
         self._failures = 0
         if trouble is None:
-            self._store.mailbox_worked(self.settings.name, self._clock())
+            self.worked_at, self.trouble = self._clock(), ""
+            self._store.mailbox_worked(self.settings.name, self.worked_at)
         else:
             self._tell(str(trouble))
         if trouble is not None and str(trouble) != self._refusal:

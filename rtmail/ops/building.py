@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rtmail.config import Config
 from rtmail.egress import relay
+from rtmail.egress.courier import Settings as CourierSettings
 from rtmail.engine.office import Blueprint, Caps
 from rtmail.engine.resolver import DnsResolver
 from rtmail.engine.sender_checks import SenderChecks
@@ -76,3 +79,24 @@ def make_relay(config: Config) -> relay.Relay:
         ),
         config.state,
     )
+
+
+def courier(config: Config, owner: str) -> CourierSettings:
+    """Return how the courier of the daemon `owner` works."""
+    relay = config.relay
+    return CourierSettings(
+        owner=owner, concurrency=relay.connections, redirect_to=relay.redirect_to, min_pause=relay.min_pause, max_pause=relay.max_pause
+    )
+
+
+def needs_restart(begun: Config, found: Config) -> list[str]:
+    """Return the tables in which a config differs from the one a daemon began with in what only a new start can take."""
+    # What a reload takes of [relay]: the engine works by it.
+    taken = {"retry_for", "verp"}
+    parts: dict[str, Callable[[Config], object]] = {
+        "[store]": lambda one: (one.store_url, one.state),
+        "[ingress.smtp]": lambda one: (one.ingress.smtp, one.smtp_hostname),
+        "[ingress.lmtp]": lambda one: one.ingress.lmtp,
+        "[relay]": lambda one: (one.relay.model_dump(exclude=taken), one.relay_password),
+    }
+    return [name for name, part in parts.items() if part(begun) != part(found)]

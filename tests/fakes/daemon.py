@@ -106,7 +106,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 20, told: str = "it did not happen") -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 60, told: str = "it did not happen") -> Any:
     """Return the first true value of `what`; fails after `seconds`."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -147,7 +147,7 @@ class Running:
             self.process = subprocess.Popen([sys.executable, "-m", "rtmail", "serve", "-c", str(self.config), *self.arguments],
                                             stderr=log, stdout=log, env={**self.environ, **environ}, cwd=self.folder)
 
-    def wait_ready(self, seconds: float = 20) -> None:
+    def wait_ready(self, seconds: float = 60) -> None:
         wait_for(lambda: self._listens() or self._ended(), seconds, f"the daemon did not listen; its log:\n{self.told()[-3000:]}")
         assert not self._ended(), f"the daemon ended:\n{self.told()[-3000:]}"
 
