@@ -27,7 +27,7 @@ DOORS = {
     "aiosmtpd": {"ingress/smtp"}, "aiosmtplib": {"egress/relay"}, "imapclient": {"ingress/imap"},
     "mailparser": {"mail/message"}, "jinja2": {"mail/templates"}, "peewee": {"store/"}, "playhouse": {"store/"},
     "schedule": {"daemon"}, "dotenv": {"config"}, "structlog": {"log"}, "holidays": {"policy/hours"},
-    "authres": {"mail/identity"}, "dkim": {"mail/own_checks", "mail/dkim_sign"}, "dns": {"engine/resolver"},
+    "authres": {"mail/identity"}, "dkim": {"mail/own_checks"}, "cryptography": {"mail/dkim_sign"}, "dns": {"engine/resolver"},
     "spf": {"engine/sender_checks"}, "click": {"cli/"}, "pydantic": {"config"}, "flufl": {"mail/bounce"},
     "quotequail": {"mail/quoting"}, "inscriptis": {"mail/html"}, "tnefparse": {"mail/tnef"},
     "publicsuffixlist": {"mail/address", "mail/domains"}, "zstandard": {"store/"}, "psycopg": {"store/"},

@@ -31,6 +31,7 @@ from rtmail.config.values import After, Listen
 from rtmail.desk.people import Directory, ManagementRole, Organisation, Person, Queue
 from rtmail.errors import ConfigError, PolicyError, Problem
 from rtmail.mail.address import key
+from rtmail.mail.dkim_sign import Signer
 from rtmail.mail.site import Door, OwnAddress, Site
 from rtmail.mail.token import Keyring
 from rtmail.policy import schema
@@ -158,6 +159,13 @@ class Config:
         person = people.get(user.strip().lower(), "")
         stored = self._secrets.get(secrets.auth_password(person)) if person else ""
         return person if passwords.matches(stored or passwords.NOBODY, password) and stored else None
+
+    def signers(self) -> tuple[Signer, ...]:
+        """Return the keys that outgoing mail is signed with. Raises OSError."""
+        return tuple(
+            Signer((table.domain or self.tables.site.domain).lower(), selector, (self.folder / table.key).read_bytes())
+            for selector, table in self.tables.dkim.items()
+        )
 
     def site(self) -> Site:
         """Return what our own mail looks like."""
@@ -343,6 +351,7 @@ def _check(tables: Tables, report: reading.Report, folder: Path, found: Secrets)
     checks.organisations(tables, report, site)
     checks.senders(tables, report)
     checks.trust(tables, report)
+    checks.signing(tables, report, folder)
     checks.smtp(tables, report, folder, found)
     checks.lmtp(tables, report)
     checks.imap(tables, report, folder, found)

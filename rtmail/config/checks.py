@@ -20,7 +20,8 @@ from rtmail.config.sections import Tables
 from rtmail.config.values import is_loopback, one_line
 from rtmail.engine.resolver import split_place
 from rtmail.errors import Problem
-from rtmail.mail.address import is_public_domain, key, split_detail, valid_spec
+from rtmail.mail import dkim_sign
+from rtmail.mail.address import is_public_domain, key, organisational_domain, split_detail, valid_spec
 from rtmail.mail.identity import INTERNAL_HEADERS
 from rtmail.mail.site import Site
 from rtmail.mail.token import LENGTH
@@ -205,6 +206,34 @@ def trust(tables: Tables, report: Report) -> None:
         report.tell(("auth", "own_checks"), "dkimpy, dnspython or pyspf is not installed", "pip install 'rtmail[dkim]'")
     if tables.auth.trusted_arc_sealers and not tables.auth.own_checks:
         report.tell(("auth", "trusted_arc_sealers"), "ARC is checked by own checks only", "add own_checks = true")
+
+
+def signing(tables: Tables, report: Report, folder: Path) -> None:
+    """[dkim.SELECTOR]: keys that sign, that nobody else can read, for a domain that our From lines are aligned with."""
+    for selector, table in tables.dkim.items():
+        path = ("dkim", selector)
+        domain = table.domain.lower() or tables.site.domain.lower()
+        if not dkim_sign.SELECTOR.fullmatch(selector):
+            report.tell(path, f"{selector!r} is no selector", "write letters, digits and hyphens, as in DNS: [dkim.rtmail2026]")
+        if not _is_domain(domain):
+            report.tell((*path, "domain"), f"{domain!r} is no domain", 'write the name in DNS: "example.com"')
+        elif tables.site.domain and organisational_domain(domain) != organisational_domain(tables.site.domain.lower()):
+            report.tell((*path, "domain"), f"a signature of {domain} says nothing about mail from {tables.site.domain}",
+                        "leave it out, or name a domain above or below the site's")
+        if not importlib.util.find_spec("cryptography"):
+            report.tell((*path, "key"), "cryptography is not installed", "pip install 'rtmail[dkim]'")
+            continue
+        file = folder / table.key
+        make = f"openssl genrsa -out {file} 2048, or openssl genpkey -algorithm ed25519 -out {file}"
+        try:
+            kind = dkim_sign.check_key(file.read_bytes())
+        except OSError as error:
+            report.tell((*path, "key"), f"{file} cannot be read: {error.strerror}", make)
+        except ValueError as error:
+            report.tell((*path, "key"), f"{file} is no key to sign with: {error}", make)
+        else:
+            if kind and file.stat().st_mode & 0o077:
+                report.tell((*path, "key"), f"others can read {file}", f"chmod 600 {file}")
 
 
 def smtp(tables: Tables, report: Report, folder: Path, found: Secrets) -> None:

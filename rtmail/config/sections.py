@@ -116,6 +116,13 @@ class AuthTable(Table):
     nameservers: list[str] = []
 
 
+class DkimTable(Table):
+    """`domain` "" means the site's domain."""
+
+    key: str = ""
+    domain: str = ""
+
+
 class QueueTable(Table):
     address: str = ""
     comment_address: str = ""
@@ -170,6 +177,7 @@ class Tables(Table):
     relay: RelayTable = RelayTable()
     caps: CapsTable = CapsTable()
     auth: AuthTable = AuthTable()
+    dkim: dict[str, DkimTable] = {}
     queues: dict[str, QueueTable] = {}
     people: dict[str, PersonTable] = {}
     roles: dict[str, RoleTable] = {}
@@ -185,6 +193,7 @@ REQUIRED: Mapping[type[Table], Mapping[str, str]] = {
     PersonTable: {"name": '"Jane Doe"', "email": '"jane@example.net"'},
     RoleTable: {"person": '"jane"'},
     OrganisationTable: {"name": '"Acme Ltd"'},
+    DkimTable: {"key": '"dkim/rtmail.pem"'},
     ImapTable: {"host": '"imap.example.com"', "user": '"support@example.com"'},
 }
 """Keys that must be given, each with an example."""

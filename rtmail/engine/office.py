@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from rtmail.desk.decision import House
 from rtmail.desk.people import Directory
 from rtmail.mail.compose import Workshop
+from rtmail.mail.dkim_sign import Signer
 from rtmail.mail.site import Site
 from rtmail.mail.templates import Templates
 from rtmail.mail.token import Keyring, make_message_id
@@ -42,6 +43,7 @@ class Blueprint:
     """Queue name -> the policy under which its new requests open."""
     caps: Caps = Caps()
     retry_for: timedelta = timedelta(days=5)
+    signers: tuple[Signer, ...] = ()
 
 
 class Office:
@@ -68,6 +70,7 @@ class Office:
             keyring=blueprint.keyring,
             templates=blueprint.templates,
             staff=frozenset(parties.values()),
+            signers=blueprint.signers,
         )
         self.house = House(blueprint.site, self.directory, self._message_id)
         self._store = store

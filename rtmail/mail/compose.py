@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 from rtmail.mail.address import key, normalise, split_detail, with_detail
 from rtmail.mail.blocks import Block, plain
+from rtmail.mail.dkim_sign import Signer
+from rtmail.mail.dkim_sign import sign as sign_mail
 from rtmail.mail.draft import Auto, Draft, Link, Outgoing, ReplyTo, Suppress, Visibility
 from rtmail.mail.form import MARK, Form, Forms, blank, fill_html, fill_text
 from rtmail.mail.intent import Enclosed, Intent, IntentError, verify
@@ -66,6 +68,7 @@ class Workshop:
 
     queues   name -> (address, comment address)
     staff    party ids of staff, whose marks must not go out
+    signers  keys that every mail is signed with (DKIM)
     """
 
     site: Site
@@ -73,6 +76,7 @@ class Workshop:
     keyring: Keyring
     templates: Templates
     staff: frozenset[int] = field(default_factory=frozenset)
+    signers: tuple[Signer, ...] = ()
 
 
 def compose(draft: Draft, date: datetime, outbox_id: int, workshop: Workshop, load: Load, forms: Forms | None = None) -> Outgoing:
@@ -123,7 +127,8 @@ class _Composing:
         sender = self._envelope_sender()
         verify(raw, Intent(headers, _leaves(form), sender, self.recipient))
         return Outgoing(
-            raw=raw, message_id=self.message_id, envelope_sender=sender, recipient=self.recipient, person=draft.to.person,
+            raw=sign_mail(raw, self.workshop.signers, self.date),
+            message_id=self.message_id, envelope_sender=sender, recipient=self.recipient, person=draft.to.person,
             template=draft.template, urgency=draft.urgency, expires=draft.expires, report=draft.report,
         )
 

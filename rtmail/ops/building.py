@@ -37,6 +37,7 @@ def blueprint(config: Config) -> Blueprint:
         policies={name: policies[queue.policy] for name, queue in config.queues.items()},
         caps=Caps(per_address=caps.per_address, overall=caps.overall, window=caps.window),
         retry_for=config.relay.retry_for,
+        signers=config.signers(),
     )
 
 
