@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtmail.desk.ticket import Status, legal
 from rtmail.policy.clocks import Clock, ClockKind, NoticeKind, State, What, advance, wake_at
 from rtmail.policy.duration import Duration
 from rtmail.policy.hours import between
@@ -738,7 +738,6 @@ def test_a_priority_that_the_policy_does_not_know_is_refused() -> None:
 
 # Random histories
 
-HISTORIES = int(os.environ.get("RTMAIL_HISTORIES", "2000"))
 POLICIES = [WITH_RESOLUTION, HOLDING, shipped("portacare", ack_holds="true", waiting_pauses='["update", "resolution", "ladder"]'),
             shipped("default"), parse(PORTACARE.text.replace('ladder_from = "prioritised"', 'ladder_from = "opened"'), "x.toml")]
 GAPS = (0, 0, 1, 7, 20, 45, 60, 60, 90, 240, 600, 1500)
@@ -750,8 +749,8 @@ def signal_of(request: Clockwork, what: int, at: datetime, number: int, flag: bo
     priorities = list(request.policy.priorities)
     ladders = request.of(LADDER)
     match what:
-        case 0 | 1 | 2:
-            return Answered(at, event)
+        case 0 | 1 | 2:                                     # what is written to a merged request reaches the other one
+            return Answered(at, event) if request.facts.status != "merged" else Tick(at)
         case 3:
             return Delivered(at, max(1, event - number))
         case 4:
@@ -759,7 +758,8 @@ def signal_of(request: Clockwork, what: int, at: datetime, number: int, flag: bo
         case 5 | 6:
             return CustomerWrote(at, thanks=flag, event=event)
         case 7 | 8 | 9:
-            return StatusChanged(at, STATUSES[number % len(STATUSES)])
+            new = STATUSES[number % len(STATUSES)]
+            return StatusChanged(at, new) if legal(Status(request.facts.status), Status(new)) else Tick(at)
         case 10 | 11 | 12:
             return Prioritised(at, priorities[number % len(priorities)], by_staff=flag, event=event)
         case 13:
@@ -781,8 +781,10 @@ def signal_of(request: Clockwork, what: int, at: datetime, number: int, flag: bo
         case 21:
             return ClosingHeld(at) if flag else ClosingReleased(at)
         case 22:
-            other = Clockwork(request.policy, at - timedelta(minutes=10 * number))
+            other = Clockwork(POLICIES[number % len(POLICIES)], at - timedelta(minutes=10 * number))
             other.give(Opened(other.facts.opened_at))
+            if flag:
+                other.give(Prioritised(other.facts.opened_at, list(other.policy.priorities)[number % 2]))
             return Merged(at, other.clocks, event)
         case 23:
             return PolicyApplied(at)
@@ -815,20 +817,54 @@ def the_laws_hold(request: Clockwork) -> None:
     assert len(rungs) == len(set(rungs)), "a rung twice"
 
 
-@settings(max_examples=HISTORIES, deadline=None)
-@given(st.integers(0, len(POLICIES) - 1), st.lists(STEP, min_size=1, max_size=14))
-def test_random_histories_keep_the_laws(policy: int, steps: list[tuple[int, int, int, bool]]) -> None:
+def nothing_owed_is_without_a_clock(request: Clockwork, at: datetime) -> None:
+    """While a request is alive, each thing that its priority promises has a clock, and none that runs is overdue unnoticed."""
+    facts, target = request.facts, request.policy.priority(request.facts.priority)
+    for row in request.clocks:
+        assert not (row.running and row.due_at is not None and row.kind is not LADDER) or row.due_at > at, f"{row.kind} is overdue"
+    if facts.status not in ("new", "open", "waiting"):
+        return
+    kinds = {row.kind: row for row in request.clocks}           # the latest of each
+    if target.first_response and not facts.answered:
+        assert FIRST in kinds
+        assert kinds[FIRST].state is not State.VOID, "a first response is owed"
+    unanswered = FIRST in kinds and kinds[FIRST].state is State.MISSED and kinds[FIRST].settled_at is None    # the ladder has it
+    if facts.answered and not unanswered and (facts.cadence or target.update_every):
+        open_ones = [kind for kind in (FIRST, UPDATE) if kind in kinds and kinds[kind].open]
+        assert open_ones, "an update is owed"
+    if facts.priority and target.ladder:
+        assert kinds[LADDER].open, "a ladder is owed"
+
+
+Steps = list[tuple[int, int, int, bool]]
+HISTORY = (st.integers(0, len(POLICIES) - 1), st.lists(STEP, min_size=1, max_size=14))
+
+
+@settings(max_examples=1000, deadline=None)
+@given(*HISTORY)
+def test_random_histories_keep_the_laws(policy: int, steps: Steps) -> None:
+    a_history_keeps_the_laws(policy, steps)
+
+
+@pytest.mark.long
+@settings(max_examples=10_000, deadline=None)
+@given(*HISTORY)
+def test_ten_thousand_random_histories_keep_the_laws(policy: int, steps: Steps) -> None:
+    a_history_keeps_the_laws(policy, steps)
+
+
+def a_history_keeps_the_laws(policy: int, steps: Steps) -> None:
     request = Clockwork(POLICIES[policy], MONDAY)
     request.give(Opened(MONDAY, event=1))
     at = MONDAY
     for event, (what, gap, number, flag) in enumerate(steps, 2):
         at += timedelta(minutes=gap)
         signal = signal_of(request, what, at, number, flag, event)
-        if flag and gap > 240:
-            followed = request.give(signal)                 # the daemon was down until now
-        else:
+        if not (flag and gap > 240):                        # else the daemon was down until now
             request._run(at, included=False)
-            followed = request.give(signal)
+        if isinstance(signal, PolicyApplied):
+            request.policy = POLICIES[number % len(POLICIES)]
+        followed = request.give(signal)
         up = [notice for notice in followed.notices if notice.kind in (NoticeKind.ESCALATION, NoticeKind.MISSED)]
         assert len(up) <= 2
         settled = request.give(Tick(at))
@@ -836,6 +872,7 @@ def test_random_histories_keep_the_laws(policy: int, steps: list[tuple[int, int,
         assert request.give(Tick(at - timedelta(hours=1))).changes == (), "a clock set back fired"
         wake = wake_at(request.clocks)
         assert wake is None or wake > at
+        nothing_owed_is_without_a_clock(request, at)
     the_laws_hold(request)
 
 

@@ -33,6 +33,8 @@ SMALL = dedent("""\
     first_response = "2bd"
     """)
 
+A_LONG_TIME = [date(2027, 3, 1) + timedelta(days=days) for days in range(410)]
+
 
 def problems(text: str) -> list[tuple[int, str, str]]:
     with pytest.raises(PolicyError) as caught:
@@ -187,6 +189,10 @@ MISTAKES = [
     ('name = "Small"', 'name = "Small"\ndigest = {weekly = "monday 08:00"}', 2, "digest.weekly is", '"mon 08:00"'),
     ('mon-fri = "09:00-17:00"', "", 2, 'calendar "office" never opens', "mon-fri"),
     ('mon-fri = "09:00-17:00"', 'mon-fri = "closed"', 2, 'calendar "office" never opens', "mon-fri"),
+    ('mon-fri = "09:00-17:00"', 'mon-fri = "09:00-17:00"\n' + "\n".join(f'"{day}" = "closed"' for day in A_LONG_TIME), 2,
+     "no opening for more than 400 days from 2027-03-01", "open it on a day between"),
+    ('mon-fri = "09:00-17:00"', 'mon-fri = "09:00-17:00"\nclosed = ' + str([str(day) for day in A_LONG_TIME]), 2,
+     "no opening for more than 400 days from 2027-03-01", "open it on a day between"),
     ('mon-fri = "09:00-17:00"', 'mon-fri = "17:00-09:00"', 3, "ends before it begins", "17:00-24:00"),
     ('mon-fri = "09:00-17:00"', 'mo-fri = "09:00-17:00"', 3, "unknown key calendars.office.mo-fri", '"mon-fri"'),
     ('mon-fri = "09:00-17:00"', 'mon-fri = "09:00-17:00"\nfri = "09:00-12:00"', 4, "fri has hours twice", "one key"),

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from rtmail.policy.hours import Hours, NeverOpens, Span, always, next_open, parse_spans
+from rtmail.policy.hours import HORIZON_DAYS, Hours, NeverOpens, Span, always, next_open, parse_spans
 from rtmail.policy.model import ALWAYS
 from rtmail.policy.table import Problems, Table, listed, suggestion
 
@@ -56,13 +56,12 @@ class Calendars:
             self.holidays[name] = tuple(sorted(holidays))
         hours = Hours(zone=zone, week=week, closed=(holidays | closed) - days.keys(), days=days)
         self.hours[name] = hours
-        try:
-            if not any(week):
-                raise NeverOpens("no weekday has hours")
-            for day in (REFERENCE.date(), *closed):
-                next_open(datetime(day.year, day.month, day.day, tzinfo=UTC), hours)
-        except NeverOpens:
+        if not any(week):
             table.complain(None, f'the calendar "{name}" never opens', 'give it hours: mon-fri = "09:00-18:00"')
+            self.hours[name] = always(self._timezone)
+        elif (since := _shut(hours)) is not None:
+            what = f'the calendar "{name}" has no opening for more than {HORIZON_DAYS} days from {since}'
+            table.complain(None, what, "open it on a day between, or take dates away: no promise could be reckoned over them")
             self.hours[name] = always(self._timezone)
 
     def _zone(self, table: Table) -> ZoneInfo:
@@ -116,6 +115,21 @@ class Calendars:
             table.complain(key, f"{table.named(key)} names no calendar: {name!r}", cure)
             return ALWAYS
         return name
+
+
+def _shut(hours: Hours) -> date | None:
+    """The first date from which the calendar stays shut beyond the horizon, None for a sound one."""
+    last = REFERENCE.date() - timedelta(days=1)
+    for day in sorted({REFERENCE.date(), *hours.closed, *(day for day, spans in hours.days.items() if not spans)}):
+        if day - last == timedelta(days=1) and day != REFERENCE.date():
+            last = day
+            continue  # the day before was looked at, and found an opening beyond this one
+        last = day
+        try:
+            next_open(datetime(day.year, day.month, day.day, tzinfo=UTC), hours)
+        except NeverOpens:
+            return day
+    return None
 
 
 def weekdays(key: str) -> list[int] | None:

@@ -97,7 +97,7 @@ def after(facts: Facts, signal: Signal) -> Facts:
             return replace(facts, status=signal.new)
         case Prioritised():
             return replace(facts, priority=signal.priority, status="open" if facts.status == "new" else facts.status)
-        case CustomerWrote(thanks=thanks) if facts.status in ("waiting", "closed") or (facts.status == "resolved" and not thanks):
+        case CustomerWrote(thanks=thanks) if facts.status == "waiting" or (facts.status in ("resolved", "closed") and not thanks):
             return replace(facts, status="open")
         case Refused() | ReopenedAfterClosed():
             return replace(facts, status="open")
