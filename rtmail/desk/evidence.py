@@ -29,6 +29,7 @@ ABOUT_HOLDS = frozenset({
 
 _MOST_IDS = 100
 _MOST_MARKS = 20
+_MOST_TAGS = 20
 _DELIVERY_HEADERS = ("delivered-to", "x-original-to", "envelope-to")
 _SUBJECT_DETAIL = re.compile(rf"(?<![A-Za-z0-9])[A-Za-z2-7]{{{LENGTH}}}(?![A-Za-z0-9])")
 
@@ -204,7 +205,7 @@ def gather(mail: Mail, envelope: Envelope, site: Site, keyring: Keyring, today: 
     return Evidence(
         mail=mail, envelope=envelope, doors=tuple(doors.values()), details=seen, own_ids=tuple(own_ids), foreign_ids=tuple(foreign_ids),
         marks=tuple(dict.fromkeys(mark for mark in marks if isinstance(mark, Detail) and mark.action is Action.MARK)),
-        tags=tuple(dict.fromkeys(number for number in mail.tags if number > 0)),
+        tags=tuple(dict.fromkeys(number for number in mail.tags if number > 0))[:_MOST_TAGS],
         outbox_ids=tuple(one.detail.outbox_id for one in seen if one.detail and one.detail.action is Action.BOUNCE),
     )
 
