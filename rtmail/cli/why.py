@@ -10,7 +10,10 @@ import click
 from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
 from rtmail.config import Config
 from rtmail.desk.ticket import EventKind
+from rtmail.policy.rows import ClockKind
 from rtmail.store import OutboxRow, SpoolRow, Store
+
+_ORDER = tuple(ClockKind)
 
 
 @click.command()
@@ -109,7 +112,7 @@ def _request(store: Store, found: Config, number: int, as_json: bool) -> None:
         for row in store.spool_of(one.id):
             named = row.trace.get("message_id") or f"(spool {row.id})"
             click.echo(f"  mail {named}: {row.trace.get('rule', '')}: {row.reason}")
-    for clock in one.clocks:
+    for clock in sorted(one.clocks, key=lambda clock: (_ORDER.index(clock.kind), clock.generation)):
         changes = history.get((str(clock.kind), clock.generation), [])
         if as_json:
             put(
@@ -125,17 +128,22 @@ def _request(store: Store, found: Config, number: int, as_json: bool) -> None:
                     "settled_by": clock.settled_by or None,
                     "rule": clock.rule,
                     "pauses": [[utc(a), utc(b)] for a, b in clock.pauses],
+                    "paused_at": utc(clock.paused_at),
                     "changes": [{**change, "at": utc(change["at"])} for change in changes],
                 }
             )
             continue
         click.echo(f"  {clock.kind} {clock.generation}: {clock.state}, due {shown(clock.due_at, zone)}, on calendar {clock.calendar}")
         for change in changes:
-            moved = (
-                f", due {change['old_due']} -> {change['new_due']}"
-                if change["old_due"] != change["new_due"] and change["old_due"]
-                else ""
-            )
+            moved = _moved(change, zone)
             click.echo(f"    {shown(change['at'], zone)} {change['what']}: {change['rule']} (event {change['event']}{moved})")
         for begun, ended in clock.pauses:
             click.echo(f"    stood still {shown(begun, zone)} to {shown(ended, zone)}")
+        if clock.paused_at:
+            click.echo(f"    {'stands still since' if clock.open else 'stood still from'} {shown(clock.paused_at, zone)}")
+
+
+def _moved(change: dict[str, Any], zone: str) -> str:
+    """How a change moved the due instant, "" where it did not."""
+    old, new = (datetime.fromisoformat(at) if at else None for at in (change["old_due"], change["new_due"]))
+    return f", due {shown(old, zone)} -> {shown(new, zone)}" if old and old != new else ""

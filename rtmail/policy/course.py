@@ -180,10 +180,13 @@ def closing_released(sheet: Sheet, at: datetime) -> None:
 
 
 def unmerged(sheet: Sheet, at: datetime) -> None:
-    """An undone merge: every promise that it ended counts as if it had never stopped."""
+    """An undone merge: every promise that it ended counts as if it had never stopped. One that was closed before is open again."""
+    ended = [row for row in sheet.rows.values() if row.state is State.VOID and row.settled_by == "merged"]
+    if not ended:
+        reopened(sheet, at, 0, by_customer=False)
+        return
     sheet.status = "open"
-    for row in list(sheet.rows.values()):
-        if row.state is State.VOID and row.settled_by == "merged":
-            state = State.PAUSED if row.paused_at is not None else State.RUNNING
-            sheet.put(replace(row, state=state, settled_at=None, settled_by=""), What.RESUMED, "the merge was undone", at)
+    for row in ended:
+        state = State.PAUSED if row.paused_at is not None else State.RUNNING
+        sheet.put(replace(row, state=state, settled_at=None, settled_by=""), What.RESUMED, "the merge was undone", at)
     _caught_up(sheet, at)
