@@ -118,10 +118,11 @@ UNCLEAR = [
     ("CF.{Customer}: x", ""), ("CustomField.{Foo}: bar", ""), ("AddCustomField.{Foo}: bar", ""),
     # a command with something around it, or too much on its line
     ("Please take", "take"), ("please resolve this ticket", "resolve"), ("resolve, please", "resolve"), ("close this ticket", "close"),
-    ("take it", "take"), ("take, resolve", "take"), ("take and close", "take"), ("take resolve", "take"), ("ack ack ack", "ack"),
+    ("take it", "take"), ("take, resolve", "take"), ("take and close", "take"), ("take resolve", "take"), ("ack ack ack", "ack 2h"),
     ("\"take\"", "take"), ("\u201ctake\u201d", "take"), ("[resolve]", "resolve"), ("@rtmail take", "take"), ("#resolve", "resolve"),
     ("!take", "take"), ("take,", "take"), ("\"Status: resolved\"", "Status: resolved"), ("Take:", "take"), ("Close: now", "close"),
     ("Priority: P2 Owner: kim", "Priority: P2"), ("close #17", "close"), ("undo last", "undo"),
+    ("eta some day", "eta tomorrow noon"), ("snooze a while", "snooze until Mon 9:00"), ("undo the last one", "undo"),
     # a key without its colon
     ("owner jane", "Owner: jane"), ("queue sales", "Queue: sales"), ("Status = resolved", "Status: resolved"),
     ("Owner -> kim", "Owner: kim"),

@@ -210,7 +210,7 @@ def test_undo_has_its_time_and_yields_to_what_came_since(house: House) -> None:
     answered(house, jane, "Status: waiting")
     house.forward(minutes=61)
     assert "more than an hour old" in receipt(answered(house, jane, "undo"))
-    answered(house, jane, "time 5m")
+    answered(house, jane, "eta tomorrow")
     assert "cannot be taken back" in receipt(answered(house, jane, "undo"))
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import getpass
 from collections.abc import Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
 from rtmail.clockwork import system
 from rtmail.config import Config
-from rtmail.desk import history
+from rtmail.desk import history, notes
 from rtmail.desk.agreed import eta_of, promised_at
 from rtmail.desk.consent import ASKED
-from rtmail.desk.ticket import Event, EventKind, Role, Status, Ticket
+from rtmail.desk.ticket import Event, Role, Status, Ticket
 from rtmail.engine.engine import Engine, NoSuchRequest
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
@@ -114,7 +115,7 @@ def show(found: Config, number: int, as_json: bool) -> None:
         events = store.events(one.id)
         names = _names(store, one, events)
         if as_json:
-            put(_described(one, events, names, found))
+            put(_described(store, one, events, names, found))
             return
         _story(store, one, events, names, found)
 
@@ -122,10 +123,21 @@ def show(found: Config, number: int, as_json: bool) -> None:
 def _names(store: Store, one: Ticket, events: list[tuple[Event, Content | None]]) -> dict[int, str]:
     ids = {event.actor for event, _ in events} | {p.person for p in one.participants} | {one.owner}
     ids |= {int(event.facts["person"]) for event, _ in events if "person" in event.facts}
-    return {party.id: f"{party.name} <{party.address}>" if party.name else party.address for party in store.parties(ids - {0}).values()}
+    parties = store.parties(ids - {0}).values()
+    return {party.id: f"{party.name} <{party.address}>" if party.name else party.address for party in parties}
 
 
-def _described(one: Ticket, events: list[tuple[Event, Content | None]], names: dict[int, str], found: Config) -> dict[str, Any]:
+def _links(store: Store, one: Ticket) -> list[dict[str, Any]]:
+    """The other requests that this one is linked with."""
+    links = store.links(one.id)
+    others = store.tickets({link.ticket for link in links} | {link.other for link in links})
+    ends = ((link.kind, link.other if link.ticket == one.id else link.ticket) for link in links)
+    return [{"kind": str(kind), "number": others[other].number} for kind, other in ends]
+
+
+def _described(
+    store: Store, one: Ticket, events: list[tuple[Event, Content | None]], names: dict[int, str], found: Config
+) -> dict[str, Any]:
     policies = found.policies()
     queue = found.queues.get(one.queue)
     priorities = policies[queue.policy].priorities if queue else {}
@@ -142,6 +154,10 @@ def _described(one: Ticket, events: list[tuple[Event, Content | None]], names: d
         "promised_at": utc(promised_at(one)),
         "eta_at": utc(eta_of(one)),
         "waits_until": utc(one.waits_until),
+        "due_at": one.fields.get(notes.DUE),
+        "worked": one.fields.get(notes.WORKED) or {"minutes": 0, "billable": 0},
+        "elsewhere": list(one.fields.get(notes.REFS) or ()),
+        "links": _links(store, one),
         "owner": names.get(one.owner),
         "requestor": names.get(one.requestor.person) if one.requestor else None,
         "participants": [{"role": str(p.role), "address": p.address, "name": p.name} for p in one.participants],
@@ -179,6 +195,10 @@ def _story(store: Store, one: Ticket, events: list[tuple[Event, Content | None]]
         click.echo(f"  the requestor asks for priority {asked}")
     for agreed in _agreed(one, zone):
         click.echo(f"  agreed: {agreed}")
+    for noted in notes.rows(one.fields, ZoneInfo(zone)):
+        click.echo(f"  {noted['what'].lower()}: {noted['value']}")
+    for link in _links(store, one):
+        click.echo(f"  {link['kind']}: #{link['number']}")
     for role in (Role.REQUESTOR, Role.CC, Role.WATCHER):
         people = [names.get(p.person, p.address) for p in one.people(role)]
         if people:
@@ -212,7 +232,7 @@ def _tell(event: Event, content: Content | None, names: dict[int, str], zone: st
     who = f" by {actor}" if actor else ""
     inside = "" if event.visibility == "public" else " (internal)"
     said = history.said(event, names)
-    if event.kind is EventKind.CLOCK and not said:
+    if event.kind in history.UNTOLD and not said:
         return
     click.echo(f"{event.seq:>4} {shown(event.at, zone)} {event.kind}{who}{inside}{f': {said}' if said else ''}")
     if content is not None:

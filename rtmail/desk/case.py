@@ -384,6 +384,9 @@ class Case:
             return False
         if detail.action in BY_PRIVACY:
             return facts is not None and PRIVACY in person.rights
+        if detail.action is Action.UNDO and facts and self.roles(facts, person.party, self.author):
+            # Who moved a request to a queue that he does not serve may take that back; effects see to it that he does no more.
+            return True
         return detail.action in ABOUT_HOLDS or (facts is not None and self.directory.may_answer(person, facts.queue))
 
     @cached_property

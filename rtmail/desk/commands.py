@@ -148,6 +148,7 @@ _LINKED = re.compile(r"(?<=\S)\s?<(?:mailto:|https?://)[^<>\s]*>")
 _LONGEST_LINE = 400
 _SENTENCE_WORDS = 5
 """From so many words on, what follows a known key and is not its argument is a sentence: "Status: we have found the cause"."""
+_UNUSUAL = frozenset({"eta", "snooze", "ack", "update-every", "mute", "unmute", "untake", "unwatch", "undo"})
 _OPEN_END = ("?", ":", ",", ";")
 
 
@@ -291,25 +292,25 @@ def _read_argument(spec: Spec, value: str, text: str, lineno: int, alone: bool) 
         if spec.name == "next" and value.isalpha():
             return Unclear(text, lineno, "a promise of the next update, or words for the customer?", f"next {value} 15:00")
         return Command(spec.name, value, text, lineno)
-    if alone and not text.endswith(_OPEN_END) and _looks_meant(spec.argument, value):
+    if alone and not text.endswith(_OPEN_END) and _looks_meant(spec.argument, value, unusual=spec.name in _UNUSUAL):
         return Unclear(text, lineno, wrong, spec.example)
     return None
 
 
-def _looks_meant(kind: Argument, value: str) -> bool:
-    """Tell whether what cannot be read as an argument still looks as if it was to be one."""
+def _looks_meant(kind: Argument, value: str, *, unusual: bool = False) -> bool:
+    """Tell whether what cannot be read as an argument still looks as if it was to be one; `unusual`: its word begins no sentence."""
     words, digits = value.split(), any(character.isdigit() for character in value)
     match kind:
         case Argument.NONE:
-            return len(words) == 1
+            return len(words) == 1 or (unusual and len(words) <= 4)
         case Argument.ADDRESSES | Argument.PERSON:
             return "@" in value
         case Argument.NUMBER | Argument.REFERENCE | Argument.LENGTH | Argument.WORKED:
             return digits and len(words) <= 3
-        case Argument.INSTANT | Argument.UNTIL | Argument.LENGTH_OR_UNTIL:
+        case Argument.INSTANT | Argument.UNTIL | Argument.LENGTH_OR_UNTIL if not unusual:
             return len(words) <= 4 and (digits or any(closest(word, CALENDAR_WORDS) for word in words))
         case _:
-            return False
+            return unusual and len(words) <= 4
 
 
 def _stray(lines: Sequence[str], shown: Sequence[str], end: int) -> tuple[Unclear, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 from rtmail.desk.absence import Absence, AbsenceChange
 from rtmail.desk.people import Directory, Person, Queue
 from rtmail.desk.queries import Query
-from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply, legal
+from rtmail.desk.ticket import WAIT_UNTIL, Event, EventKind, Participant, Role, Status, Ticket, apply, legal
 from rtmail.mail.draft import Draft, Visibility
 from rtmail.mail.model import Address
 from rtmail.mail.site import Site
@@ -133,6 +133,8 @@ class Decision:
     """(system, number) by which the request is known elsewhere."""
     unlinks: tuple[tuple[str, int], ...] = ()
     """(kind, number) of links that end."""
+    unrefs: tuple[tuple[str, str], ...] = ()
+    """(system, number) by which it is known elsewhere no more."""
     further: tuple[Decision, ...] = ()
     """What follows for other requests: kept with this, or not at all."""
     notices: tuple[Notice, ...] = ()
@@ -161,6 +163,7 @@ class Builder:
         self.queries: list[Query] = []
         self.refs: list[tuple[str, str]] = []
         self.unlinks: list[tuple[str, int]] = []
+        self.unrefs: list[tuple[str, str]] = []
         self.further: list[Builder] = []
         self.promised: dict[str, Any] = {}
         """What staff promised the requestor in this decision; one mail tells him."""
@@ -219,6 +222,8 @@ class Builder:
             return False
         event = self.add(EventKind.STATUS, visibility=Visibility.PUBLIC, actor=actor, facts={"old": old, "new": new, "reason": reason})
         self.signal(signals.StatusChanged(at=self.now, new=new, event=event.seq), facts)
+        if old is Status.WAITING and self.ticket.fields.get(WAIT_UNTIL):
+            self.note(WAIT_UNTIL, None)
         return True
 
     def join(self, person: int, role: Role, address: str, name: str, *, actor: int = 0, reason: str = "") -> bool:
@@ -330,6 +335,7 @@ class Builder:
             queries=tuple(self.queries),
             refs=tuple(self.refs),
             unlinks=tuple(self.unlinks),
+            unrefs=tuple(self.unrefs),
             further=tuple(other.result() for other in self.further),
             notices=tuple(self.noticed),
         )
@@ -345,7 +351,8 @@ class Builder:
             all_of_queue = True
         people = {person.key: person for party in mine if (person := directory.by_party(party))}
         if all_of_queue:
-            people |= {person.key: person for person in directory.staff_of(ticket.queue)}
+            muted = {p.person for p in ticket.participants if p.muted and p.person != ticket.owner}
+            people |= {person.key: person for person in directory.staff_of(ticket.queue) if person.party not in muted}
         return tuple(people.values())
 
     def names(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import accepting, agreed, arguments, audience, closing, consent, merging, ownership, paperwork, undoing, waits
+from rtmail.desk import accepting, agreed, arguments, audience, closing, company, consent, merging, ownership, paperwork, undoing, waits
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import BY_NAME, Command, Parsed
 from rtmail.desk.decision import Builder, Spawn, Words
@@ -21,7 +21,6 @@ from rtmail.desk.outcome import CannotDo, Result, done, refused
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded
 from rtmail.desk.ticket import EventKind, Role, Status, legal
-from rtmail.mail import address
 from rtmail.mail.token import Action
 from rtmail.policy import signals
 
@@ -111,6 +110,8 @@ def _one(running: Run, command: Command) -> Result:
         return refused(line, "this word does nothing on a request")
     if spec.rights and not spec.rights & running.person.rights:
         return refused(line, f"your rights do not include it: it needs {' or '.join(sorted(spec.rights))}")
+    if spec.rights and command.name != "undo" and not _serves(running):
+        return refused(line, f"you do not work in the queue {running.builder.before.queue}")
     if spec.destructive and not running.strong:
         return refused(line, "this cannot be undone by everybody, so it needs a mail whose sender is proven by DMARC, or SMTP AUTH")
     builder = running.builder
@@ -122,11 +123,16 @@ def _one(running: Run, command: Command) -> Result:
     except ArgumentError as error:
         return refused(line, error.what, error.cure)
     if command.name in undoing.BY_DIFFERENCE:
-        deed = undoing.changed(before, builder.ticket, builder.entries[first:])
+        deed = undoing.changed(command.name, before, builder.ticket, builder.entries[first:])
         undoing.remember(builder, running.person.party, command.name, deed)
     elif command.name in undoing.FINAL:
         undoing.remember(builder, running.person.party, command.name, {})
     return done(line, outcome)
+
+
+def _serves(running: Run) -> bool:
+    """Tell whether the person works in the queue in which the request was when he wrote; the shell works everywhere."""
+    return not running.person.party or running.builder.house.directory.may_answer(running.person, running.builder.before.queue)
 
 
 def _status(running: Run, value: str) -> str:
@@ -155,13 +161,7 @@ def _owner(running: Run, value: str) -> str:
         return _untake(running, "")
     if wanted == "me":
         return _take(running, "")
-    person = (
-        directory.people.get(wanted)
-        or directory.staff(wanted)
-        or next((one for one in directory.people.values() if one.name.lower() == wanted), None)
-    )
-    if person is None:
-        raise CannotDo(f"there is no colleague {value.strip()!r}; there are {', '.join(sorted(directory.people))}")
+    person = company.colleague(directory, value, "Owner")
     if not directory.may_answer(person, running.builder.ticket.queue):
         raise CannotDo(f"{person.name} does not work in the queue {running.builder.ticket.queue}")
     if not ownership.give(running.builder, person, running.person):
@@ -200,51 +200,10 @@ def _subject(running: Run, value: str) -> str:
     return "the subject is changed"
 
 
-def _add(role: Role) -> Callable[[Run, str], str]:
-    def effect(running: Run, value: str) -> str:
-        builder = running.builder
-        added = []
-        for one in arguments.addresses(value):
-            if address.split_detail(one.spec, builder.house.site)[0]:
-                raise CannotDo(f"{one.spec} is an address of ours")
-            if builder.house.directory.staff(one.spec):
-                raise CannotDo(f"{one.spec} is a colleague's address", f"AddAdminCc: {builder.house.directory.staff(one.spec).key}")  # type: ignore[union-attr]
-            person = running.parties.get(address.key(one.spec), 0)
-            if not person:
-                raise CannotDo(f"{one.spec} is not known")
-            if builder.join(person, role, one.spec, one.name, actor=running.person.party, reason="added by staff"):
-                added.append(one.spec)
-        return f"{', '.join(added)} takes part now" if added else "they took part already"
-
-    return effect
-
-
-def _remove(role: Role) -> Callable[[Run, str], str]:
-    def effect(running: Run, value: str) -> str:
-        builder = running.builder
-        gone = []
-        for one in arguments.addresses(value):
-            for participant in [p for p in builder.ticket.people(role) if address.key(p.address) == address.key(one.spec)]:
-                builder.leave(participant.person, role, actor=running.person.party, by_staff=True)
-                gone.append(one.spec)
-        if not gone:
-            raise CannotDo("nobody with this address takes part that way")
-        return f"{', '.join(gone)} takes no part any more"
-
-    return effect
-
-
 def _watcher(joins: bool) -> Callable[[Run, str], str]:
     def effect(running: Run, value: str) -> str:
-        directory = running.builder.house.directory
-        person = directory.people.get(value.strip().lower()) or directory.staff(value.strip())
-        if person is None:
-            raise CannotDo(f"there is no colleague {value.strip()!r}; there are {', '.join(sorted(directory.people))}")
-        if joins:
-            running.builder.join(person.party, Role.WATCHER, person.email, person.name, actor=running.person.party, reason="added by staff")
-            return f"{person.name} gets copies"
-        running.builder.leave(person.party, Role.WATCHER, actor=running.person.party)
-        return f"{person.name} gets no more copies"
+        watcher = company.colleague(running.builder.house.directory, value, "AddAdminCc" if joins else "DelAdminCc")
+        return company.watch(running.builder, watcher, running.person, joins=joins)
 
     return effect
 
@@ -320,15 +279,6 @@ def _told_roles(builder: Builder, person: Person) -> tuple[str, ...]:
     return tuple(role.key for role in roles if role.key in told and person.key in (role.person, role.deputy))
 
 
-def _mute(muted: bool) -> Callable[[Run, str], str]:
-    def effect(running: Run, _: str) -> str:
-        me = running.me()
-        running.builder.add(EventKind.MUTED, actor=me.party, facts={"person": me.party, "muted": muted})
-        return "no more copies of this request" if muted else "copies of this request again"
-
-    return effect
-
-
 def _comment(running: Run, _: str) -> str:
     return "the words below stay among staff"
 
@@ -398,12 +348,14 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "untake": _untake,
     "priority": _priority,
     "subject": _subject,
-    "addcc": _add(Role.CC),
-    "delcc": _remove(Role.CC),
-    "addrequestor": _add(Role.REQUESTOR),
-    "delrequestor": _remove(Role.REQUESTOR),
+    "addcc": lambda running, value: company.add(running.builder, Role.CC, value, running.person, running.parties),
+    "delcc": lambda running, value: company.remove(running.builder, Role.CC, value, running.person),
+    "addrequestor": lambda running, value: company.add(running.builder, Role.REQUESTOR, value, running.person, running.parties),
+    "delrequestor": lambda running, value: company.remove(running.builder, Role.REQUESTOR, value, running.person),
     "addwatcher": _watcher(True),
     "delwatcher": _watcher(False),
+    "watch": lambda running, _: company.watch(running.builder, running.me(), running.me(), joins=True),
+    "unwatch": lambda running, _: company.watch(running.builder, running.me(), running.me(), joins=False),
     "update-every": _cadence,
     "next": _next,
     "eta": _eta,
@@ -417,18 +369,19 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "spam": _spam,
     "ack": _ack,
     "snooze": _snooze,
-    "mute": _mute(True),
-    "unmute": _mute(False),
+    "mute": lambda running, _: company.mute(running.builder, running.me(), muted=True),
+    "unmute": lambda running, _: company.mute(running.builder, running.me(), muted=False),
     "comment": _comment,
     "standing": _standing,
     "queue": lambda running, value: paperwork.move(running.builder, value, running.person),
-    "due": lambda running, value: paperwork.due(running.builder, value, running.zone),
+    "due": lambda running, value: paperwork.due(running.builder, value, running.person, running.zone),
     "time": lambda running, value: paperwork.time(running.builder, value, running.person),
-    "bug": lambda running, value: paperwork.bug(running.builder, value),
+    "bug": lambda running, value: paperwork.bug(running.builder, value, running.person),
     "for": lambda running, value: paperwork.for_customer(running.builder, value, running.person, running.parties),
     "merge": _merge,
     "same": _same,
-    "problem": lambda running, value: merging.problem(running.builder, arguments.number(value), running.known),
+    "problem": lambda running, value: merging.linked(running.builder, "problem", arguments.number(value), running.known, running.person),
+    "related": lambda running, value: merging.linked(running.builder, "related", arguments.number(value), running.known, running.person),
     "undo": _undo,
     **{name: _errand(name) for name in ERRANDS},
 }

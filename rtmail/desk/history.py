@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from rtmail.desk.ticket import Event, EventKind
+from rtmail.desk.notes import DUE, REFS, WORKED
+from rtmail.desk.ticket import WAIT_UNTIL, Event, EventKind
 
 
 def said(event: Event, names: Mapping[int, str]) -> str:
@@ -29,9 +31,29 @@ def said(event: Event, names: Mapping[int, str]) -> str:
         case EventKind.COMMAND:
             return "; ".join(str(result["line"]) for result in facts.get("results", ())) or str(facts.get("action", ""))
         case EventKind.FIELD:
-            return str(facts["name"])
+            return _noted(facts)
         case _:
             return str(facts.get("reason", ""))
+
+
+def _noted(facts: Mapping[str, Any]) -> str:
+    name, value = str(facts["name"]), facts["value"]
+    if name == WORKED and "minutes" in facts:
+        return f"time worked: {facts['minutes']} min{' billable' if facts['billable'] else ''}"
+    if name == REFS:
+        return f"elsewhere: {', '.join(value or ()) or 'nowhere'}"
+    if name.startswith("split:"):
+        return f"words split off: {value}"
+    words = _FIELDS.get(name, "")
+    return f"{words}: {value or 'no more'}" if words else ""
+
+
+_FIELDS: Mapping[str, str] = {
+    DUE: "due", WAIT_UNTIL: "waits until", "next": "next update promised", "eta": "expected to be solved", "update_every": "updates every",
+}
+"""Fields that people hear of; the others are bookkeeping."""
+UNTOLD = frozenset({EventKind.CLOCK, EventKind.FIELD})
+"""Events of these kinds that say nothing are left out of a history."""
 
 
 def _named(names: Mapping[int, str], value: object) -> str:

@@ -24,7 +24,7 @@ DEEDS = "undo"
 OUTSIDE, WRITERS, ASKED_CC = "outside", "outside_people", "asked_cc"
 """Fields that hold who waits for a word of staff, see `accepting`."""
 _BY_ADDRESS = frozenset({"addcc", "addrequestor", "for"})
-_BY_NUMBER = frozenset({"merge", "same", "problem"})
+_BY_NUMBER = frozenset({"merge", "same", "problem", "related"})
 
 
 @dataclass(frozen=True, slots=True)

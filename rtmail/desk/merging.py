@@ -6,10 +6,9 @@ The survivor takes over the people as Cc and the earlier due instants; who write
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from rtmail.desk import audience
+from rtmail.desk import audience, undoing
 from rtmail.desk.decision import Builder
 from rtmail.desk.known import LINKED, Known, Other
 from rtmail.desk.outcome import CannotDo
@@ -17,7 +16,6 @@ from rtmail.desk.people import Person, Tie
 from rtmail.desk.ticket import Event, EventKind, Role, Status
 from rtmail.mail.draft import Visibility
 from rtmail.policy import signals
-from rtmail.policy.rows import Clock, State
 
 _LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
 
@@ -72,14 +70,14 @@ def same(builder: Builder, number: int, person: Person, known: Known) -> tuple[s
     return f"the words are part of #{survivor.ticket.number} now, and their author takes part there", deed
 
 
-def problem(builder: Builder, number: int, known: Known) -> str:
-    """Link two requests that have one cause; nobody of one sees anything of the other. Raises CannotDo."""
+def linked(builder: Builder, kind: str, number: int, known: Known, person: Person) -> str:
+    """Link two requests, as "related" or because they have one cause; nobody of one sees anything of the other. Raises CannotDo."""
     other = known.others.get(number)
     if other is None or other.ticket.number == builder.ticket.number:
         raise CannotDo(f"there is no other request #{number}")
-    builder.links.append(("problem", other.ticket.number))
-    builder.add(EventKind.LINKED, facts={"kind": "problem", "number": other.ticket.number})
-    return f"linked with #{other.ticket.number} as one problem"
+    builder.links.append((kind, other.ticket.number))
+    builder.add(EventKind.LINKED, actor=person.party, facts={"kind": kind, "number": other.ticket.number})
+    return f"linked with #{other.ticket.number} {'as one problem' if kind == 'problem' else 'as related to it'}"
 
 
 def part(builder: Builder, person: Person, deed: Mapping[str, Any], known: Known) -> str:
@@ -95,12 +93,7 @@ def part(builder: Builder, person: Person, deed: Mapping[str, Any], known: Known
         builder.leave(party, Role(role), actor=person.party)
     if "owner" in deed and builder.ticket.owner == deed["owner"][1]:
         builder.own(builder.house.directory.by_party(deed["owner"][0]), actor=person.party)
-    now = {(str(clock.kind), clock.generation): clock for clock in builder.ticket.clocks}
-    for change in deed.get("clocks", ()):
-        after = Clock.from_row(change["after"])
-        if now.get((str(after.kind), after.generation)) == after:
-            ended = replace(after, state=State.VOID, settled_at=builder.now, settled_by="unmerged")
-            builder.put_clock(Clock.from_row(change["before"]) if change["before"] else ended, "the merge was undone")
+    undoing.put_clocks_back(builder, deed.get("clocks", ()), "the merge was undone")
     builder.add(EventKind.LINKED, actor=person.party, facts={"kind": "unmerged", "number": number})
     builder.further.append(again)
     return f"#{number} stands on its own again"
@@ -148,7 +141,8 @@ def _join(builder: Builder, other: Other, person: Person) -> tuple[Builder, dict
     builder.add(EventKind.MERGED, actor=person.party, facts={"into": before.number})
     builder.links.append(("merged", before.number))
     builder.further.append(survivor)
-    return survivor, {"merged": ticket.number, "clocks": _clocks(before.clocks, survivor.ticket.clocks), **_people(before, survivor)}
+    clocks = undoing.clock_changes(before.clocks, survivor.ticket.clocks)
+    return survivor, {"merged": ticket.number, "clocks": clocks, **_people(before, survivor)}
 
 
 def _people(before: Any, survivor: Builder) -> dict[str, Any]:
@@ -156,15 +150,6 @@ def _people(before: Any, survivor: Builder) -> dict[str, Any]:
     joined = [[p.person, str(p.role)] for p in survivor.ticket.participants if (p.person, str(p.role)) not in was]
     owner = {"owner": [before.owner, survivor.ticket.owner]} if before.owner != survivor.ticket.owner else {}
     return {"joined": joined, **owner}
-
-
-def _clocks(before: tuple[Clock, ...], after: tuple[Clock, ...]) -> list[dict[str, Any]]:
-    old = {(clock.kind, clock.generation): clock for clock in before}
-    return [
-        {"before": was.to_row() if was else None, "after": clock.to_row()}
-        for clock in after
-        if (was := old.get((clock.kind, clock.generation))) != clock
-    ]
 
 
 def _told(survivor: Builder, person: Person, number: int, *, who: str = "", text: str = "", event: Event | None = None) -> None:

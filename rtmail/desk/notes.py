@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
+
+from rtmail.desk.ticket import WAIT_UNTIL
 
 WORKED, DUE, REFS = "worked", "due", "refs"
 
 
 def rows(fields: Mapping[str, Any], zone: ZoneInfo) -> list[dict[str, str]]:
     """Return it as rows {what, value}; nothing noted gives none."""
-    found = []
-    if fields.get(DUE):
-        found.append({"what": "Due", "value": f"{datetime.fromisoformat(fields[DUE]).astimezone(zone):%a %d %b %Y %H:%M %Z}"})
-    if fields.get(WORKED):
+    found = [
+        {"what": what, "value": f"{datetime.fromisoformat(fields[name]).astimezone(zone):%a %d %b %Y %H:%M %Z}"}
+        for what, name in (("Waits until", WAIT_UNTIL), ("Due", DUE))
+        if fields.get(name)
+    ]
+    if (fields.get(WORKED) or {}).get("minutes"):
         found.append({"what": "Time worked", "value": spent(fields)})
     if fields.get(REFS):
         found.append({"what": "Elsewhere", "value": ", ".join(fields[REFS])})
     return found
+
+
+def system_of(ref: str) -> str:
+    """Return in which system a number is known: the host of a link, what stands before the last hyphen, "" for a bare number."""
+    return urlsplit(ref).hostname or "" if "://" in ref else ref.rpartition("-")[0].lower()
 
 
 def spent(fields: Mapping[str, Any]) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from rtmail.desk import arguments, audience
 from rtmail.desk.decision import Builder
-from rtmail.desk.notes import DUE, REFS, WORKED, spent
+from rtmail.desk.notes import DUE, REFS, WORKED, spent, system_of
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import EventKind, Role, Status
@@ -57,12 +56,12 @@ def move(builder: Builder, value: str, person: Person) -> str:
     return f"it is in {queue} now, whose staff are told"
 
 
-def due(builder: Builder, value: str, zone: ZoneInfo) -> str:
+def due(builder: Builder, value: str, person: Person, zone: ZoneInfo) -> str:
     """Set when the request is due: its resolution is promised for that instant, whatever the priority says."""
     if builder.ticket.status not in _LIVE:
         raise CannotDo(f"the request is {builder.ticket.status}", "reopen")
     at = arguments.instant(value, builder.now, zone)
-    builder.note(DUE, at.isoformat())
+    builder.add(EventKind.FIELD, actor=person.party, facts={"name": DUE, "value": at.isoformat()})
     builder.signal(signals.DueSet(at=builder.now, due_at=at, event=builder.ticket.events))
     return f"it is due {at.astimezone(zone):%a %d %b %Y %H:%M %Z}"
 
@@ -81,15 +80,14 @@ def time(builder: Builder, value: str, person: Person) -> str:
     return f"noted; {spent(builder.ticket.fields)} in all"
 
 
-def bug(builder: Builder, value: str) -> str:
+def bug(builder: Builder, value: str, person: Person) -> str:
     """Note the number that the request has elsewhere."""
     text = value.strip()
-    system = urlsplit(text).hostname or "" if "://" in text else text.rpartition("-")[0].lower()
     known = list(builder.ticket.fields.get(REFS) or ())
     if text in known:
         return "it was noted already"
-    builder.note(REFS, [*known, text])
-    builder.refs.append((system, text))
+    builder.add(EventKind.FIELD, actor=person.party, facts={"name": REFS, "value": [*known, text]})
+    builder.refs.append((system_of(text), text))
     return f"noted: {', '.join([*known, text])}"
 
 

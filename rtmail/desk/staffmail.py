@@ -8,6 +8,7 @@ from dataclasses import replace
 from rtmail.desk import arrival, audience, crossing, effects, opening
 from rtmail.desk.commands import Parsed
 from rtmail.desk.decision import Ask, Builder, Words
+from rtmail.desk.known import last_deed
 from rtmail.desk.outcome import Result as Line
 from rtmail.desk.outcome import refused
 from rtmail.desk.people import Person
@@ -21,6 +22,7 @@ from rtmail.policy import signals
 
 ASK_LINKS = (Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as comment", Action.SEND_AS_COMMENT))
 UNCLEAR_LINKS = (ASK_LINKS[0], Link("send as written", Action.SEND_AS_WRITTEN), ASK_LINKS[1])
+_LEAVES = frozenset({"unwatch", "mute", "untake", "undo"})
 WAITS = "waits for your answer to this mail"
 
 NOBODY = "this request has nobody who could be written to. Name somebody first (AddRequestor: bob@acme.example), then choose"
@@ -191,6 +193,11 @@ def ask_first(builder: Builder, stimulus: Received) -> None:
 
 def no_right(builder: Builder, stimulus: Received) -> None:
     person = arrival.staff_author(builder, stimulus)
+    if [one.name for one in stimulus.parsed.commands] == ["undo"] and "queue" in last_deed(builder.ticket, person.party):
+        # By moving it he lost the right to move it back.
+        taken_back = effects.run(effects.Run(builder, person, strong=False), stimulus.parsed)
+        audience.receipt(builder, person, taken_back, answering=stimulus.mail.message_id)
+        return
     lines = [refused(command.line, stimulus.verdict.reason) for command in stimulus.parsed.commands]
     if stimulus.parsed.whole.strip() or stimulus.mail.attachments:
         _remark(builder, stimulus, person, "its author may not answer in this queue; kept as a comment")
@@ -255,7 +262,9 @@ def _receipt(
 
 
 def _join_staff(builder: Builder, stimulus: Received, person: Person) -> None:
-    if builder.ticket.owner != person.party:
+    """Who writes watches the request from then on, unless his very words take him off it."""
+    leaves = stimulus.verdict.commands and any(command.name in _LEAVES for command in stimulus.parsed.commands)
+    if builder.ticket.owner != person.party and not leaves:
         builder.join(person.party, Role.WATCHER, person.email, person.name, reason="wrote")
     arrival.joins(builder, stimulus)
 

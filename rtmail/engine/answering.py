@@ -262,7 +262,7 @@ class Answerer:
         lines = [
             {"at": event.at, "kind": str(event.kind), "who": names.get(event.actor, ""), "said": said}
             for event, _ in log
-            if (said := history.said(event, names)) or event.kind is not EventKind.CLOCK
+            if (said := history.said(event, names)) or event.kind not in history.UNTOLD
         ]
         answered.answers.append({
             "kind": "history", "number": ticket.number, "subject": ticket.subject, "lines": lines[-MOST_HISTORY:],

@@ -78,6 +78,8 @@ class Keeper:
                 self.store.remove_link(ticket.id, other.id, _LINKS[kind])
         for system, ref in decision.refs:
             self.store.add_outside_ref(ticket.id, system, ref, now)
+        for system, ref in decision.unrefs:
+            self.store.remove_outside_ref(ticket.id, system, ref)
         self.post(outgoing, ticket, drafts, now)
         for further in decision.further:
             self.keep(further, now)

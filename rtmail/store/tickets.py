@@ -412,6 +412,11 @@ class Tickets(Search):
         self._do("INSERT INTO outside_ref (system, ref, ticket_id, at) VALUES (?, ?, ?, ?) "
                  "ON CONFLICT (system, ref, ticket_id) DO NOTHING", (clean(system), clean(ref), ticket_id, micros(now)))
 
+    @writes
+    def remove_outside_ref(self, ticket_id: int, system: str, ref: str) -> None:
+        """Forget the number that a ticket has in another system."""
+        self._do("DELETE FROM outside_ref WHERE ticket_id = ? AND system = ? AND ref = ?", (ticket_id, clean(system), clean(ref)))
+
     @reads
     def by_outside_ref(self, system: str, ref: str) -> list[int]:
         """Return row ids of the tickets with this number in another system, latest first."""
