@@ -12,6 +12,7 @@ import atexit
 import os
 import re
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -23,6 +24,8 @@ import structlog
 from rtmail.errors import Problem, RtmailError
 
 QUEUE_LINES = 10_000
+GATHER_SECONDS = 0.02
+"""So long the thread that writes lets lines gather: were it woken for each, it would stop those who write them as often."""
 LINE_CHARACTERS = 2000
 FRAMES = 4
 """Of a failure's stack, innermost first."""
@@ -49,7 +52,8 @@ class _Writer:
         self._descriptor = descriptor
         self._prefix = _PRIORITY["warning"] if _in_journal() else ""
         self._lines: deque[bytes] = deque()
-        self._changed = threading.Condition()
+        self._changed, self._some = threading.Condition(), threading.Event()
+        self._hurried = False
         self._thread: threading.Thread | None = None
         self._writing = False
         self._untold = 0
@@ -66,27 +70,35 @@ class _Writer:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="log", daemon=True)
                 self._thread.start()
-            self._changed.notify_all()
+        self._some.set()
 
     debug = info = warning = error = msg
 
     def flush(self, seconds: float) -> bool:
         """Wait until everything queued is written, at most `seconds`; False when it is not."""
         with self._changed:
+            self._hurried = True
+            self._some.set()
             return self._changed.wait_for(lambda: not self._lines and not self._writing, seconds)
 
     def _run(self) -> None:
         while True:
+            self._some.wait()
+            if not self._hurried:
+                time.sleep(GATHER_SECONDS)
+            with self._changed:
+                self._some.clear()
+                self._hurried = False
+                lines = list(self._lines)
+                self._lines.clear()
+                self._writing = True
+                untold, self._untold = self._untold, 0
+            self._write(b"".join(lines))
+            if untold:
+                self._write(f"{self._prefix}at={_now()} level=warning event=log_lines_dropped lines={untold}\n".encode())
             with self._changed:
                 self._writing = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: bool(self._lines))
-                line = self._lines.popleft()
-                self._writing = True
-                untold, self._untold = self._untold, 0
-            self._write(line)
-            if untold:
-                self._write(f"{self._prefix}at={_now()} level=warning event=log_lines_dropped lines={untold}\n".encode())
 
     def _write(self, data: bytes) -> None:
         try:
@@ -95,7 +107,7 @@ class _Writer:
         except OSError:
             # Nobody reads us any more; there is no place left to say so.
             with self._changed:
-                self.dropped += 1
+                self.dropped += data.count(b"\n")
 
 
 _writer = _Writer(2)

@@ -157,9 +157,11 @@ def closest(written: str, names: Iterable[str]) -> str:
     word = plain(written)
     best, best_ratio = "", 0.8
     for name in names:
+        if word[:1] != name[:1].lower():
+            continue
         known = plain(name)
         near = len(known) >= 6 or sorted(known) == sorted(word) or (len(known) == 5 and len(word) in (4, 6))
-        if word[:1] != known[:1] or word == known or not near or abs(len(word) - len(known)) > 2:
+        if word == known or not near or abs(len(word) - len(known)) > 2:
             continue
         # Two neighbours that changed places count as one slip; the ratio alone would count them as two.
         ratio = 1.0 if sorted(known) == sorted(word) else SequenceMatcher(None, word, known).ratio()

@@ -8,9 +8,13 @@ so that one that fails takes none of the others with it.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from rtmail import log
 from rtmail.desk import commands
@@ -23,13 +27,15 @@ from rtmail.engine.digests import Digests
 from rtmail.engine.intake import Intake
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Office
-from rtmail.engine.reader import ReaderPool, ReadFailed
+from rtmail.engine.reader import Job, ReaderPool, ReadFailed
 from rtmail.engine.sender_checks import SenderChecks
-from rtmail.errors import RtmailError
+from rtmail.errors import Deferred, RtmailError
 from rtmail.failpoint import failpoint
 from rtmail.mail import message, own_checks
 from rtmail.mail.model import Mail
 from rtmail.store import Conflict, Fate, LeaseLost, NotThere, Origin, OutboxRow, Outcome, Settlement, SpoolItem, Store
+
+T = TypeVar("T")
 
 ATTEMPTS = 3
 """After so many failures a mail is set aside."""
@@ -43,6 +49,15 @@ AGAIN_AFTER = timedelta(seconds=5)
 
 class NoSuchRequest(RtmailError, LookupError):  # noqa: N818
     """There is no request with this number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Mails that were claimed, which of them are to be read, and what those say as soon as it is known."""
+
+    items: list[SpoolItem]
+    readable: list[bool]
+    reading: Future[list[Mail | ReadFailed]]
 
 
 class Engine:
@@ -67,6 +82,8 @@ class Engine:
     ) -> None:
         self.store, self.pool, self.owner, self.posted, self._alone_to = store, pool, owner, posted, alone_to
         self._checks = checks
+        self._reading = ThreadPoolExecutor(1, "rtmail-reading")
+        self._ahead: _Batch | None = None
         self._to_release: list[SpoolItem] = []
         self._to_retry: list[tuple[SpoolItem, datetime]] = []
         self.use(office)
@@ -89,28 +106,77 @@ class Engine:
             # Before any claim: that we die while a reader starts is no mail's fault.
             self.pool.warm()
             failpoint("engine-warmed")
-        items = self._claim(now)
-        if not items:
+        batch, self._ahead = self._ahead or self._begin(now), None
+        if batch is None:
             return 0
-        failpoint("engine-leased")
+        items = batch.items
         try:
             self.office.look_round(now)
-            mails = self._read(items)
+            mails = self._read(batch)
             failpoint("engine-read")
-            self.store.run(lambda: self._take_all(items, mails, now))
+            if len(items) == BATCH:
+                # There will be more: a reader has it ready when this batch is done.
+                self._ahead = self._begin(now)
+            for left in self._commits(list(zip(items, mails, strict=True)), lambda one: self._take_one(*one, now)):
+                items = [item for item, _ in left]
+                failpoint("engine-committed")
+                self.posted()
         except Exception as error:
-            # What goes wrong with one mail ends with that mail; this undid them all.
+            # What goes wrong with one mail ends with that mail; this undid all that was left of them.
+            self.put_back()
             if self.store.undoes(error):
                 self._to_release += items
             elif len(items) > 1:
                 self._to_release += items
                 self._alone_to = items[-1].id
             else:
-                self._to_retry.append((items[0], now + AGAIN_AFTER * items[0].attempts))
+                self._to_retry += [(item, now + AGAIN_AFTER * item.attempts) for item in items]
             raise
-        failpoint("engine-committed")
-        self.posted()
-        return len(items)
+        return len(batch.items)
+
+    def _commits(self, things: Sequence[T], do: Callable[[T], None]) -> Iterator[Sequence[T]]:
+        """Do `things` in as few commits as may be, and yield after each what is left.
+
+        A commit comes early when somebody else waits to write: who hands us a mail waits for his.
+        """
+        left = things
+        while left:
+            left = self.store.run(partial(self._until_wanted, left, do))
+            yield left
+
+    def _until_wanted(self, things: Sequence[T], do: Callable[[T], None]) -> Sequence[T]:
+        for count, thing in enumerate(things, 1):
+            do(thing)
+            if self.store.wanted:
+                return things[count:]
+        return ()
+
+    def _begin(self, now: datetime) -> _Batch | None:
+        """Claim the next batch and let it be read; None when nothing waits."""
+        items = self._claim(now)
+        if not items:
+            return None
+        try:
+            failpoint("engine-leased")
+            raws = [self._raw(item) if item.attempts <= DEATHS else None for item in items]
+            jobs = [(raw, item.envelope) for item, raw in zip(items, raws, strict=True) if raw is not None]
+            return _Batch(items, [raw is not None for raw in raws], self._reading.submit(self._read_jobs, jobs))
+        except Exception:
+            self._to_release += items
+            raise
+
+    def put_back(self) -> None:
+        """Give back the mails that were claimed and are only being read; to be called when no more work follows."""
+        if self._ahead is not None:
+            self._to_release += self._ahead.items
+            self._ahead = None
+
+    def close(self) -> None:
+        """Give back what is claimed; no work follows."""
+        self.put_back()
+        with suppress(Deferred):
+            self._hand_back()
+        self._reading.shutdown(wait=False)
 
     def _claim(self, now: datetime) -> list[SpoolItem]:
         """Claim the next batch. A mail at which something went wrong before goes alone: what happens now, happens to it alone."""
@@ -134,14 +200,18 @@ class Engine:
                 self.store.retry_spool(*self._to_retry[0])
             self._to_retry.pop(0)
 
-    def _read(self, items: Sequence[SpoolItem]) -> list[Mail | ReadFailed]:
-        raws = [self._raw(item) if item.attempts <= DEATHS else None for item in items]
-        jobs = [(raw, item.envelope) for item, raw in zip(items, raws, strict=True) if raw is not None]
+    def _read_jobs(self, jobs: list[Job]) -> list[Mail | ReadFailed]:
+        """Read mails, after what their checks need from DNS was asked for; in a thread of its own, beside the batch before."""
+        site = self.office.site
         if self._checks is not None:
-            envelopes = self._checks.prepared(jobs, self.office.site)
+            envelopes = self._checks.prepared(jobs, site)
             jobs = [(raw, envelope) for (raw, _), envelope in zip(jobs, envelopes, strict=True)]
-        read = iter(self.pool.read_many(jobs, self.office.site))
-        return [next(read) if raw is not None else ReadFailed(_unread(item)) for item, raw in zip(items, raws, strict=True)]
+        return self.pool.read_many(jobs, site)
+
+    def _read(self, batch: _Batch) -> list[Mail | ReadFailed]:
+        """Return what was read of a batch, when it is."""
+        read = iter(batch.reading.result())
+        return [next(read) if readable else ReadFailed(_unread(item)) for item, readable in zip(batch.items, batch.readable, strict=True)]
 
     def _raw(self, item: SpoolItem) -> bytes | None:
         try:
@@ -149,12 +219,11 @@ class Engine:
         except NotThere:
             return None
 
-    def _take_all(self, items: Sequence[SpoolItem], mails: Sequence[Mail | ReadFailed], now: datetime) -> None:
-        for item, mail in zip(items, mails, strict=True):
-            if isinstance(mail, ReadFailed):
-                self._failed(item, mail, f"could not be read: {mail.reason}", now)
-            else:
-                self._take(item, mail, now)
+    def _take_one(self, item: SpoolItem, mail: Mail | ReadFailed, now: datetime) -> None:
+        if isinstance(mail, ReadFailed):
+            self._failed(item, mail, f"could not be read: {mail.reason}", now)
+        else:
+            self._take(item, mail, now)
 
     def _take(self, item: SpoolItem, mail: Mail, now: datetime) -> None:
         try:
@@ -220,28 +289,27 @@ class Engine:
         if ids:
             failpoint("sweep-leased")
             self.office.look_round(now)
-            self.store.run(lambda: self._sweep_all(ids, now))
-            failpoint("sweep-committed")
-            self.posted()
+            for _ in self._commits(ids, lambda one: self._tick(one, now)):
+                failpoint("sweep-committed")
+                self.posted()
         return len(ids)
 
-    def _sweep_all(self, ids: Sequence[int], now: datetime) -> None:
-        for ticket_id in ids:
-            number = 0
-            try:
-                with self.store.transaction():
-                    ticket = self.store.ticket(ticket_id, lock=True)
-                    number = ticket.number
-                    decision = decide(self.office.policy(ticket.policy_version), ticket, Tick(), now, self.office.house)
-                    kept = self._keeper.keep(decision, now)
-                    self._intake.split_off(decision, kept, now)
-            except Exception as error:
-                if self.store.undoes(error):
-                    raise
-                # One ticket's trouble must not keep the others from being told; its lease brings it back.
-                log.failed(stage="sweep", error=error, ticket=ticket_id)
-                with self.store.transaction():
-                    notices.stuck(self._keeper, number, error, now)
+    def _tick(self, ticket_id: int, now: datetime) -> None:
+        number = 0
+        try:
+            with self.store.transaction():
+                ticket = self.store.ticket(ticket_id, lock=True)
+                number = ticket.number
+                decision = decide(self.office.policy(ticket.policy_version), ticket, Tick(), now, self.office.house)
+                kept = self._keeper.keep(decision, now)
+                self._intake.split_off(decision, kept, now)
+        except Exception as error:
+            if self.store.undoes(error):
+                raise
+            # One ticket's trouble must not keep the others from being told; its lease brings it back.
+            log.failed(stage="sweep", error=error, ticket=ticket_id)
+            with self.store.transaction():
+                notices.stuck(self._keeper, number, error, now)
 
     # -- fates --------------------------------------------------------------------------------------------------
 
@@ -251,25 +319,24 @@ class Engine:
         if rows:
             failpoint("report-read")
             self.office.look_round(now)
-            self.store.run(lambda: self._report_all(rows, now))
-            failpoint("report-committed")
-            self.posted()
+            for _ in self._commits(rows, lambda one: self._report_one(one, now)):
+                failpoint("report-committed")
+                self.posted()
         return len(rows)
 
-    def _report_all(self, rows: Sequence[OutboxRow], now: datetime) -> None:
-        for row in rows:
-            try:
-                with self.store.transaction():
-                    self._report(row, now)
-            except Conflict:
-                # The ticket moved on at this very moment: the next round tells it.
-                continue
-            except Exception as error:
-                if self.store.undoes(error):
-                    raise
-                # `rtmail outbox` shows this fate all the same; told again and again it would keep the others from being told.
-                log.failed(stage="report", error=error, outbox=row.id)
-                self.store.mark_reported([row])
+    def _report_one(self, row: OutboxRow, now: datetime) -> None:
+        try:
+            with self.store.transaction():
+                self._report(row, now)
+        except Conflict:
+            # The ticket moved on at this very moment: the next round tells it.
+            return
+        except Exception as error:
+            if self.store.undoes(error):
+                raise
+            # `rtmail outbox` shows this fate all the same; told again and again it would keep the others from being told.
+            log.failed(stage="report", error=error, outbox=row.id)
+            self.store.mark_reported([row])
 
     def _report(self, row: OutboxRow, now: datetime) -> None:
         if row.id not in self.store.mark_reported([row]):

@@ -146,24 +146,23 @@ class Intake:
         if verdict.sender.authenticated and verdict.sender.staff:
             # Who writes is there, whatever his out-of-office says.
             self.store.end_absence(verdict.sender.party, only_seen=True)
-        if verdict.result is Result.STAFF_TO_US and verdict.commands:
-            parsed = commands.of_mail(mail)
-            if only_errands(parsed, mail):
-                return self.asking.errands(item, mail, verdict, parsed, trace, now)
-        if verdict.result is Result.NEW_REQUEST and verdict.answerable and not flagged:
-            parsed = commands.of_mail(mail)
-            if asked_by_participant(parsed, mail) and stands_alone(parsed, mail.subject) and not self._withheld(verdict, now):
-                settled = self.asking.participant(item, mail, verdict, parsed, trace, now)
-                if settled:
-                    return settled
+        parsed = commands.of_mail(mail)
+        if verdict.result is Result.STAFF_TO_US and verdict.commands and only_errands(parsed, mail):
+            return self.asking.errands(item, mail, verdict, parsed, trace, now)
+        asks = verdict.result is Result.NEW_REQUEST and verdict.answerable and not flagged and asked_by_participant(parsed, mail)
+        if asks and stands_alone(parsed, mail.subject) and not self._withheld(verdict, now):
+            settled = self.asking.participant(item, mail, verdict, parsed, trace, now)
+            if settled:
+                return settled
         if verdict.detail and verdict.result is Result.ACTION and verdict.detail.action in HOLD_ACTIONS:
             return self.asking.hold(item, mail, verdict, trace, now)
-        return self._event(item, mail, verdict, tickets, trace, now, flagged=flagged, answered=answered)
+        return self._event(item, mail, parsed, verdict, tickets, trace, now, flagged=flagged, answered=answered)
 
     def _event(
         self,
         item: SpoolItem,
         mail: Mail,
+        parsed: commands.Parsed,
         verdict: Verdict,
         tickets: Mapping[int, Ticket],
         trace: dict[str, Any],
@@ -174,7 +173,6 @@ class Intake:
     ) -> Settlement:
         """The mail concerns a request: decide and keep."""
         parties = self._parties(verdict, mail, now)
-        parsed = commands.of_mail(mail)
         opening = verdict.result in _OPENING
         at = _counts_from(item, mail, verdict, self.office.site, now, confirmed=bool(answered))
         if at != item.arrived_at:
@@ -370,6 +368,7 @@ class Intake:
         ended = self._event(
             item,
             mail,
+            commands.of_mail(mail),
             replace(verdict, number=ticket.number),
             {**tickets, ticket.number: ticket},
             trace,

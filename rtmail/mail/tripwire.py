@@ -11,6 +11,7 @@ import base64
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from html import unescape
 from urllib.parse import unquote
 
@@ -48,12 +49,14 @@ def leaks(text: str, site: Site, staff: Collection[int] = ()) -> str:
     mail" (its person is one of `staff`, party ids). Works without keys: a detail need not be genuine to be a leak.
     """
     bare = _unwrapped(text)
-    views = {_squashed(bare), _squashed(_TAG.sub("", bare))}
+    views = {_squashed(bare), _squashed(_TAG.sub("", bare))} if "<" in bare else {_squashed(bare)}
     if any(_STAFF_WORDS.search(view) for view in views):
         return "staff mark"
     comment = [own.spec.lower() for own in site.addresses.values() if own.door is Door.COMMENT]
     if any(_holds_address(view, spec) for view in views for spec in comment):
         return "comment address"
+    if len(bare) < LENGTH:
+        return ""
     details = [*_details(bare.lower()), *(detail for view in views for detail in _addressed(view, site))]
     if any(_is_staffs(detail) for detail in details):
         return "staff detail"
@@ -77,9 +80,15 @@ def _squashed(text: str) -> str:
 
 
 def _holds_address(view: str, spec: str) -> bool:
+    local, pattern = _bare_or_with_detail(spec)
+    return local in view and pattern.search(view) is not None
+
+
+@lru_cache(maxsize=256)
+def _bare_or_with_detail(spec: str) -> tuple[str, re.Pattern[str]]:
     local, _, domain = spec.partition("@")
     local, domain = _squashed(local), _squashed(domain)
-    return local in view and re.search(rf"{re.escape(local)}(?:[+-][a-z2-7]{{{LENGTH}}})?@{re.escape(domain)}", view) is not None
+    return local, re.compile(rf"{re.escape(local)}(?:[+-][a-z2-7]{{{LENGTH}}})?@{re.escape(domain)}")
 
 
 def _details(lowered: str) -> Iterator[str]:
@@ -91,9 +100,13 @@ def _addressed(view: str, site: Site) -> Iterator[str]:
     if site.detail == "off":
         return
     for own in site.addresses.values():
-        local, _, domain = own.spec.lower().partition("@")
-        pattern = rf"{re.escape(_squashed(local))}{re.escape(site.detail)}([a-z2-7]{{{LENGTH}}})@{re.escape(_squashed(domain))}"
-        yield from (found[1] for found in re.finditer(pattern, view))
+        yield from (found[1] for found in _with_detail(own.spec, site.detail).finditer(view))
+
+
+@lru_cache(maxsize=256)
+def _with_detail(spec: str, sign: str) -> re.Pattern[str]:
+    local, _, domain = spec.lower().partition("@")
+    return re.compile(rf"{re.escape(_squashed(local))}{re.escape(sign)}([a-z2-7]{{{LENGTH}}})@{re.escape(_squashed(domain))}")
 
 
 def _fields(detail: str) -> tuple[int, int, bool] | None:

@@ -95,6 +95,11 @@ class Database:
             with self._engine.turn(), self._outermost(write=True):
                 yield
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits to write: then a long job had better commit what it has, and go on in a transaction of its own."""
+        return self._engine.wanted
+
     def run(self, job: Callable[[], T]) -> T:
         """Return what `job` returns, run in a transaction of its own, repeated while it is undone through nobody's fault.
 

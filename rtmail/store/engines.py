@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import weakref
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -72,6 +73,11 @@ class Engine(ABC):
     def turn(self) -> Iterator[None]:
         """Wait here before a transaction that writes; Deferred when it takes too long."""
         yield
+
+    @property
+    def wanted(self) -> bool:
+        """Whether another thread waits for the one that writes now to commit."""
+        return False
 
     @abstractmethod
     def begin(self, write: bool) -> None:
@@ -147,6 +153,44 @@ class Engine(ABC):
             connection.close()
 
 
+class _Turn:
+    """A lock that is handed on in the order in which threads asked for it: whoever gives it up cannot take it again before them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def take(self, seconds: float) -> bool:
+        """Wait for it; False when that takes more than `seconds`."""
+        with self._lock:
+            if not self._taken:
+                self._taken = True
+                return True
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        if mine.acquire(timeout=seconds):
+            return True
+        with self._lock:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                return False
+        return True  # it was handed to us at this very moment
+
+    def give(self) -> None:
+        """Hand it on."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
+
+    @property
+    def wanted(self) -> bool:
+        return bool(self._waiting)
+
+
 class _Connection(sqlite3.Connection):
     """One that can be referred to weakly, which the plain one cannot."""
 
@@ -160,7 +204,7 @@ class SQLite(Engine):
     def __init__(self, path: Path, busy: timedelta) -> None:
         self.path = self.file = path
         self._busy = busy.total_seconds()
-        self._turn = threading.Lock()
+        self._turn = _Turn()
         super().__init__(peewee.SqliteDatabase(
             str(path), timeout=self._busy, check_same_thread=False, cached_statements=512, factory=_Connection,
             pragmas={"journal_mode": "wal", "synchronous": "full", "secure_delete": 1, "foreign_keys": 0,
@@ -181,12 +225,16 @@ class SQLite(Engine):
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        if not self._turn.acquire(timeout=self._busy):
+        if not self._turn.take(self._busy):
             raise Deferred("database busy")
         try:
             yield
         finally:
-            self._turn.release()
+            self._turn.give()
+
+    @property
+    def wanted(self) -> bool:
+        return self._turn.wanted
 
     def begin(self, write: bool) -> None:
         self.connection()
