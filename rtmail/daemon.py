@@ -40,12 +40,13 @@ from rtmail.ops import building
 from rtmail.ops.front import DaemonFront
 from rtmail.ops.mailboxes import Mailboxes
 from rtmail.ops.tenure import Tenure
-from rtmail.store import Pausable, SpoolWriter, Store, StoreFailed
+from rtmail.store import Pausable, Serving, SpoolWriter, Store, StoreFailed
 
 DRAIN_SECONDS = 8.0
 """For what is under way when we are told to stop; with the closing of store and readers it stays below ten."""
 STORE_AGAIN_SECONDS = 1.0
 PAUSE_SECONDS = 0.25
+SPEAKS_SECONDS = 30.0
 REHEARSED_SECONDS = 15.0
 """A rehearsal looks for what is due so often, on its own clock."""
 SWITCH_SECONDS = 0.0005
@@ -67,6 +68,8 @@ class Ticker:
         self._behind = False
         self._hurried = rate != 1.0
         self._pause = PAUSE_SECONDS if rate <= 1.0 else max(min(PAUSE_SECONDS, REHEARSED_SECONDS / rate), 0.005)
+        self.config_digest = ""
+        self._spoken, self._spoken_at = "", 0.0
         self.still: frozenset[Pausable] = frozenset()
         """What was paused when last looked at."""
         self._names = mailboxes
@@ -76,11 +79,13 @@ class Ticker:
         self._scheduler.every(10).seconds.do(self._guarded, "remind", lambda: self.engine.remind(self._clock()))
         self._scheduler.every(10).seconds.do(self._guarded, "watch", self._watch)
         self._scheduler.every(10).seconds.do(self._guarded, "digest", self._digest)
+        self._scheduler.every(1).seconds.do(self._guarded, "speak", self._speak)
         self._scheduler.every(1).hours.do(self._guarded, "forget", lambda: self._store.forget_expired(self._clock()))
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
         self._guarded("pauses", self._look_at_pauses)
+        self._guarded("speak", self._speak)
         self._thread.start()
 
     def wake(self) -> None:
@@ -110,6 +115,13 @@ class Ticker:
             if not worked:
                 self._woken.wait(self._pause)
         self.engine.close()
+
+    def _speak(self) -> int:
+        """Note in the store, twice a minute, that this daemon lives, and at once by which config it works."""
+        if self._spoken != self.config_digest or time.monotonic() - self._spoken_at > SPEAKS_SECONDS:
+            self._spoken, self._spoken_at = self.config_digest, time.monotonic()
+            self._store.speak(Serving(self.engine.owner, self._clock(), __version__, self._spoken))
+        return 0
 
     def _look_at_pauses(self) -> int:
         still = frozenset(pause.what for pause in self._store.pauses())
@@ -176,6 +188,7 @@ class Daemon:
         office = Office(blueprint, self.store, clock())
         engine = Engine(self.store, self._pool, office, owner, self._posted, alone_to=alone_to, checks=self._checks)
         self.ticker = Ticker(engine, clock, self.store, lambda: self.mailboxes.names(), rate)
+        self.ticker.config_digest = found.digest()
         self._writer = SpoolWriter(self.store, lambda _: self.ticker.wake())
         self.front = DaemonFront(found, self.store, self._writer, lambda: self.store.failed, lambda: Pausable.INGRESS in self.ticker.still)
         self.mailboxes = Mailboxes(
@@ -235,6 +248,8 @@ class Daemon:
                 with contextlib.suppress(asyncio.CancelledError):
                     await couriers
                 await asyncio.to_thread(self.ticker.stop, DRAIN_SECONDS / 4)
+                with contextlib.suppress(Exception):  # it is noticed all the same, two minutes later
+                    await asyncio.to_thread(self.store.fall_silent, self._tenure.name)
             self._pool.close()
             if self._checks is not None:
                 self._checks.close()
@@ -276,6 +291,7 @@ class Daemon:
             with contextlib.suppress(OSError):
                 listener.reload()
         self.mailboxes.use(building.mailboxes(found))
+        self.ticker.config_digest = found.digest()
         failpoint("reload-used")
         self._restart_for = building.needs_restart(self._begun_with, found)
         if self._restart_for:

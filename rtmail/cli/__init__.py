@@ -27,6 +27,7 @@ COMMANDS = {
     "held": "spooled",
     "junk": "spooled",
     "audit": "audit",
+    "doctor": "doctor",
     "backup": "backup",
     "restore": "backup",
     "store": "store",

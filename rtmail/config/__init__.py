@@ -7,6 +7,7 @@ not in the config folder (policies, templates) is looked for in the checkout, th
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -237,6 +238,18 @@ class Config:
             for file in sorted(folder.rglob("*.j2")):
                 texts.setdefault(file.relative_to(folder).as_posix(), file.read_text("utf-8"))
         return texts
+
+    def files(self) -> list[Path]:
+        """Return the files of the config's folder that are config: no secrets, nothing hidden."""
+        patterns = ("*.toml", "policies/*.toml", "templates/**/*.j2")
+        return sorted({self.file, *(path for pattern in patterns for path in self.folder.glob(pattern) if path.is_file())})
+
+    def digest(self) -> str:
+        """Return a hash over `files` as they stand now: two daemons with the same one work by the same config."""
+        found = hashlib.sha256()
+        for path in self.files():
+            found.update(f"{path.relative_to(self.folder)}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
+        return found.hexdigest()[:16]
 
     def make_state(self) -> None:
         """Make the state folder, readable for its owner alone, when it is not there. Raises OSError."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from rtmail.store.outbox import Failed, Sent
 
@@ -39,6 +40,16 @@ class PutOff:
 
 
 Fate = Sent | PutOff | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """How far a relay went along. `stage` is the last one; `certificate_ends` when its certificate ends, None without TLS."""
+
+    taken: bool
+    stage: str
+    said: str
+    certificate_ends: datetime | None = None
 
 
 def status_of(text: str, code: int) -> str:

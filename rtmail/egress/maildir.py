@@ -11,9 +11,11 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
-from rtmail.egress.fate import Fate, PutOff
+from rtmail.egress.fate import Examined, Fate, PutOff
 from rtmail.failpoint import failpoint
 from rtmail.store.outbox import Sent
+
+PARTS = ("tmp", "new", "cur")
 
 
 class MaildirRelay:
@@ -29,14 +31,27 @@ class MaildirRelay:
     async def close(self) -> None:
         """Nothing is kept open."""
 
+    async def examine(self, sender: str, recipient: str) -> Examined:
+        """Look whether the folders can be written to."""
+        try:
+            self._make()
+        except OSError as error:
+            return Examined(False, "maildir", f"{self._folder}: {error.strerror or error}")
+        if not all(os.access(self._folder / part, os.W_OK | os.X_OK) for part in PARTS):
+            return Examined(False, "maildir", f"{self._folder}: may not be written to")
+        return Examined(True, "maildir", f"mail is written to {self._folder}")
+
+    def _make(self) -> None:
+        for part in PARTS:
+            (self._folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+
     def _deliver(self, sender: str, recipient: str, raw: bytes, outbox_id: int, again: bool) -> Fate:
         head = f"Return-Path: <{sender}>\nDelivered-To: {recipient}\n".encode()
         copy = head + raw.replace(b"\r\n", b"\n")
         # The digest tells copies apart that carry the same number, after the database was begun anew.
         name = f"{outbox_id:09d}.{sha256(copy).hexdigest()[:16]}.rtmail"
         try:
-            for part in ("tmp", "new", "cur"):
-                (self._folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make()
             if not (again and self._collected(name)):
                 self._write(name, copy)
         except OSError as error:

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
@@ -22,7 +23,7 @@ import aiosmtplib
 from aiosmtplib.auth import auth_login_encode, auth_plain_encode, auth_xoauth2_encode
 
 from rtmail.egress.dialogue import Broken, Dialogue, Reply
-from rtmail.egress.fate import Fate, PutOff, remote_id, shown, status_of
+from rtmail.egress.fate import Examined, Fate, PutOff, remote_id, shown, status_of
 from rtmail.egress.maildir import MaildirRelay
 from rtmail.failpoint import failpoint
 from rtmail.store.outbox import Failed, Sent
@@ -83,6 +84,9 @@ class Relay(Protocol):
 
     async def close(self) -> None:
         """Close what is kept open."""
+
+    async def examine(self, sender: str, recipient: str) -> Examined:
+        """Ask whether it would take a mail, and send none. Raises nothing that the peer or the network can cause."""
 
 
 def make_relay(settings: Settings, folder: Path) -> Relay:
@@ -163,6 +167,27 @@ class SmtpRelay:
         while self._idle:
             self._part(self._idle.pop())
         await asyncio.gather(*self._parting)
+
+    async def examine(self, sender: str, recipient: str) -> Examined:
+        """Go through the dialogue up to RCPT on a connection of its own, and take it back."""
+        ends: datetime | None = None
+        stage = "connect"
+        try:
+            line = await self._connect()
+            certificate = line.smtp.get_transport_info("peercert") or {}
+            if "notAfter" in certificate:
+                ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
+            try:
+                for step in self._recipient(line, sender, recipient, b""):
+                    stage = step.stage
+                    with _stage(stage):
+                        line.dialogue.send(step.command)
+                    await self._heard(line.dialogue, step)
+            finally:
+                await self._quit(line)
+        except _AttemptError as trouble:
+            return Examined(False, trouble.fate.stage if isinstance(trouble.fate, PutOff) else stage, trouble.fate.text, ends)
+        return Examined(True, "RCPT", f"takes mail for <{recipient}>", ends)
 
     # A connection's life
 
@@ -274,12 +299,7 @@ class SmtpRelay:
     async def _transact(self, line: _Line, sender: str, recipient: str, wire: bytes) -> Sent:
         """Send one mail; raises _AttemptError for every other end."""
         dialogue, limits = line.dialogue, self._settings.timeouts
-        parameters = b"".join(b" " + option for option in self._options(line.smtp, sender, recipient, wire))
-        steps = [
-            _Step("MAIL", f"MAIL FROM:<{_ascii_domain(sender)}>".encode() + parameters + b"\r\n", limits.mail, (250,)),
-            _Step("RCPT", f"RCPT TO:<{_ascii_domain(recipient)}>\r\n".encode(), limits.rcpt, (250, 251)),
-            _Step("DATA", b"DATA\r\n", limits.data, (354,)),
-        ]
+        steps = [*self._recipient(line, sender, recipient, wire), _Step("DATA", b"DATA\r\n", limits.data, (354,))]
         if line.dirty:
             steps.insert(0, _Step("RSET", b"RSET\r\n", limits.mail, (250,)))
         if line.smtp.supports_extension("pipelining"):
@@ -300,6 +320,15 @@ class SmtpRelay:
         line.dirty = False
         text = shown(reply.code, reply.text)
         return Sent(text, remote_id(text, self._host))
+
+    def _recipient(self, line: _Line, sender: str, recipient: str, wire: bytes) -> list[_Step]:
+        """Return the commands that name sender and recipient of a mail."""
+        limits = self._settings.timeouts
+        parameters = b"".join(b" " + option for option in self._options(line.smtp, sender, recipient, wire))
+        return [
+            _Step("MAIL", f"MAIL FROM:<{_ascii_domain(sender)}>".encode() + parameters + b"\r\n", limits.mail, (250,)),
+            _Step("RCPT", f"RCPT TO:<{_ascii_domain(recipient)}>\r\n".encode(), limits.rcpt, (250, 251)),
+        ]
 
     async def _together(self, dialogue: Dialogue, steps: list[_Step]) -> None:
         """Send the commands in one piece (RFC 2920); the first that is refused decides, after the answers to the rest are read."""

@@ -82,7 +82,7 @@ def make(config: Config, store: Store, file: Path, now: datetime, progress: Prog
         with_key = not config.key_given and key.is_file()
         if with_key:
             members[KEY_FILE] = key
-        members.update(_config_files(config.folder))
+        members.update({f"{CONFIG}/{path.relative_to(config.folder)}": path for path in config.files()})
         manifest = {
             "rtmail": __version__, "made_at": now.isoformat(), "host": socket.gethostname(), "store": config.store_name.partition(":")[0],
             "schema": version, "requests": requests, "mails": sums.accepted, "outbox": waiting,
@@ -195,12 +195,6 @@ def _same(key: Path, other: Path) -> bool:
 def _culprits(held: Store) -> str:
     sums = held.audit_counts()
     return "" if sums.closes else f"the audit does not close ({len(sums.culprits)} mails)"
-
-
-def _config_files(folder: Path) -> dict[str, Path]:
-    """Return what of the config's folder is config: no secrets, nothing hidden."""
-    kept = (path for pattern in ("*.toml", "policies/*.toml", "templates/*.j2") for path in folder.glob(pattern) if path.is_file())
-    return {f"{CONFIG}/{path.relative_to(folder)}": path for path in sorted(kept)}
 
 
 @contextmanager

@@ -71,12 +71,16 @@ def mailboxes(config: Config) -> list[mailbox.Settings]:
     ]
 
 
-def make_relay(config: Config) -> relay.Relay:
-    """Return the relay that the config names. Raises ValueError or OSError."""
+def make_relay(config: Config, timeouts: relay.Timeouts | None = None) -> relay.Relay:
+    """Return the relay that the config names; `timeouts` other than those of mail. Raises ValueError or OSError."""
     ca_file = config.path(config.relay.ca_file)
     return relay.make_relay(
         relay.Settings(
-            url=config.relay_url, hostname=config.relay_hostname, password=config.relay_password, ca_file=str(ca_file) if ca_file else ""
+            url=config.relay_url,
+            hostname=config.relay_hostname,
+            password=config.relay_password,
+            ca_file=str(ca_file) if ca_file else "",
+            timeouts=timeouts or relay.Timeouts(),
         ),
         config.state,
     )

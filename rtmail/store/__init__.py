@@ -11,7 +11,7 @@ from rtmail.store.bundles import Bundles
 from rtmail.store.caps import Caps
 from rtmail.store.copying import Copies, NotEmpty
 from rtmail.store.database import writes
-from rtmail.store.facts import Facts, Pausable, Pause
+from rtmail.store.facts import Age, Ages, Facts, Pausable, Pause, Serving
 from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
 from rtmail.store.holds import Held, Hold, Holds
 from rtmail.store.ledger import Entry, Ledger, Origin
@@ -35,10 +35,11 @@ from rtmail.store.spool import (
 from rtmail.store.tickets import Content, LinkKind, Rung, TicketLink, Tickets, TicketSummary
 
 __all__ = [
-    "UNFINISHED", "Again", "AsideRow", "Audit", "Conflict", "Content", "Duplicate", "Entry", "Fate", "First", "Held", "Hold",
-    "LeaseLost", "LinkKind", "MailState", "MailboxRow", "NotEmpty", "NotThere", "Origin", "OutboxItem", "OutboxRow", "Outcome",
-    "Party", "Pausable", "Pause", "PolicyVersion", "Rung", "RungTaken", "SameIdOtherPrint", "SchemaError", "Settlement",
-    "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink", "TicketSummary",
+    "UNFINISHED", "Again", "Age", "Ages", "AsideRow", "Audit", "Conflict", "Content", "Duplicate", "Entry", "Fate", "First",
+    "Held", "Hold", "LeaseLost", "LinkKind", "MailState", "MailboxRow", "NotEmpty", "NotThere", "Origin", "OutboxItem",
+    "OutboxRow", "Outcome", "Party", "Pausable", "Pause", "PolicyVersion", "Rung", "RungTaken", "SameIdOtherPrint",
+    "SchemaError", "Serving", "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink",
+    "TicketSummary",
 ]
 
 

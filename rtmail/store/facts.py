@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rtmail.store.database import Database, reads, writes
-from rtmail.store.values import clean, dump, instant, load, micros
+from rtmail.store.values import clean, dump, instant, instant_or_none, load, micros
 
 _BACKUP = "backup"
+_DAEMON = "daemon:"
 _PAUSE = "pause:"
 
 
@@ -30,8 +31,93 @@ class Pause:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A daemon of this store as it last spoke: its name, when, its version, and the hash of the config that it works by."""
+
+    owner: str
+    at: datetime
+    version: str
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """How many rows there are, and since when the oldest waits (None for none)."""
+
+    count: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """What waits, and what stands still.
+
+    spool, outbox  mail that waits to be worked on, and mail that is due to go out
+    stale          claims that ended long ago and that nobody took over
+    latest         the latest instant that stands in the store: the clock was there once
+    """
+
+    spool: Age
+    outbox: Age
+    stale: int
+    quarantined: int
+    held: int
+    failed: int
+    latest: datetime | None
+
+
 class Facts(Database):
     """The facts' part of the store."""
+
+    @writes
+    def speak(self, serving: Serving) -> None:
+        """Note that a daemon lives. Rows of daemons that have been silent for a month go."""
+        self._do("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                 (f"{_DAEMON}{clean(serving.owner)}",
+                  dump({"at": micros(serving.at), "version": serving.version, "config": serving.config})))
+        month_ago = micros(serving.at - timedelta(days=30))
+        for one in self._serving():
+            if micros(one.at) < month_ago:
+                self._do("DELETE FROM meta WHERE key = ?", (f"{_DAEMON}{one.owner}",))
+
+    @writes
+    def fall_silent(self, owner: str) -> None:
+        """Note that a daemon ended as it was told to."""
+        self._do("DELETE FROM meta WHERE key = ?", (f"{_DAEMON}{clean(owner)}",))
+
+    @reads
+    def serving(self) -> list[Serving]:
+        """Return the daemons that work on this store, or did when they last spoke."""
+        return self._serving()
+
+    def _serving(self) -> list[Serving]:
+        rows = self._rows("SELECT key, value FROM meta WHERE key LIKE ? ORDER BY key", (f"{_DAEMON}%",))
+        return [Serving(key.removeprefix(_DAEMON), instant(fact["at"]), fact["version"], fact["config"])
+                for key, fact in ((key, load(value)) for key, value in rows)]
+
+    @reads
+    def ages(self, now: datetime, stale: timedelta, since: datetime) -> Ages:
+        """Return what waits at `now`.
+
+        stale  so long after its end a claim that nobody took over is stale
+        since  failures of outgoing mail are counted from then on
+        """
+        at, ended = micros(now), micros(now - stale)
+        ((waiting, oldest),) = self._rows("SELECT count(*), min(arrived_at) FROM spool WHERE outcome = ''")
+        ((due, longest),) = self._rows("SELECT count(*), min(not_before) FROM outbox WHERE state = 'waiting' AND not_before <= ?", (at,))
+        ((claims,),) = self._rows(
+            "SELECT (SELECT count(*) FROM spool WHERE outcome = '' AND lease_until > 0 AND lease_until < ?) + "
+            "(SELECT count(*) FROM outbox WHERE state = 'waiting' AND lease_until > 0 AND lease_until < ? AND due_at < ?)",
+            (ended, ended, ended))
+        ((aside, held),) = self._rows(
+            "SELECT (SELECT count(*) FROM spool WHERE outcome = 'quarantined' AND dropped = 0), "
+            "(SELECT count(*) FROM hold WHERE state = 'waiting')")
+        ((failed,),) = self._rows("SELECT count(*) FROM outbox WHERE state IN ('failed', 'expired', 'bounced') AND settled_at >= ?",
+                                  (micros(since),))
+        ((latest,),) = self._rows("SELECT max(arrived_at) FROM (SELECT arrived_at FROM spool ORDER BY id DESC LIMIT 100) AS newest")
+        return Ages(Age(waiting, instant_or_none(oldest)), Age(due, instant_or_none(longest)), claims, aside, held, failed,
+                    instant_or_none(latest))
 
     @writes
     def pause(self, what: Pausable, by: str, now: datetime) -> bool:
