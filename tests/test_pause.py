@@ -49,7 +49,7 @@ def test_paused_escalations_wait_and_come_as_one_mail(tmp_path: Path) -> None:
     with closing(House(tmp_path)) as house:
         house.receive(mail())
         house.sent()
-        ticker = Ticker(house.engine, lambda: house.now, house.store)
+        ticker = Ticker(house.engine, lambda: house.now, house.store, tuple)
         house.store.pause(Pausable.ESCALATIONS, "root", house.now)
         ticker._look_at_pauses()
         house.forward(days=3)
