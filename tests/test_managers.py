@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,8 +14,8 @@ from rtmail.desk.people import ManagementRole
 from rtmail.desk.ticket import EventKind, Status
 from rtmail.policy.clocks import Clock, ClockKind
 from rtmail.store.outbox import Failed
-from tests.fakes.house import House, Sent, blueprint
-from tests.fakes.staff import BOB, CARL, JANE, KIM, MAX, answered, clicked, opened, request, sent_to
+from tests.fakes.house import House, Sent, blueprint, mail
+from tests.fakes.staff import BOB, CARL, JANE, KIM, MAX, answered, clicked, opened, request, sent_to, told_us
 
 
 @pytest.fixture
@@ -153,3 +154,55 @@ def test_the_owner_snoozes_his_reminder_and_a_manager_who_owns_it_both(house: Ho
     ticket = request(house)
     assert ticket.status is not Status.WAITING
     assert {who for clock in ticket.clocks for who, _ in clock.snoozed} == {"owner", "technical-support-manager"}
+
+
+def test_nobody_there_is_an_alarm_to_the_admin_and_in_the_log(house: House, capfd: pytest.CaptureFixture[str]) -> None:
+    """Carl is away and has no deputy: his rung goes to the admin at once, and says what is wrong."""
+    told_us(house, CARL, "away until 2 Dec")
+    opened(house)
+    house.engine.command(1, "Priority: P1", "test", house.now)
+    house.sent()
+    house.forward(hours=1)
+    house.sweep()
+    alarm = sent_to(house.sent(), "ops@admin.example", "escalation")
+    said = " ".join(alarm.text.split())
+    assert "ALARM: nobody was reached. Neither who holds the role customer-relations-manager nor his deputy got this" in said
+    assert "This mail is" not in said, "it is not late"
+    assert 'event=alarm what="nobody was reached on request #1: rung 2: customer-relations-manager not reached' in capfd.readouterr().err
+
+
+def test_a_rung_that_comes_back_says_why_it_is_late(house: House, told: Sent) -> None:
+    house.forward(minutes=30)
+    assert house.store.by_message_id(told["Message-ID"])
+    report = mail(sender="mailer-daemon@mx.example", to=told.item.envelope_sender, subject="Undelivered", headers=(
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"'), message_id="<dsn@mx.example>")
+    head = report.partition(b"\r\n\r\n")[0].replace(b"Content-Type: text/plain; charset=utf-8\r\n", b"")
+    body = (b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nno such user\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+            b"Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; max@staff.example\r\n"
+            b"Action: failed\r\nStatus: 5.1.1\r\n\r\n--b--\r\n")
+    house.receive(head + body, to=told.item.envelope_sender, sender="")
+    deputy = sent_to([one for one in house.sent() if one.item.template == "escalation"], KIM)
+    said = " ".join(deputy.text.split())
+    assert "This mail is 30 minutes late: whoever was told first could not be reached." in said
+
+
+def test_the_pages_of_chosen_priorities_are_one_short_line(tmp_path: Path) -> None:
+    plan = blueprint(policy="portacare")
+    people = {**plan.directory.people, "max": replace(plan.directory.people["max"], page="max@sms.example")}
+    house = House(tmp_path, replace(plan, directory=replace(plan.directory, people=people)))
+    seen: list[Sent] = []
+    try:
+        for number, priority in enumerate(("P1", "P2"), 1):
+            seen += opened(house, subject="Nobody can work in Hamburg " * 9)
+            house.engine.command(number, f"Priority: {priority}", "test", house.now)
+        house.forward(hours=1)
+        house.sweep()
+        pages = [one for one in (*seen, *house.sent()) if one.item.template == "page"]
+    finally:
+        house.close()
+    assert {one.item.recipient for one in pages} == {"max@sms.example"}
+    assert [re.findall(r"#\d", one.text)[0] for one in pages] == ["#1", "#1"], "priority 1 pages, priority 2 does not"
+    for one in pages:
+        assert len(one.text.strip()) <= 140
+        assert len(one.text.strip().splitlines()) == 1
+        assert one.mail.get_content_type() == "text/plain"

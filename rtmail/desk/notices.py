@@ -197,10 +197,14 @@ def _words_for(builder: Builder, notice: Notice, reader: _Reader) -> dict[str, A
         "promises": _promises(builder),
         "told": _told_before(builder, notice),
     }
+    if notice.alarm:
+        facts["alarm"] = True
     if notice.acks:
         facts["acked"] = "; ".join(f"{_role_name(builder, ack.role)}, until {ack.until:%d %b %H:%M} UTC" for ack in notice.acks)
     if notice.late_by.total_seconds() >= 60:
-        facts |= {"late": notice.late_by, "late_why": "rtmail was not running, or could not be reached, when it fell due."}
+        outage = "rtmail was not running, or could not be reached, when it fell due."
+        unreached = "whoever was told first could not be reached."
+        facts |= {"late": notice.late_by, "late_why": outage if notice.reach is Reach.PERSON else unreached}
     return facts
 
 

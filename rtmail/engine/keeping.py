@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from rtmail import log
 from rtmail.desk.absence import AbsenceChange
 from rtmail.desk.decision import Ask, Decision, Entry
 from rtmail.desk.queries import Query
@@ -65,6 +66,10 @@ class Keeper:
             ticket = decision.ticket
         else:
             ticket = self.store.create(decision.ticket, rows, wake_at=decision.wake_at, rungs=rungs)
+        for entry in entries:
+            if entry.event.kind is EventKind.TOLD and entry.event.facts.get("alarm"):
+                what = f"nobody was reached on request #{ticket.number}: {entry.event.facts['rule']}"
+                log.alarm(what=what, help=f"rtmail why {ticket.number}")
         self.note_absences(decision.absences, now)
         for person, adopted in decision.adoptions:
             self.store.adopt(person, adopted)

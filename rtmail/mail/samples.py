@@ -169,10 +169,10 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "said_at": _at(12), "text": _QUESTION,
     },
     "escalation": {
-        "role": "customer-relations-manager", "rung": 2, "why": "a P1 request has not been solved within 1 hour.", "who": _BOB,
+        "role": "customer-relations-manager", "rung": 2, "why": "rung 2 of P1: its time came", "who": _BOB,
         "organisation": "Acme Ltd", "owner": "Jane Doe", "status": "open", "priority": "P1: Network down or severely degraded",
         "opened_at": _at(12), "late": timedelta(minutes=12), "late_why": "rtmail was not running until 13:57.",
-        "acked": "by Max Lee, Mon 23 Nov 2026, 13:20 CET, for 1 hour.",
+        "acked": "by Max Lee, Mon 23 Nov 2026, 13:20 CET, for 1 hour.", "alarm": False,
         "promises": [_row(what="first response", due_at=_at(13), state="kept"), _row(what="update", due_at=_at(13, 50), state="missed")],
         "customer": _row(at=_at(12), text=_QUESTION), "staff": _row(at=_at(12, 50), who="Jane Doe", text=_ANSWER),
         "told": [_row(at=_at(12, 46), who="Max Lee (technical-support-manager)")],
@@ -219,7 +219,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "nudge": frozenset({"last_at", "said_at", "text"}), "wait-over": frozenset({"last_at", "said_at", "text"}),
     "unowned": frozenset({"last_at", "said_at", "text"}),
     "holding-update": frozenset({"owner", "eta_at", "next_at"}),
-    "missed": frozenset({"said_at", "text"}), "escalation": frozenset({"late", "late_why", "acked", "customer", "staff"}),
+    "missed": frozenset({"said_at", "text"}), "escalation": frozenset({"late", "late_why", "acked", "alarm", "customer", "staff"}),
     "closing": frozenset({"text", "close_at"}), "priority-told": frozenset({"first_by", "update_every", "update_days", "agreed"}),
     "promised": frozenset({"text", "update_every", "update_days", "next_at", "eta_at"}), "undelivered": frozenset({"said_at", "text"}),
 }
