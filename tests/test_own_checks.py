@@ -65,6 +65,9 @@ CASES: dict[str, tuple[Callable[[], bytes], Records, tuple[str, str], Proof]] = 
     "spf without DMARC": (lambda: RAW, {}, ("pass", "acme.example"), Proof.NONE),
     "spf of another": (lambda: RAW, REJECT, ("pass", "evil.example"), Proof.DMARC_FAIL),
     "spf softfail": (lambda: RAW, REJECT, ("softfail", "acme.example"), Proof.DMARC_FAIL),
+    "spf fail without DMARC": (lambda: RAW, {}, ("fail", "acme.example"), Proof.SPF_FAIL),
+    "spf fail of another": (lambda: RAW, {}, ("fail", "evil.example"), Proof.NONE),
+    "spf fail, but signed": (lambda: signed(RAW), keys(), ("fail", "acme.example"), Proof.DKIM_ALIGNED),
     "spf temperror": (lambda: RAW, REJECT, ("temperror", "acme.example"), Proof.NONE),
     "nothing, behind our own server": (lambda: RAW, REJECT, ("", ""), Proof.NONE),
     "another's signature": (

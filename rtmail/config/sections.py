@@ -107,6 +107,11 @@ class CapsTable(Table):
     per_address: int = Field(default=10, ge=1)
     overall: int = Field(default=5000, ge=1)
     window: Duration = timedelta(hours=24)
+    per_sender: int = Field(default=100, ge=1)
+    per_request: int = Field(default=50, ge=1)
+    burst: Duration = timedelta(hours=1)
+    fold: Duration = timedelta(minutes=10)
+    only_proven: bool = False
 
 
 class AuthTable(Table):

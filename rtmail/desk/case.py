@@ -342,9 +342,9 @@ class Case:
     @cached_property
     def answerable(self) -> bool:
         """Whether an automatic answer may go to the sender: the mail allows it, or only its machine or list signs stand against a
-        listed sender; never without a believable From, after DMARC fail, to the null sender or to ourselves."""
+        listed sender; never without a believable From, after a failed check of the sender, to the null sender or to ourselves."""
         mail = self.mail
-        if not mail.identity or mail.proof is Proof.DMARC_FAIL or self.own_sender or self.envelope.sender == "":
+        if not mail.identity or mail.proof in (Proof.DMARC_FAIL, Proof.SPF_FAIL) or self.own_sender or self.envelope.sender == "":
             return False
         if mail.answerable:
             return True

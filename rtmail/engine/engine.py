@@ -22,7 +22,7 @@ from rtmail.desk.decide import decide
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded, Delivered, Tick
 from rtmail.desk.ticket import Event
-from rtmail.engine import bundles, holding, notices, watching
+from rtmail.engine import breaker, bundles, holding, notices, watching
 from rtmail.engine.digests import Digests
 from rtmail.engine.intake import Intake
 from rtmail.engine.keeping import Keeper
@@ -366,6 +366,7 @@ class Engine:
     def remind(self, now: datetime) -> int:
         """Tell people what waits for their word."""
         sent = holding.remind(self._keeper, self._read_again, now) + notices.paused(self._keeper, now)
+        sent += breaker.tell(self._keeper, now)
         if sent:
             failpoint("remind-committed")
             self.posted()

@@ -26,8 +26,9 @@ from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
 from rtmail.desk.ticket import EventKind, Status, Ticket
 from rtmail.desk.wording import Said
-from rtmail.engine import notices
+from rtmail.engine import breaker, notices
 from rtmail.engine.asking import HOLD_ACTIONS, Asking
+from rtmail.engine.breaker import Trip
 from rtmail.engine.holding import STAFF_CLAIM
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import heard, look_up, survivor
@@ -38,6 +39,7 @@ from rtmail.mail.site import Door, Site
 from rtmail.mail.token import Action, read_message_id
 from rtmail.mail.transit import taken_at
 from rtmail.mail.tripwire import LeakError
+from rtmail.policy.model import Policy
 from rtmail.store import Duplicate, Held, Hold, Origin, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
 from rtmail.store import Entry as LedgerEntry
 
@@ -51,6 +53,7 @@ _OPENING = _BY_OTHERS | frozenset(
         Result.STAFF_TO_US,
     }
 )
+_FROM_OUTSIDE = _BY_OTHERS | {Result.CORRESPONDENCE, Result.UNVERIFIED, Result.COLLEAGUE_JOINS, Result.OUTSIDE}
 _LET_GO = (Held.RELEASED, Held.WRITTEN, Held.COMMENTED)
 ANSWERED_RULE = "answered"
 """Its author was asked what he meant, and has said it."""
@@ -150,7 +153,7 @@ class Intake:
         if verdict.result is Result.STAFF_TO_US and verdict.commands and only_errands(parsed, mail):
             return self.asking.errands(item, mail, verdict, parsed, trace, now)
         asks = verdict.result is Result.NEW_REQUEST and verdict.answerable and not flagged and asked_by_participant(parsed, mail)
-        if asks and stands_alone(parsed, mail.subject) and not self._withheld(verdict, now):
+        if asks and stands_alone(parsed, mail.subject) and not self._stopped(verdict, now):
             settled = self.asking.participant(item, mail, verdict, parsed, trace, now)
             if settled:
                 return settled
@@ -199,7 +202,15 @@ class Intake:
             known = Known(people=self._people([(ticket.fields.get(ALIAS) or {}).get(str(verdict.sender.party), 0)]))
         shows = verdict.detail is not None and verdict.detail.action is Action.SHOW
         asks = not verdict.sender.staff and (shows or (verdict.sender.role is not None and asked_by_participant(parsed, mail)))
-        withheld = self._withheld(verdict, now) if (verdict.answerable or asks) and not flagged else ""
+        trip = breaker.came(self.store, self.office.caps, verdict, now) if verdict.result in _FROM_OUTSIDE else None
+        if trip is None and (verdict.answerable or asks) and not flagged:
+            trip = breaker.answers(self.store, self.office.caps, verdict, now)
+        withheld = trip.why if trip else ""
+        if verdict.answerable and not flagged:
+            caps = self.office.caps
+            withheld = withheld or breaker.unproven(caps, verdict) or breaker.repeats(self.store, caps, verdict, mail, now)
+        if trip:
+            verdict = replace(verdict, passed_on=False)
         received = Received(
             mail=replace(mail, message_id="") if flagged else mail,
             verdict=verdict,
@@ -220,15 +231,15 @@ class Intake:
             **self._state_answered(verdict, mail, ticket),
         )
         try:
-            decision = decide(policy, ticket, received, now, self.office.house)
+            decision = self._decided(policy, ticket, received, now, trip)
             kept = self.keeper.keep(decision, now, mail.attachments)
         except LeakError as leak:
             # What the rails in desk did not see: staff are asked, a customer's words are kept from the other participants.
-            decision = decide(policy, ticket, replace(received, leak=leak.reason), now, self.office.house)
+            decision = self._decided(policy, ticket, replace(received, leak=leak.reason), now, trip)
             kept = self.keeper.keep(decision, now, mail.attachments)
         self.split_off(decision, kept, now)
-        if withheld:
-            notices.breaker_tripped(self.keeper, verdict.sender.address.spec, withheld, now)
+        if trip:
+            breaker.tell_admin(self.keeper, trip, now)
         seq = self._event_of(decision, item)
         kept_words = any(entry.words and entry.words.spool_id == item.id for entry in decision.entries)
         held = any(ask.kind == "asked" for ask in decision.asks) and not kept_words
@@ -296,6 +307,13 @@ class Intake:
         in_turn = self.office.directory.queues[queue].assign == "round-robin"
         return self.store.count(f"turn:{queue}", now, _FOR_EVER) if in_turn else 0
 
+    def _decided(self, policy: Policy, ticket: Ticket, received: Received, now: datetime, trip: Trip | None) -> Decision:
+        decision = decide(policy, ticket, received, now, self.office.house)
+        return breaker.folded(self.store, self.office.caps, decision, now) if trip else decision
+
+    def _stopped(self, verdict: Verdict, now: datetime) -> bool:
+        return breaker.answers(self.store, self.office.caps, verdict, now) is not None
+
     def _said(self, verdict: Verdict, ticket: Ticket) -> Said:
         """What was said on the request among staff and in public: an engineer's answer must not carry the one to the other."""
         if verdict.result is not Result.STAFF_CORRESPONDENCE or verdict.rule == ANSWERED_RULE:
@@ -314,16 +332,6 @@ class Intake:
     def _event_of(self, decision: Decision, item: SpoolItem) -> int:
         """The event that this mail became: the first with its words, else the last."""
         return next((entry.event.seq for entry in decision.entries if entry.words and entry.words.spool_id == item.id), decision.last_seq)
-
-    def _withheld(self, verdict: Verdict, now: datetime) -> str:
-        """Why the loop breaker keeps an automatic answer back, "" when it does not."""
-        caps = self.office.caps
-        one = verdict.requestor or verdict.sender.address
-        if self.store.peek(f"auto:{address.key(one.spec)}", now, caps.window) >= caps.per_address:
-            return f"{caps.per_address} automatic answers to this address within {notices.span(caps.window)}"
-        if self.store.peek("auto", now, caps.window) >= caps.overall:
-            return f"{caps.overall} automatic answers within {notices.span(caps.window)}"
-        return ""
 
     def _parties(self, verdict: Verdict, mail: Mail, now: datetime) -> dict[str, int]:
         """Give a party row to everybody whom the mail makes part of a request; returns ids by address key."""

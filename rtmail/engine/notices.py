@@ -84,20 +84,6 @@ def stuck(keeper: Keeper, number: int, error: Exception, now: datetime) -> None:
         )
 
 
-def breaker_tripped(keeper: Keeper, spec: str, why: str, now: datetime) -> None:
-    """Automatic answers stop for an address: the admin hears of it once a window."""
-    window = keeper.office.caps.window
-    if keeper.store.once(f"breaker:{spec.lower()}", now, now + window):
-        tell_admin(
-            keeper,
-            title="The loop breaker stopped automatic answers",
-            now=now,
-            rows=(("Address", spec), ("Why", why)),
-            what="Mail is still taken in as ever; only our automatic answers to this address stop until the window is over.",
-            cure=f"see who writes there: rtmail ticket list --all --requestor {spec}",
-        )
-
-
 def paused(keeper: Keeper, now: datetime) -> int:
     """Remind the admin of what stands still, once a day; returns the mails."""
     sent = 0

@@ -24,11 +24,22 @@ from rtmail.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """How many automatic answers may go out in a window, to one address and altogether (loop breaker without headers)."""
+    """What the loop breaker lets pass without asking for any header.
+
+    per_address, overall     automatic answers in `window`, to one address and altogether
+    per_sender, per_request  mails in `burst`, from one address and to one request
+    fold                     beyond a cap a member of staff is told once in this time
+    only_proven              automatic answers go to senders only whom DMARC or an aligned signature proves
+    """
 
     per_address: int = 10
     overall: int = 1000
     window: timedelta = timedelta(hours=1)
+    per_sender: int = 100
+    per_request: int = 50
+    burst: timedelta = timedelta(hours=1)
+    fold: timedelta = timedelta(minutes=10)
+    only_proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)

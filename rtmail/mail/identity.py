@@ -79,6 +79,8 @@ def prove(header_values_in_order: Sequence[tuple[str, str]], from_spec: str, sit
         return Proof.DKIM_ALIGNED, f"dkim=pass by {signer}, aligned to {domain}"
     if not results:
         return Proof.NONE, "no trusted Authentication-Results"
+    if _disowned(results, domain):
+        return Proof.SPF_FAIL, f"spf=fail for {domain}"
     said = " ".join(sorted({f"{result.method}={result.result}" for result in results}))
     return Proof.NONE, f"trusted results prove nothing for {domain}: {said}"
 
@@ -215,6 +217,13 @@ def _signature(result: _Result) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _aligned_spf(results: Sequence[_Result], domain: str) -> bool:
     passed = [result for result in results if result.method == "spf" and result.result == "pass"]
     return any(_aligned(sender.rpartition("@")[2], domain) for result in passed for sender in result.get("smtp.mailfrom"))
+
+
+def _disowned(results: Sequence[_Result], domain: str) -> bool:
+    """Whether SPF failed for a sender aligned with From, and no server says that it passed."""
+    spoken = [(result.result, sender) for result in results if result.method == "spf" for sender in result.get("smtp.mailfrom")]
+    about = {result for result, sender in spoken if _aligned(sender.rpartition("@")[2], domain)}
+    return about == {"fail"}
 
 
 def _partly_signed(fields: Sequence[tuple[str, str]]) -> frozenset[str]:

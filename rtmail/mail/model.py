@@ -84,6 +84,8 @@ class Proof(StrEnum):
     DMARC_PASS = "dmarc-pass"
     DKIM_ALIGNED = "dkim-aligned"
     DMARC_FAIL = "dmarc-fail"
+    SPF_FAIL = "spf-fail"
+    """The sender's own domain disowns the machine, and no signature stands against that: no proof, and no answer."""
     NONE = "none"
 
 

@@ -113,6 +113,8 @@ class _Checking:
             return self._end(Proof.NONE, "DNS gave no answer, which proves nothing")
         if record and self.answers.spf_result and not spf_pass:
             return self._end(Proof.DMARC_FAIL, f"dmarc=fail (p={record.policy})")
+        if self.answers.spf_result == "fail" and dmarc.aligned(self.answers.spf_domain, self.domain):
+            return self._end(Proof.SPF_FAIL, f"spf=fail for {self.domain}")
         return self._end(Proof.NONE, f"nothing proves {self.domain}")
 
     def _end(self, proof: Proof, why: str) -> tuple[Proof, str]:

@@ -186,6 +186,13 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
             _row(number=1043, priority="-", code=20, what="triage missed", due_at=_at(13, 30), owner="nobody", subject="Question"),
         ],
     },
+    "folded": {
+        "mails": 14, "others": 2, "minutes": 10,
+        "requests": [
+            _row(number=1042, mails=12, subject="Printer down", **{"from": "robot@acme.example"}),
+            _row(number=1043, mails=2, subject="Scanner too", **{"from": ""}),
+        ],
+    },
     "daily": {
         "at": _at(7, 30), "mine": _MINE, "more": 3, "unowned": [_row(queue="support", count=2, due_at=_at(9))], "promises": _PROMISES,
     },
@@ -317,6 +324,8 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "escalation": {"to": _MANAGER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "bundle": {"to": _MANAGER, **staff, **told, "references": (), "reply_to": ReplyTo.COMMENT, "number": 0, "event": 0,
                    "subject": "5 requests need attention"},
+        "folded": {"to": _ENGINEER, **staff, **told, "references": (), "reply_to": ReplyTo.PLAIN, "number": 0, "event": 0,
+                   "subject": "14 mails without a notice of their own"},
         "daily": {"to": _MANAGER, **staff, **picture},
         "weekly": {"to": _MANAGER, **staff, **picture},
         "page": {"to": _PAGER, **staff, **told, "reply_to": ReplyTo.COMMENT, "urgency": 0},

@@ -35,7 +35,16 @@ def blueprint(config: Config) -> Blueprint:
         keyring=config.keyring(),
         templates=Templates(config.templates(), config.settings.timezone, config.settings.language),
         policies={name: policies[queue.policy] for name, queue in config.queues.items()},
-        caps=Caps(per_address=caps.per_address, overall=caps.overall, window=caps.window),
+        caps=Caps(
+            per_address=caps.per_address,
+            overall=caps.overall,
+            window=caps.window,
+            per_sender=caps.per_sender,
+            per_request=caps.per_request,
+            burst=caps.burst,
+            fold=caps.fold,
+            only_proven=caps.only_proven,
+        ),
         retry_for=config.relay.retry_for,
         signers=config.signers(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rtmail.store.database import Database, reads, writes
@@ -34,6 +35,24 @@ class Caps(Database):
         return int(row[0]) if row else 0
 
     @writes
+    def add_up(self, key: str) -> None:
+        """Count one use of `key` for `counted`, whatever the time between two uses."""
+        self._do("INSERT INTO cap (key, window_length, window_start, uses) VALUES (?, 0, ?, 1) "
+                 "ON CONFLICT (key, window_length, window_start) DO UPDATE SET uses = cap.uses + 1", (clean(key), FOR_EVER))
+
+    @reads
+    def counted(self, prefix: str) -> dict[str, int]:
+        """Return what `add_up` counted of keys that begin with `prefix`, without the prefix."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        rows = self._rows("SELECT key, uses FROM cap WHERE key >= ? AND key < ? AND window_start = ?", (prefix, end, FOR_EVER))
+        return {str(key)[len(prefix):]: int(uses) for key, uses in rows}
+
+    @writes
+    def start_anew(self, keys: Sequence[str]) -> None:
+        """Forget what `add_up` counted of these keys."""
+        self._many("DELETE FROM cap WHERE key = ? AND window_start = ?", [(clean(key), FOR_EVER) for key in keys])
+
+    @writes
     def once(self, key: str, now: datetime, expires_at: datetime | None) -> bool:
         """Return True for the first call with `key`, and again only after `expires_at` has passed (None: never again)."""
         at = micros(now)
@@ -51,4 +70,4 @@ class Caps(Database):
         """Delete keys of `once` that have expired and counters of windows that have passed; return how many."""
         at = micros(now)
         return (self._do("DELETE FROM once WHERE expires_at <= ?", (at,))
-                + self._do("DELETE FROM cap WHERE window_start + window_length <= ?", (at,)))
+                + self._do("DELETE FROM cap WHERE window_start <= ? - window_length", (at,)))
