@@ -45,8 +45,8 @@ def who(stimulus: Received) -> str:
 
 
 def reached_by(stimulus: Received) -> frozenset[str]:
-    """Addresses that the author's own mail went to."""
-    return frozenset(address.key(one.spec) for one in (*stimulus.mail.to, *stimulus.mail.cc))
+    """Addresses that the author's own mail went to, and the others of the same people."""
+    return stimulus.reached | frozenset(address.key(one.spec) for one in (*stimulus.mail.to, *stimulus.mail.cc))
 
 
 def flags_of(stimulus: Received, *first: str) -> tuple[str, ...]:

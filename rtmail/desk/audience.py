@@ -26,8 +26,10 @@ from rtmail.policy import signals
 
 THREADS = "threads"
 """The field that holds the Message-IDs by which people of a merged request know their conversation: party id -> ids."""
-WORDS = "words"
-"""The template of an engineer's words to customers."""
+WORDS, RELAYED = "words", "relayed"
+"""The templates of an engineer's words to customers, and of a participant's to the others."""
+MUTE_LINK = Link("mute", Action.MUTE)
+"""For whom copies are no duty: a Cc, and a watcher of what somebody else owns."""
 STAFF_LINKS = (Link("take", Action.TAKE),)
 _UNDO = (Link("undo", Action.UNDO),)
 
@@ -150,9 +152,11 @@ def to_staff(
     root = builder.house.message_id(ticket.number, 1)
     thread = tuple(dict.fromkeys((*ticket.thread[:1], *(() if event.seq == 1 else (root,)))))
     everyone = ticket.people(Role.REQUESTOR, Role.CC)
+    has_copy = {draft.to.person for draft in builder.drafts if draft.event == event.seq and draft.number == ticket.number}
+    watchers = {one.person for one in ticket.people(Role.WATCHER)} if ticket.owner else set()
     shown = {"who": who, "text": text, "flags": list(flags), "at": event.at, **(facts or {})}
     for person in people:
-        if person.party in but or any(address.key(own) in reached for own in person.addresses):
+        if person.party in but or person.party in has_copy or any(address.key(own) in reached for own in person.addresses):
             continue
         builder.drafts.append(
             Draft(
@@ -169,7 +173,7 @@ def to_staff(
                 facts=shown,
                 in_reply_to=root if event.seq > 1 else "",
                 references=_known_to(ticket, person.party, thread),
-                links=tuple(links),
+                links=(*links, MUTE_LINK) if person.party in watchers and person.party != ticket.owner else tuple(links),
                 attachments=attachments,
                 auto=Auto.NO if human else Auto.GENERATED,
                 suppress=Suppress.NONE if human else Suppress.ABSENCES,
@@ -219,6 +223,7 @@ def to_customers(
         if not participant.address or address.key(participant.address) in reached:
             continue
         others = tuple(p for p in everyone if p.person != participant.person and p.address)
+        copied = participant.role is Role.CC and template in (WORDS, RELAYED)
         builder.drafts.append(
             Draft(
                 template=template,
@@ -235,6 +240,7 @@ def to_customers(
                 in_reply_to=answering or (thread[-1] if thread else ""),
                 references=_known_to(ticket, participant.person, thread),
                 attachments=attachments,
+                links=(MUTE_LINK,) if copied else (),
                 auto=Auto.NO,
                 suppress=Suppress.NONE,
                 reply_to=ReplyTo.CUSTOMER,

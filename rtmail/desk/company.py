@@ -89,7 +89,11 @@ def mute(builder: Builder, me: Person, *, muted: bool) -> str:
     if not mine:
         builder.join(me.party, Role.WATCHER, me.email, me.name, actor=me.party, reason="mutes it")
     builder.add(EventKind.MUTED, actor=me.party, facts={"person": me.party, "muted": muted})
-    return "no more copies of this request; `unmute` brings them back" if muted else "copies of this request again"
+    if not muted:
+        return "copies of this request again"
+    duty = not builder.ticket.owner and me in builder.house.directory.staff_of(builder.ticket.queue)
+    when = ", once somebody owns it: what nobody has, all hear of who serve its queue" if duty else ""
+    return f"no more copies of this request{when}; `unmute` brings them back"
 
 
 def _takes(people: list[str]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from rtmail.desk import agreed, audience, closing, thanks
+from rtmail.desk import agreed, audience, closing, muting, thanks
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import Event, EventKind, Role, Status
@@ -202,8 +202,8 @@ def act(builder: Builder, action: Action, person: int, words: Words, stimulus: R
         new = State.AGREED if action is Action.AGREE else State.DISPUTED
         flags = _agree(builder, person, new)
         changed = ("Priority", f"{ticket.priority} ({ticket.priority_state})", f"{ticket.priority} ({new})") if flags else changed
-    elif action in (Action.MUTE, Action.UNMUTE):
-        builder.add(EventKind.MUTED, actor=person, facts={"person": person, "muted": action is Action.MUTE})
+    elif action in (Action.MUTE, Action.UNMUTE) and muting.may(builder, person):
+        muting.by_participant(builder, person, action)
         return
     if telling:
         audience.to_staff(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import accepting, arrival, audience, closing, consent, effects, inquiry, thanks
+from rtmail.desk import accepting, arrival, audience, closing, consent, effects, inquiry, muting, thanks
 from rtmail.desk.decision import Builder
 from rtmail.desk.match import Result
 from rtmail.desk.queries import asked_by_participant
@@ -29,7 +29,9 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
     if verdict.result is Result.CORRESPONDENCE and not verdict.sender.staff and asked_by_participant(stimulus.parsed, stimulus.mail):
         inquiry.ask(builder, stimulus, stimulus.parsed.commands)
         return
-    action = consent.lone_word(builder, stimulus, words.person) if verdict.result is Result.CORRESPONDENCE else None
+    action = None
+    if verdict.result is Result.CORRESPONDENCE and not verdict.sender.staff:
+        action = consent.lone_word(builder, stimulus, words.person) or muting.lone_word(builder, stimulus, words.person)
     if action is not None:
         consent.act(builder, action, words.person, words, stimulus)
         return

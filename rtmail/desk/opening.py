@@ -10,6 +10,7 @@ from rtmail.desk.decision import Builder, Words
 from rtmail.desk.known import LINKED
 from rtmail.desk.match import Link as RequestLink
 from rtmail.desk.match import LinkKind
+from rtmail.desk.people import Person
 from rtmail.desk.stimulus import AlsoSent, Received
 from rtmail.desk.ticket import Event, EventKind, Role
 from rtmail.mail import address
@@ -69,7 +70,7 @@ def opened(
         who=arrival.shown(requestor),
         author=requestor.name or requestor.spec,
         text=words.text,
-        people=builder.staff(all_of_queue=not assigned),
+        people=_but(builder.staff(all_of_queue=not assigned), person),
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
         flags=arrival.flags_of(stimulus, *filter(None, (assigned,)), *_nobody(stimulus), *_linked_words(verdict.links), *heard),
         links=(*audience.STAFF_LINKS, *(accepting.LINKS if verdict.ask_accept else ()), *_same(verdict.links)),
@@ -80,6 +81,11 @@ def opened(
         builder.note("queues", list(verdict.other_queues))
         _tell_queues(builder, verdict.other_queues, who=arrival.shown(requestor), text=words.text, received=event.at)
     return event
+
+
+def _but(people: tuple[Person, ...], requestor: int) -> tuple[Person, ...]:
+    """Who hears of a request besides its requestor, who has its acknowledgement: a colleague asks for something himself."""
+    return tuple(one for one in people if one.party != requestor) or people
 
 
 def opening_facts(builder: Builder, event: Event) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Received:
     came_back         which mail of ours it is the automatic answer to, None for none
     answers           event whose mail it answers by its In-Reply-To, 0 where that is not known
     last_answer       the latest public answer of staff, asked for where its author may not have seen it
+    reached           `address.key` of every address of those known people whom its To and Cc name
     turn              which request of its queue it would be, counted from 1, where that decides who gets it; else 0
     leak              what internal thing would have gone out with it, found when its copies were rendered; "" for nothing
     said              what was said before, asked for where staff words may go out; nothing where their author confirmed them
@@ -62,6 +63,7 @@ class Received:
     came_back: CameBack | None = None
     answers: int = 0
     last_answer: Event | None = None
+    reached: frozenset[str] = frozenset()
     turn: int = 0
     leak: str = ""
     said: Said = NOTHING_SAID

@@ -227,6 +227,7 @@ class Intake:
             came_back=self._came_back(verdict),
             known=known,
             turn=self._turn(ticket.queue, now) if opening else 0,
+            reached=self._reached(mail),
             said=self._said(verdict, ticket),
             **self._state_answered(verdict, mail, ticket),
         )
@@ -301,6 +302,11 @@ class Intake:
             last = self.store.last_words(ticket.id, by_staff=True)
             found["last_answer"] = last[0] if last else None
         return found
+
+    def _reached(self, mail: Mail) -> frozenset[str]:
+        """Every address of those people whom the mail itself went to."""
+        people = self.store.parties_by_address(one.spec for one in (*mail.to, *mail.cc)).values()
+        return frozenset(address.key(spec) for party in people for spec in party.addresses)
 
     def _turn(self, queue: str, now: datetime) -> int:
         """Which request of its queue one that opens is, counted where that decides who gets it."""

@@ -237,6 +237,7 @@ _ASKED_LINKS = tuple(
     for name, action in (("show", Action.SHOW), ("take", Action.TAKE), ("answer", Action.REPLY), ("comment on", Action.COMMENT))
 )
 _LINKS: Mapping[str, tuple[Link, ...]] = {
+    "relayed": (Link("mute", Action.MUTE),),
     "opened": (Link("take", Action.TAKE),),
     "notice": (Link("take", Action.TAKE), Link("accept", Action.ACCEPT), Link("split", Action.SPLIT)),
     "receipt": (Link("undo", Action.UNDO), *_ASKED_LINKS),
