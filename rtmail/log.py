@@ -241,6 +241,11 @@ def quarantined(*, spool: int, why: str) -> None:
     _log.error("quarantined", spool=spool, why=why, help=f"rtmail quarantine show {spool}")
 
 
+def for_admin(*, spool: int, sender: str, why: str) -> None:
+    """A mail to postmaster or abuse was passed to the admin, or is a copy of ours that came back there."""
+    _log.info("for_admin", spool=spool, **{"from": f"<{sender}>"}, why=why, help=f"rtmail quarantine show {spool}")
+
+
 def retried(*, spool: int, attempt: int, until: datetime, error: BaseException) -> None:
     """Processing a kept mail failed and is tried again."""
     _log.warning("retried", spool=spool, attempt=attempt, until=_instant(until), **_told(error))

@@ -114,6 +114,18 @@ def test_one_word_joins_what_only_named_a_request(house: House) -> None:
     assert [one.address for one in request(house).people(Role.CC)] == [EVE]
 
 
+def test_words_that_show_a_staff_mail_are_joined_but_passed_on_to_nobody(house: House) -> None:
+    conversation(house, headers=f"Cc: {ANN}")
+    house.receive(mail(sender=f"Eve <{EVE}>", subject="Re: [Example #1] Printer down", message_id="<e@x.example>",
+                       text="Somebody sent me this:\n\n[internal: staff only]\n\nThe fuser, I guess."), sender=EVE)
+    house.sent()
+    (result,) = house.engine.command(2, "same 1", "root", house.now)
+    assert result["done"]
+    assert "passed on to nobody" in str(result["outcome"])
+    sent = house.sent()
+    assert {one.item.recipient for one in sent if "The fuser" in one.text} <= {JANE, KIM}
+
+
 def test_a_reply_address_used_for_something_new_opens_a_linked_request(house: House) -> None:
     _, words = conversation(house)
     at = address_of(words["Reply-To"])

@@ -15,6 +15,7 @@ from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person, Tie
 from rtmail.desk.ticket import Event, EventKind, Role, Status
 from rtmail.mail.draft import Visibility
+from rtmail.mail.tripwire import leaks
 from rtmail.policy import signals
 
 _LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
@@ -57,17 +58,21 @@ def same(builder: Builder, number: int, person: Person, known: Known) -> tuple[s
     if survivor.ticket.status is Status.WAITING:
         survivor.status(Status.OPEN, actor=words.person, reason="customer wrote")
     who = next((p for p in survivor.ticket.participants if p.person == words.person), None)
-    audience.to_customers(
-        survivor,
-        event,
-        "relayed",
-        author=(who.name or who.address) if who else "",
-        text=words.text,
-        people=tuple(p for p in survivor.customers() if p.person != words.person),
-        answering=known.opening_id,
-    )
+    # Whoever was shown a mail of staff may have quoted it: his words are staff's to read then, and nobody else's.
+    leak = leaks(words.text, builder.house.site, tuple(one.party for one in builder.house.directory.people.values()))
+    if not leak:
+        audience.to_customers(
+            survivor,
+            event,
+            "relayed",
+            author=(who.name or who.address) if who else "",
+            text=words.text,
+            people=tuple(p for p in survivor.customers() if p.person != words.person),
+            answering=known.opening_id,
+        )
     _told(survivor, person, builder.ticket.number, who=audience.named(who), text=words.text, event=event)
-    return f"the words are part of #{survivor.ticket.number} now, and their author takes part there", deed
+    kept_back = f"; they were passed on to nobody, since they hold something internal ({leak})" if leak else ""
+    return f"the words are part of #{survivor.ticket.number} now, and their author takes part there{kept_back}", deed
 
 
 def linked(builder: Builder, kind: str, number: int, known: Known, person: Person) -> str:

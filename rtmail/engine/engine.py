@@ -19,6 +19,7 @@ from typing import TypeVar
 from rtmail import log
 from rtmail.desk import commands
 from rtmail.desk.decide import decide
+from rtmail.desk.match import Result
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded, Delivered, Tick
 from rtmail.desk.ticket import Event
@@ -33,6 +34,7 @@ from rtmail.errors import Deferred, RtmailError
 from rtmail.failpoint import failpoint
 from rtmail.mail import message, own_checks
 from rtmail.mail.model import Mail
+from rtmail.mail.tripwire import LeakError
 from rtmail.store import Conflict, Fate, LeaseLost, NotThere, Origin, OutboxRow, Outcome, Settlement, SpoolItem, Store
 
 T = TypeVar("T")
@@ -409,7 +411,11 @@ class Engine:
             self._intake.split_off(decision, self._keeper.keep(decision, now), now)
             results[:] = [dict(result) for result in decision.results]
 
-        self.store.run(job)
+        try:
+            self.store.run(job)
+        except LeakError as leak:
+            why = f"a mail to a customer would hold something internal ({leak.reason}), so nothing was done"
+            return [{"line": text.strip(), "done": False, "outcome": why, "instead": ""}]
         failpoint("command-committed")
         self.posted()
         return results
@@ -456,6 +462,8 @@ def _tell(settlement: Settlement, mail: Mail) -> None:
             log.bounced(spool=spool, outbox=None, ticket=None, status=mail.bounce.status if mail.bounce else "", why=why)
         case Outcome.JUNK:
             log.junked(spool=spool, sender=sender, why=why)
+        case Outcome.QUARANTINED if (settlement.trace or {}).get("result") in (Result.ADMIN, Result.ADMIN_LOOP):
+            log.for_admin(spool=spool, sender=sender, why=why)
         case Outcome.QUARANTINED:
             log.quarantined(spool=spool, why=why)
         case Outcome.IGNORED:
