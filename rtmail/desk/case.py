@@ -395,6 +395,11 @@ class Case:
         return any(detail.action not in _ANSWERS for detail in self.details)
 
     @cached_property
+    def bare_click(self) -> bool:
+        """A mail without a word, to an action address that this sender may not use."""
+        return self.foreign_action and not self.mail.reply_text.strip() and not self.mail.attachments
+
+    @cached_property
     def may_answer(self) -> bool:
         queue = self.facts.queue if self.facts else self.queue
         return self.staff is not None and self.directory.may_answer(self.staff, queue)

@@ -111,7 +111,8 @@ def of_mail(mail: Mail) -> Parsed:
     """
     if mail.history_first and mail.forwarded:
         return Parsed()
-    parsed = parse(mail.reply_text, subject=mail.subject)
+    # An answer's subject is the request's, and that of a link's mail says what its address does.
+    parsed = parse(mail.reply_text, subject="" if mail.reply_prefix or mail.tags else mail.subject)
     if mail.history_first:
         return _doubted(parsed, parsed.commands, "nothing tells whether you or somebody else wrote this line")
     said = _letters(mail.other_text)

@@ -16,7 +16,7 @@ from rtmail.desk.ticket import Participant, Status
 from rtmail.mail.address import key, parse_list, split_detail
 from rtmail.mail.model import Envelope, Kind, Mail
 from rtmail.mail.site import Door, OwnAddress, Site
-from rtmail.mail.token import LENGTH, MARK_PREFIX, Action, Detail, Keyring, read_message_id, verify
+from rtmail.mail.token import DETAIL_START, LENGTH, MARK_PREFIX, Action, Detail, Keyring, read_message_id, verify
 
 REOPEN_WITHIN = timedelta(days=30)
 """How long after its closing a request still takes customers' words, where no policy says otherwise (DESIGN 5)."""
@@ -208,6 +208,13 @@ def gather(mail: Mail, envelope: Envelope, site: Site, keyring: Keyring, today: 
         tags=tuple(dict.fromkeys(number for number in mail.tags if number > 0))[:_MOST_TAGS],
         outbox_ids=tuple(one.detail.outbox_id for one in seen if one.detail and one.detail.action is Action.BOUNCE),
     )
+
+
+def bare_of_details(subject: str, site: Site) -> str:
+    """Return a subject without the signed details that stand in it where addresses cannot carry them: they are for its sender alone."""
+    if site.detail != "off":
+        return subject
+    return " ".join(_SUBJECT_DETAIL.sub(lambda found: "" if found[0].lower().startswith(DETAIL_START) else found[0], subject).split())
 
 
 def keys(evidence: Evidence) -> Keys:

@@ -58,7 +58,8 @@ def _action(builder: Builder, stimulus: Received) -> None:
     person = arrival.staff_author(builder, stimulus)
     running = effects.Run(builder, person, verdict.sender.staff_proof.strong, stimulus.parties, stimulus.known)
     results = effects.act(running, action, stimulus.parsed)
-    audience.receipt(builder, person, results, answering=stimulus.mail.message_id)
+    kept = staffmail.beside_action(builder, stimulus, person)
+    audience.receipt(builder, person, results, answering=stimulus.mail.message_id, words_went=kept)
 
 
 def _action_needs_proof(builder: Builder, stimulus: Received) -> None:

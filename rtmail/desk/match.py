@@ -285,13 +285,14 @@ def _linked(kind: LinkKind) -> Callable[[Case, Verdict], Verdict]:
 
 
 def _recorded(case: Case, verdict: Verdict) -> Verdict:
-    """Words on a request. DMARC fail and unlisted machines reopen nothing but stop automatic closing until staff looked."""
+    """Words on a request. DMARC fail and unlisted machines reopen nothing but stop automatic closing until staff looked; a bare click
+    on a link that was made for somebody else reopens nothing either."""
     assert case.facts is not None
     facts = case.facts
     doubtful = case.failed or (case.machine and not case.listed)
     _, others = cc_joins(case.mail, verdict.sender, case.directory, case.site, facts, case.lookups.parties, limit=0)
     return replace(verdict, number=facts.number, queue=facts.queue, other_queues=case.others(facts.queue), ask_accept=others,
-                   reopens=not doubtful, stops_closing=doubtful)
+                   reopens=not doubtful and not case.bare_click, stops_closing=doubtful)
 
 
 def _corresponded(case: Case, verdict: Verdict) -> Verdict:

@@ -185,6 +185,14 @@ def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -
     )
 
 
+def beside_action(builder: Builder, stimulus: Received, person: Person) -> str:
+    """Keep the words that somebody wrote into the mail of a link, as a comment; return what became of them, "" for none."""
+    if not stimulus.parsed.whole.strip() and not stimulus.mail.attachments:
+        return ""
+    _remark(builder, stimulus, person)
+    return "The other words of your mail stay among staff."
+
+
 def ask_first(builder: Builder, stimulus: Received) -> None:
     """Nothing is done until its author says what he meant."""
     reason = f"{stimulus.verdict.ask or stimulus.verdict.reason}."

@@ -18,7 +18,7 @@ from rtmail.desk.decide import decide
 from rtmail.desk.decision import Decision, Words
 from rtmail.desk.effects import ACTIONS
 from rtmail.desk.errands import only_errands
-from rtmail.desk.evidence import Evidence, gather
+from rtmail.desk.evidence import Evidence, bare_of_details, gather
 from rtmail.desk.known import Known, Other, wanted
 from rtmail.desk.match import Result, StaffProof, Verdict, judge
 from rtmail.desk.queries import asked_by_participant, stands_alone
@@ -78,6 +78,7 @@ class Intake:
         flagged = isinstance(seen, SameIdOtherPrint)
         known = replace(mail, message_id="") if flagged else mail
         evidence = gather(known, item.envelope, self.office.site, self.office.keyring, now.astimezone(UTC).date())
+        mail = replace(mail, subject=bare_of_details(mail.subject, self.office.site))
         if isinstance(seen, Duplicate):
             return self._again(item, evidence, seen, now)
         lookups, tickets = look_up(self.store, self.office, evidence)

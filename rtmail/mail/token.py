@@ -22,6 +22,8 @@ from enum import IntEnum
 VERSION = 1
 LENGTH = 36
 """Characters of a detail."""
+DETAIL_START = "ae"
+"""How a detail of this version begins."""
 MARK_PREFIX = "ref:"
 
 _BODY_BYTES, _MAC_BYTES = 12, 10
