@@ -99,6 +99,8 @@ class Ticker:
         self._thread.join(seconds)
 
     def _run(self) -> None:
+        # Before anything else: what comes in from now on is no news of this morning's.
+        self._guarded("digest", self._digest)
         while not self._stopping.is_set():
             self._woken.clear()
             self.rounds += 1

@@ -3,14 +3,16 @@
 # ruff: noqa: F401, F811 -- fixtures are imported, and asked for by name
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from rtmail.daemon import Ticker
 from rtmail.desk.digest import Kind, Owed, Tally, Unowned, sendings
 from rtmail.desk.ticket import Event, EventKind, Status, Ticket
 from rtmail.engine.digests import Digests
@@ -23,7 +25,7 @@ from rtmail.policy.rows import Clock, ClockKind, State
 from rtmail.store import Store
 from tests.fakes.house import House, Sent, blueprint
 from tests.fakes.staff import BOB, JANE, KIM, MAX, answered, opened, sent_to
-from tests.fakes.stores import NOW, minutes, store, ticket_of, url
+from tests.fakes.stores import NOW, minutes, store, ticket_of, until, url
 
 BERLIN = ZoneInfo("Europe/Berlin")
 OFFICE = Hours(BERLIN, (((540, 1080),),) * 5 + ((), ()), closed=frozenset({date(2026, 12, 25), date(2026, 11, 30)}))
@@ -216,3 +218,21 @@ def test_bars_are_as_long_as_their_numbers() -> None:
     assert 'width="75%"' in html
     assert 'width="25%"' in html
     assert 'width="50%"' in html
+
+
+def test_a_daemon_that_starts_sends_the_mornings_mails_before_it_takes_in_what_is_new() -> None:
+    """A request that came right after the start stood in the picture of that morning."""
+    did: list[str] = []
+
+    class Noted:
+        """An engine and a store that do nothing."""
+
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            return lambda *_: [] if name == "pauses" else did.append(name) or 0
+
+    noted: Any = Noted()
+    ticker = Ticker(noted, lambda: NOW, noted, list)
+    ticker.start()
+    until(lambda: "work" in did)
+    ticker.stop(10)
+    assert did[0] == "digest"

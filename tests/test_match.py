@@ -660,3 +660,21 @@ def test_nothing_known_is_a_new_request_for_everybody_but_staff() -> None:
 def test_rules_have_names_of_their_own_and_the_last_takes_everything() -> None:
     assert len({rule.name for rule in RULES}) == len(RULES)
     assert RULES[-1].result is Result.NEW_REQUEST
+
+
+@pytest.mark.parametrize(("to", "delivered", "doors"), [
+    # The comment address is an alias of the mailbox, with a detail or without, seen or as a Bcc.
+    ((COMMENT,), {"delivered-to": (SUPPORT,)}, [COMMENT]),
+    ((COMMENT.replace("@", "+xyz@"),), {"delivered-to": (SUPPORT.replace("@", "+xyz@"),)}, [COMMENT]),
+    ((), {"delivered-to": (SUPPORT,), "x-original-to": (COMMENT,)}, [COMMENT]),
+    # Both were written to: a comment, and the author is asked.
+    ((SUPPORT, COMMENT), {"delivered-to": (SUPPORT,)}, [SUPPORT, COMMENT]),
+    ((SUPPORT,), {"delivered-to": (COMMENT,)}, [SUPPORT, COMMENT]),
+    # An alias between two queues says nothing about comments.
+    ((SALES_COMMENT,), {"delivered-to": (SUPPORT,)}, [SALES_COMMENT, SUPPORT]),
+    ((), {"delivered-to": (SUPPORT,)}, [SUPPORT]),
+])
+def test_the_name_of_the_mailbox_is_no_recipient_beside_a_comment_address(to: tuple[str, ...], delivered: dict[str, tuple[str, ...]],
+                                                                        doors: list[str]) -> None:
+    found = gathered(letter("jane@example.com", to, headers=delivered), envelope(sender=None, queue="support"))
+    assert [seen.address.spec for seen in found.doors] == doors

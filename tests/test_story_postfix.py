@@ -6,6 +6,7 @@ by LMTP, or by IDLE from a mailbox that Dovecot keeps for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -18,7 +19,7 @@ from tests.fakes.daemon import Running, free_port, parsed, plain, wait_for
 from tests.fakes.dovecot import Dovecot
 from tests.fakes.house import mail
 from tests.fakes.neomutt import BOTTOM, INLINE, Neomutt
-from tests.fakes.postfix import Postfix, example
+from tests.fakes.postfix import EXAMPLES, Postfix, example
 
 pytestmark = pytest.mark.servers
 
@@ -38,8 +39,12 @@ class Town:
             table += f"{domain}  {mailboxes}\n@{domain}  known\n"
         # Further domains of this server; what is for none of them would stay in the queue and be noticed.
         more = "default_transport = retry:nobody should write there\n"
+        files = {"rtmail": table}
+        if by == "imap":
+            files["rtmail-aliases"] = example("dovecot/aliases")
+            more += "virtual_alias_maps = texthash:/etc/postfix/rtmail-aliases\n"
         main = example("postfix/main.cf", {"relay_domains = example.com": "relay_domains = example.com acme.example staff.example"})
-        self.postfix = Postfix(main=main + more, master=example("postfix/master.cf"), files={"rtmail": table})
+        self.postfix = Postfix(main=main + more, master=example("postfix/master.cf"), files=files)
         ingress = f'[ingress.lmtp]\nlisten = "127.0.0.1:{lmtp}"' if by == "lmtp" else (
             f'[ingress.imap.office]\nhost = "127.0.0.1"\nport = {dovecot.tls_port}\nca_file = "{dovecot.ca_file}"\nuser = "{BOX}"\n'
             'after = "move:Processed"\npoll = "5m"')
@@ -75,7 +80,8 @@ class Town:
 
 @pytest.fixture(params=["lmtp", "imap"])
 def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Town]:
-    with Dovecot(dict.fromkeys((BOB, JANE, KIM, BOX), PASSWORD), lmtp=True) as dovecot:
+    more = example("dovecot/rtmail.conf") if request.param == "imap" else ""
+    with Dovecot(dict.fromkeys((BOB, JANE, KIM, BOX), PASSWORD), lmtp=True, more=more) as dovecot:
         place = Town(tmp_path, dovecot, request.param)
         with place.postfix, place.daemon:
             yield place
@@ -111,12 +117,19 @@ def test_a_request_and_its_answers_travel_through_real_servers(town: Town) -> No
     assert town.daemon.ticket(1)["status"] == "open"
     assert town.threads(JANE) == 1
 
+    # Words for her colleagues, to the signed comment address that the notice names.
+    comment = re.search(r"support-comment\+[a-z0-9]+@example\.com", plain(heard))
+    assert comment
+    town.postfix.send(mail(sender=f"Jane Doe <{JANE}>", to=comment[0], subject="His scanner", message_id="<2@staff.example>",
+                           text="He pulled the wrong plug."), comment[0], JANE)
+    assert sum("wrong plug" in plain(raw) for raw in town.box(KIM, 4)) == 1
+
     # Nothing else was sent, to them or to anybody.
     wait_for(lambda: town.daemon.cli("outbox", "list").strip() == "none", told="the outbox did not empty")
     town.postfix.wait_empty()
     assert len(town.box(BOB, 3)) == 3
     assert len(town.box(JANE, 2)) == 2
-    assert sum("scanner" in plain(raw) for raw in town.box(KIM, 3)) == 1
+    assert sum("now the scanner" in plain(raw) for raw in town.box(KIM, 4)) == 1
     assert not town.dovecot.mails(BOX), "what rtmail has kept is moved away"
     assert "the sum closes" in town.daemon.cli("audit")
     assert "level=error" not in town.daemon.told()
@@ -163,3 +176,10 @@ def test_answers_of_every_client_travel_through_real_servers(town: Town) -> None
     assert len(town.box(BOB, 2 * len(everyone))) == 2 * len(everyone)
     assert "the sum closes" in town.daemon.cli("audit")
     assert "level=error" not in town.daemon.told()
+
+
+def test_the_documentation_shows_these_files() -> None:
+    page = (EXAMPLES.parent / "dovecot.md").read_text()
+    for name in ("dovecot/rtmail.conf", "dovecot/aliases"):
+        assert (EXAMPLES / name).read_text().strip() in page, f"docs/dovecot.md does not show docs/examples/{name}"
+    assert "virtual_alias_maps = texthash:/etc/postfix/rtmail-aliases" in page

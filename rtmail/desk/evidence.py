@@ -184,6 +184,11 @@ def gather(mail: Mail, envelope: Envelope, site: Site, keyring: Keyring, today: 
         doors.setdefault((own.queue, own.door), DoorSeen(own, place))
         if text:
             details.setdefault(text.lower(), _read_detail(own, place, text, keyring, today))
+    for queue, door in list(doors):
+        aliased = door is Door.COMMENT and (queue, Door.CORRESPONDENCE) in doors
+        if aliased and doors[queue, Door.CORRESPONDENCE].place is Place.DELIVERED_TO:
+            # Where the comment address is an alias of the mailbox, the agent that filled it names the mailbox: nobody wrote to that.
+            del doors[queue, Door.CORRESPONDENCE]
     if not doors and envelope.queue:
         doors |= {(own.queue, own.door): DoorSeen(own, Place.MAILBOX) for own in site.addresses.values()
                   if own.queue == envelope.queue and own.door is Door.CORRESPONDENCE}
