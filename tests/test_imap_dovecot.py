@@ -56,6 +56,9 @@ def test_a_mail_in_the_mailbox_becomes_a_request_and_is_acknowledged(tmp_path: P
 
 # endurance
 
+SOON = 600.0
+"""Seconds; after a renumbering a thousand mails are read again, and each is known again."""
+
 POINTS = ("imap-fetched", "spool-after-commit", "imap-kept", "imap-noted", "imap-changed", "engine-leased", "engine-committed")
 
 
@@ -96,14 +99,14 @@ def endure(folder: Path, after: str, mails: int, kills: int, *, cut: bool) -> No
                 feed()
                 process = daemon.process
                 assert process is not None
-                wait_for(lambda process=process: process.poll() is not None, 60, "it was not killed")  # type: ignore[misc]
+                wait_for(lambda process=process: process.poll() is not None, SOON, "it was not killed")  # type: ignore[misc]
                 assert process.returncode == -signal.SIGKILL, daemon.told()[-3000:]
             else:
                 # Killed from outside, somewhere in the middle of its work.
                 daemon.spawn()
                 feed()
                 before, goal = accepted(daemon), dice.randint(0, portion)
-                wait_for(lambda: accepted(daemon) > before + goal or _idle(dovecot, after), 60)  # noqa: B023
+                wait_for(lambda: accepted(daemon) > before + goal or _idle(dovecot, after), SOON)  # noqa: B023
                 daemon.kill()
             if kill % 9 == 4:
                 dovecot.stop()
@@ -114,19 +117,19 @@ def endure(folder: Path, after: str, mails: int, kills: int, *, cut: bool) -> No
                 dovecot.start()
         connected = visits(daemon)
         daemon.spawn()
-        wait_for(lambda: visits(daemon) > connected and _idle(dovecot, after), 120, "the mailbox was not finished")
+        wait_for(lambda: visits(daemon) > connected and _idle(dovecot, after), SOON, "the mailbox was not finished")
         if cut:
             # The line dies without a word; what arrives then is found by the poll, on a new line.
             connected = visits(daemon)
             assert line.freeze()
             feed()
-            wait_for(lambda: visits(daemon) > connected, 60, "the dead line was not noticed")
+            wait_for(lambda: visits(daemon) > connected, SOON, "the dead line was not noticed")
         dovecot.append(BOX, [customers_mail(n) for n in numbers])
         # Dovecot restarted under a daemon that lives.
         dovecot.stop()
         dovecot.start()
-        wait_for(lambda: _idle(dovecot, after), 120, "the mailbox was not finished")
-        wait_for(lambda: "waiting   0" in daemon.cli("audit"), 120, "the spool did not empty")
+        wait_for(lambda: _idle(dovecot, after), SOON, "the mailbox was not finished")
+        wait_for(lambda: "waiting   0" in daemon.cli("audit"), SOON, "the spool did not empty")
 
         subjects = Counter(str(ticket["subject"]) for ticket in daemon.tickets())
         assert subjects == Counter(f"Case {n}" for n in range(1, mails + 1)), "lost or doubled"
