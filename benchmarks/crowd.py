@@ -21,12 +21,14 @@ _PARTS = {
 
 
 def multiply(
-    database: Path, ticket: int, copies: int, *, due: int | None = None, later: datetime | None = None, log: bool = True
+    database: Path, ticket: int, copies: int, *, due: int | None = None, later: datetime | None = None, log: bool = True,
+    words: bool = False,
 ) -> None:
     """Copy the request with row id `ticket` so many times.
 
     due    so many of the copies, spread evenly, are woken when the first one is (None: all); the others at `later`
     log    with their events; without them a million fit on a disk
+    words  with their words, which are found by search, each copy's by "copy" and its number as well
     """
     with closing(sqlite3.connect(database, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = OFF")
@@ -44,12 +46,23 @@ def multiply(
                 continue
             db.execute(f"INSERT INTO {table} (ticket_id, {columns}) SELECT ? + n, {columns} FROM copy, {table} WHERE ticket_id = ? "
                        "ORDER BY n", (last_id, ticket))
-        for name, last in (("ticket", last_id), ("number", last_number)):
+        last_content = _words(db, ticket, last_id) if words else 0
+        for name, last in (("ticket", last_id), ("number", last_number), ("content", last_content)):
             db.execute("UPDATE counter SET value = max(value, ?) WHERE name = ?", (last + copies, name))
         db.execute("DROP TABLE copy")
         db.execute("COMMIT")
         db.execute("ANALYZE")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _words(db: sqlite3.Connection, ticket: int, last_id: int) -> int:
+    """Copy the request's first words; return the last content id before."""
+    (last,) = db.execute("SELECT max(id) FROM content").fetchone()
+    rest = "html, attachments, raw_id, spool_id, party"
+    db.execute(f"INSERT INTO content (id, ticket_id, subject, text, {rest}) SELECT ? + n, ? + n, subject, text || ' copy' || n, {rest} "
+               "FROM copy, (SELECT * FROM content WHERE ticket_id = ? LIMIT 1) ORDER BY n", (last, last_id, ticket))
+    db.execute("INSERT INTO words (rowid, said) SELECT ? + n, 'copy' || n || ' down is it printer' FROM copy ORDER BY n", (last,))
+    return int(last)
 
 
 def _micros(at: datetime | None) -> str:
