@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import gc
 import os
 import random
 import signal
@@ -52,6 +53,8 @@ REHEARSED_SECONDS = 15.0
 SWITCH_SECONDS = 0.0005
 """How soon a thread that has something to do gets its turn while another one computes. With Python's 5 ms each line that is
 answered to a client costs that much as soon as the engine works; mostly it is a few instructions."""
+COLLECTIONS = (20_000, 20, 20)
+"""Objects made before the garbage collector looks for cycles among them; Python's 700 are a tenth of a mail."""
 LOOKS = 6
 """At what works in here, in one interval of systemd's watchdog. What stood still for all but one of them hangs."""
 
@@ -439,4 +442,9 @@ def serve(found: Config, clock: Clock = system, rate: float = 1.0, ready: Callab
     # When it is killed for hanging (SIGABRT of systemd's watchdog), the log tells where each thread stood.
     faulthandler.enable()
     sys.setswitchinterval(SWITCH_SECONDS)
-    asyncio.run(Daemon(found, clock, rate).run(ready))
+    daemon = Daemon(found, clock, rate)
+    # What is there now stays: the collector need not look at it again and again, nor so often at what a mail leaves behind.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTIONS)
+    asyncio.run(daemon.run(ready))

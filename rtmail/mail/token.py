@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import IntEnum
+from functools import lru_cache
 
 VERSION = 1
 LENGTH = 36
@@ -213,8 +214,20 @@ def _base32(raw: bytes) -> str:
 
 
 def _detail_mac(key: bytes, body: bytes) -> bytes:
-    return hmac.digest(key, b"rtmail detail\0" + body, hashlib.sha256)[:_MAC_BYTES]
+    return _mac(key, b"rtmail detail\0" + body)
 
 
 def _message_id_mac(key: bytes, stem: str, domain: str) -> str:
-    return _base32(hmac.digest(key, f"rtmail message-id\0{stem}@{domain}".encode("ascii"), hashlib.sha256)[:_MAC_BYTES])
+    return _base32(_mac(key, f"rtmail message-id\0{stem}@{domain}".encode("ascii")))
+
+
+def _mac(key: bytes, said: bytes) -> bytes:
+    keyed = _keyed(key).copy()
+    keyed.update(said)
+    return keyed.digest()[:_MAC_BYTES]
+
+
+@lru_cache(maxsize=8)
+def _keyed(key: bytes) -> hmac.HMAC:
+    """Return the HMAC that has taken in its key and nothing else: a mail is signed in a dozen places, all with one key."""
+    return hmac.new(key, digestmod=hashlib.sha256)
