@@ -32,7 +32,8 @@ test: $(STAMP) servers
 	$(BIN)/python -m pytest -q -m "not long" -n auto --maxprocesses 4 --dist loadfile
 
 # pytest ends with 5 when it finds no test to run.
-test-long: $(STAMP) servers
+test-long: $(STAMP)
+	@sh tools/servers.sh long
 	$(BIN)/python -m pytest -q -m long || [ $$? -eq 5 ]
 
 # A systemd that lives, in a container; its root is made once, in .cache.

@@ -94,7 +94,8 @@ def test_a_forged_colleague_is_held_and_the_real_one_is_asked(tmp_path: Path) ->
         assert "evil@evil.example" in held
 
         # She wrote it herself after all: the link in the mail lets it go its way, once.
-        confirm = next(word for word in plain(asked.raw).split() if word.startswith("<mailto:support+"))
+        behind = plain(asked.raw).partition("I wrote this")[2]
+        confirm = next(word for word in behind.split() if word.startswith("<mailto:support+"))
         to = confirm.removeprefix("<mailto:").partition("?")[0]
         yes = mail(sender=f"Jane Doe <{JANE}>", to=to, subject="confirm", text="", message_id="<yes@staff.example>")
         daemon.send(yes, to=to, sender=JANE)

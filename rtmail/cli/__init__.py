@@ -21,6 +21,7 @@ COMMANDS = {
     "why": "why",
     "simulate": "simulate",
     "policy": "policy",
+    "template": "template",
     "demo": "demo",
     "outbox": "outbox",
     "quarantine": "spooled",

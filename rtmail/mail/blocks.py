@@ -207,10 +207,10 @@ def bars_html(block: Block) -> str:
         gap = f'<td width="{rest}%" style="font-size:1px;">&nbsp;</td>' if rest > 0 else ""
         told = ", ".join(f"{part} {name}" for name, part in zip(names, parts, strict=True) if part) or "-"
         drawn.append(
-            f'<tr><td class="label" valign="middle" style="width:110px;padding:3px 10px 3px 0;font-size:14px;">{escape(row.label)}</td>'
+            f'<tr><td class="axis" valign="middle" style="width:110px;padding:3px 10px 3px 0;font-size:14px;">{escape(row.label)}</td>'
             '<td valign="middle" style="padding:3px 0;"><table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0">'
             f'<tr>{cells}{gap}</tr></table></td>'
-            f'<td valign="middle" style="width:150px;padding:3px 0 3px 10px;font-size:13px;">{escape(told)}</td></tr>'
+            f'<td class="told" valign="middle" style="width:150px;padding:3px 0 3px 10px;font-size:13px;">{escape(told)}</td></tr>'
         )
     return (
         '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:0 0 16px;">'

@@ -11,6 +11,9 @@ the sandbox, the strictness and the caps catch their slips.
 
 from __future__ import annotations
 
+import functools
+import re
+import threading
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +21,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import FunctionLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError, meta, pass_context
+from jinja2 import FunctionLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError, meta, nodes, pass_context
 from jinja2.exceptions import SecurityError
-from jinja2.runtime import Context, Undefined
+from jinja2.runtime import Context, Undefined, markup_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rtmail.errors import Problem, RtmailError
@@ -33,12 +36,18 @@ SOURCE_CHARACTERS = 64 * 1024
 OUTPUT_CHARACTERS = 512 * 1024
 """Of one rendering; people's words are not counted, since they are put in afterwards."""
 RANGE = 1000
+TURNS = 100_000
+"""Turns of loops and calls of macros in one rendering: some tenths of a second."""
+ARGUMENT = 10_000
+"""A width, or a string that others are made of, is no larger."""
 QUOTED_LINES = 20
 
 _PIECES = "words", "quote", "link", "links", "row", "bar"
-_ALWAYS = frozenset({*_PIECES, "range", "dict", "lang", "zone"})
+_ALWAYS = frozenset({*_PIECES, "range", "dict", "lang", "zone", "_turn", "_joined"})
 _OURS = frozenset({Block, Row, Run})
 _GROWING = frozenset({"*", "**", "%"})
+_GROWING_FILTERS = ("batch", "center", "format", "indent", "join", "replace", "slice", "truncate", "wordwrap", "pprint")
+_WIDTH = re.compile(r"\d{4,}|\*")
 
 
 class TemplateError(RtmailError):
@@ -192,6 +201,8 @@ class Templates:
     def _run(self, template: Template, values: Mapping[str, object]) -> str:
         written, size = [], 0
         path = template.name or ""
+        environment: Any = template.environment
+        environment.spent.turns = 0
         try:
             for text in template.generate(values):
                 written.append(text)
@@ -209,19 +220,59 @@ class Templates:
         return "".join(written)
 
 
+class _Spent(threading.local):
+    """What one rendering has used of its budget."""
+
+    turns = 0
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """No attribute of Python's inside, no chance, and nothing that turns a short expression into a long string."""
+    """No attribute of Python's inside, no chance, and nothing that takes long or turns a short expression into a long string."""
 
     intercepted_binops = _GROWING
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.globals = {"range": _short_range, "dict": dict}
+        self.spent = _Spent()
+        self.globals = {"range": _short_range, "dict": dict, "_turn": self._turn, "_joined": _joined}
         del self.filters["random"]
+        for name in _GROWING_FILTERS:
+            self.filters[name] = _bounded(self.filters[name])
         self.filters["when"] = _when
         self.filters["brief"] = _brief
         self.filters["duration"] = _duration
         self.filters["workdays"] = _workdays
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """Return the tree with a count in each loop and macro, and with "~" that knows a limit."""
+        tree = super()._parse(source, name, filename)
+        repeated: list[nodes.For | nodes.Macro] = [*tree.find_all(nodes.For), *tree.find_all(nodes.Macro)]
+        for node in repeated:
+            node.body.insert(0, nodes.ExprStmt(_call("_turn", [], node.lineno), lineno=node.lineno))
+        for concat in list(tree.find_all(nodes.Concat)):
+            joined = _call("_joined", concat.nodes, concat.lineno)
+            for parent in [tree, *tree.find_all(nodes.Node)]:
+                _replace(parent, concat, joined)
+        tree.set_environment(self)
+        return tree
+
+    def _turn(self) -> str:
+        self.spent.turns += 1
+        if self.spent.turns > TURNS:
+            raise SecurityError(f"loops more than {TURNS} times")
+        return ""
+
+    def call(self, context: Context, called: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Methods of strings may make long strings of short ones; functions that are handed in are ours."""
+        bound = getattr(called, "__self__", None)
+        if isinstance(bound, (str, bytes)):
+            _check_arguments((bound, *args, *kwargs.values()))
+        return super().call(context, called, *args, **kwargs)
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """The sandbox has a `str.format` of its own; it knows no width that is too large."""
+        wrapped = super().wrap_str_format(value)
+        return _bounded(wrapped, value.__self__) if wrapped else None
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Facts are dicts, and their keys come before the methods of dicts; blocks are ours and need no sandbox."""
@@ -237,6 +288,46 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         if operator == "**":
             raise SecurityError("no powers here")
         return super().call_binop(context, operator, left, right)
+
+
+def _call(name: str, args: list[nodes.Expr], lineno: int) -> nodes.Call:
+    return nodes.Call(nodes.Name(name, "load", lineno=lineno), args, [], None, None, lineno=lineno)
+
+
+def _replace(parent: nodes.Node, old: nodes.Node, new: nodes.Node) -> None:
+    for field, value in parent.iter_fields():
+        if value is old:
+            setattr(parent, field, new)
+        elif isinstance(value, list):
+            value[:] = [new if one is old else one for one in value]
+
+
+def _joined(*pieces: Any) -> str:
+    """What "~" makes of its sides."""
+    if sum(len(piece) for piece in pieces if isinstance(piece, str)) > OUTPUT_CHARACTERS:
+        raise SecurityError(f"writes more than {OUTPUT_CHARACTERS} characters")
+    return markup_join(pieces)
+
+
+def _bounded(growing: Callable[..., Any], pattern: str = "") -> Callable[..., Any]:
+    """Return the filter or method `growing` with a limit to what it is given; `pattern` is a format string that it holds already."""
+
+    @functools.wraps(growing)
+    def bounded(*args: Any, **kwargs: Any) -> Any:
+        _check_arguments((*args, *kwargs.values()))
+        if _WIDTH.search(pattern or (str(args[0]) if growing.__name__ == "do_format" else "")):
+            raise SecurityError("takes no format with such a width")
+        return growing(*args, **kwargs)
+
+    return bounded
+
+
+def _check_arguments(values: Iterable[Any]) -> None:
+    for value in values:
+        if isinstance(value, (str, bytes)) and len(value) > ARGUMENT:
+            raise SecurityError(f"takes no text of more than {ARGUMENT} characters")
+        if isinstance(value, int) and value > ARGUMENT:
+            raise SecurityError(f"takes no number above {ARGUMENT}")
 
 
 class _Placing:

@@ -1,0 +1,123 @@
+"""`rtmail template show|test NAME`: what a mail of ours says, from sample facts and the templates that this config uses."""
+
+from __future__ import annotations
+
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from pathlib import Path
+
+import click
+
+from rtmail.cli.check import template_problems
+from rtmail.cli.common import config_option, end
+from rtmail.config import Config
+from rtmail.errors import EX_CONFIG
+from rtmail.mail.compose import Workshop, compose
+from rtmail.mail.draft import Outgoing
+from rtmail.mail.samples import SENT_AT, names, sample_draft
+from rtmail.mail.site import Site
+from rtmail.mail.templates import TemplateError, Templates
+from rtmail.mail.token import Keyring
+
+_KEYRING = Keyring(0, {0: bytes(32)})
+"""Signs for samples alone: what they link to is accepted by nobody."""
+_SHOWN = ("From", "To", "Cc", "Reply-To", "Subject")
+
+
+@click.group()
+def template() -> None:
+    """Show mails as they look, and try your own templates."""
+
+
+@template.command("list")
+@config_option
+def list_(found: Config) -> None:
+    """Name every mail, and the languages that it speaks."""
+    templates = _templates(found)
+    for name in names():
+        click.echo(f"{name:<18} {', '.join(templates.languages(name))}")
+
+
+@template.command("show")
+@click.argument("name")
+@click.option("--language", default="", help="the recipient's language: en, de, uk ...")
+@click.option("--queue", default="", help="the queue that it is sent for; default: the first")
+@click.option("--html", "as_html", is_flag=True, help="print the HTML part")
+@click.option("--raw", is_flag=True, help="print the whole mail as it would be sent")
+@config_option
+def show(found: Config, name: str, language: str, queue: str, as_html: bool, raw: bool) -> None:
+    """Print the mail NAME with sample facts."""
+    outgoing = _composed(found, name, language, queue)
+    if raw:
+        click.echo(outgoing.raw, nl=False)
+    elif as_html:
+        click.echo(_part(outgoing, "text/html"), nl=False)
+    else:
+        mail = message_from_bytes(outgoing.raw)
+        for header in _SHOWN:
+            if mail[header]:
+                click.echo(f"{header}: {make_header(decode_header(mail[header]))}")
+        click.echo(f"\n{_part(outgoing, 'text/plain')}", nl=False)
+
+
+@template.command()
+@click.argument("chosen", metavar="[NAME]...", nargs=-1)
+@click.option("--write", type=click.Path(file_okay=False, path_type=Path), help="put each mail into this folder, to open in a mail client")
+@config_option
+def test(found: Config, chosen: tuple[str, ...], write: Path | None) -> None:
+    """Render mails in every language and queue, all of them when none is named; exit 78 with file, line and cure when one fails."""
+    templates, failed, count = _templates(found), [], 0
+    if not chosen:
+        failed += [str(problem) for problem in template_problems(found)]
+    for name in chosen or names():
+        _known(name)
+        for queue in found.queues:
+            for language in templates.languages(name):
+                try:
+                    outgoing = _composed(found, name, language, queue, templates)
+                except TemplateError as error:
+                    failed.append(str(error))
+                    continue
+                count += 1
+                if write:
+                    write.mkdir(parents=True, exist_ok=True)
+                    (write / f"{queue}-{name}.{language}.eml").write_bytes(outgoing.raw)
+    for line in dict.fromkeys(failed):
+        click.echo(line, err=True)
+    if failed:
+        raise SystemExit(EX_CONFIG)
+    click.echo(f"{count} mails, no mistakes{f'; they are in {write}' if write else ''}")
+
+
+def _composed(found: Config, name: str, language: str, queue: str, templates: Templates | None = None) -> Outgoing:
+    """Return the sample of `name`; a template that cannot be rendered ends `show` with its line, and is raised for `test`."""
+    _known(name)
+    queue = queue or next(iter(found.queues), "")
+    if queue not in found.queues:
+        end(f"rtmail: there is no queue {queue!r}; there are: {', '.join(found.queues)}")
+    site: Site = found.site()
+    queues = {key: (table.address, table.comment_address) for key, table in found.queues.items()}
+    workshop = Workshop(site, queues, _KEYRING, templates or _templates(found), frozenset({1, 2}))
+    try:
+        return compose(sample_draft(name, queue, language), SENT_AT, 1, workshop, lambda raw_id, part: b"")
+    except TemplateError as error:
+        if templates is not None:
+            raise
+        end(str(error), EX_CONFIG)
+
+
+def _templates(found: Config) -> Templates:
+    return Templates(found.templates(), found.settings.timezone, found.settings.language)
+
+
+def _known(name: str) -> None:
+    if name not in names():
+        end(f"rtmail: no mail is called {name!r}; there are: {', '.join(names())}")
+
+
+def _part(outgoing: Outgoing, type_: str) -> str:
+    for part in message_from_bytes(outgoing.raw).walk():
+        if part.get_content_type() == type_:
+            payload = part.get_payload(decode=True)
+            return payload.decode().replace("\r\n", "\n") if isinstance(payload, bytes) else ""
+    return ""
