@@ -328,6 +328,15 @@ def test_no_line_end_gets_into_a_command(tmp_path: Path, field_: str) -> None:
         assert server.connections == 0
 
 
+def test_a_folder_beyond_ascii_is_named_in_its_own_way(tmp_path: Path) -> None:
+    """Modified UTF-7 (RFC 3501 5.1.3), where a plain & is &-."""
+    with ImapServer() as server, boxed(tmp_path, server, folder="Büro & Co") as box:
+        server.append(raw(1))
+        box.start()
+        box.settled(1)
+        assert server.said("SELECT") == ['SELECT "B&APw-ro &- Co"']
+
+
 def test_words_of_a_mail_never_get_into_a_command(tmp_path: Path) -> None:
     evil = b'Message-ID: <a>"\r\nX9 DELETE INBOX\r\n\r\n'.replace(b'"\r\n', b'"\nX9 ')
     with ImapServer() as server, boxed(tmp_path, server, after="move", to="Done") as box:
@@ -710,6 +719,22 @@ def test_r16_a_full_folder_never_takes_a_mail_in_twice(tmp_path: Path, capabilit
         box.settled(1, 2, 3, 4)
         assert len(server.folders["Done"]) == 4
         until(lambda: box.trouble() == "")
+
+
+def test_r16_a_folder_that_cannot_be_made_is_told_and_new_mail_comes_in_all_the_same(tmp_path: Path) -> None:
+    with ImapServer() as server, boxed(tmp_path, server, after="move", to="Done", poll=1.0) as box:
+        server.twists["CREATE"] = lambda session, tag, rest: session.no(tag, "[CANNOT] below INBOX only")
+        server.append(raw(1))
+        box.start()
+        until(lambda: "no such folder" in box.trouble())
+        server.append(raw(2))
+        until(lambda: len(box.kept()) == 2)
+        looks = len(server.said("UID MOVE"))
+        until(lambda: len(server.said("UID MOVE")) > looks)
+        assert len(server.said("CREATE")) == 1
+        assert box.kept() == [raw(1), raw(2)]
+        server.folders["Done"] = []  # made by hand
+        box.settled(1, 2)
 
 
 def test_r16_copies_do_not_grow_while_the_original_cannot_be_deleted(tmp_path: Path) -> None:
