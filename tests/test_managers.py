@@ -14,6 +14,7 @@ from rtmail.desk.people import ManagementRole
 from rtmail.desk.ticket import EventKind, Status
 from rtmail.policy.clocks import Clock, ClockKind
 from rtmail.store.outbox import Failed
+from rtmail.store.outbox import Sent as Taken
 from tests.fakes.house import House, Sent, blueprint, mail
 from tests.fakes.staff import BOB, CARL, JANE, KIM, MAX, answered, clicked, opened, request, sent_to, told_us
 
@@ -206,3 +207,23 @@ def test_the_pages_of_chosen_priorities_are_one_short_line(tmp_path: Path) -> No
         assert len(one.text.strip()) <= 140
         assert len(one.text.strip().splitlines()) == 1
         assert one.mail.get_content_type() == "text/plain"
+
+
+def test_a_missed_promise_that_comes_back_goes_to_the_deputy_and_then_to_the_admin(house: House) -> None:
+    """The first response of a priority 2 request is missed at 11:00; Max was told at 10:00 as first rung, and this mail comes back."""
+    opened(house)
+    house.engine.command(1, "Priority: P2", "test", house.now)
+    for _ in range(2):
+        house.sent()
+        house.forward(hours=1)
+        house.sweep()
+    told = []
+    while items := house.store.lease_outbox("relay", house.now, 50, 60):
+        for item in items:
+            missed = item.template == "missed"
+            told += [(item.recipient, "could not be reached" in Sent(item).text)] if missed else []
+            fate = Failed("550 5.1.1 no such user", "5.1.1") if missed else Taken("250 2.0.0 ok")
+            house.store.settle_outbox(item, fate, house.now)
+        while house.engine.report(house.now):
+            pass
+    assert told == [(MAX, False), (KIM, True), ("ops@admin.example", True)], "and after the admin there is nobody"

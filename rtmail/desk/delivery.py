@@ -6,12 +6,17 @@ the time back, and its author is told in the same thread what to do (promise 5).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 from rtmail.desk import audience, closing
 from rtmail.desk.decision import Builder
 from rtmail.desk.stimulus import Delivered
 from rtmail.desk.ticket import Event, EventKind
 from rtmail.mail.draft import Auto, Draft, Recipient, ReplyTo, Suppress, Visibility
-from rtmail.policy import signals
+from rtmail.policy import ladder, signals
+from rtmail.policy.clocks import Notice, NoticeKind
 from rtmail.policy.rows import ClockKind, Reach
 
 WORDS_TEMPLATES = frozenset({audience.WORDS, "closing", "promised"})
@@ -65,6 +70,34 @@ def untold(builder: Builder, about: Event, person: int) -> None:
                 event=builder.ticket.events,
             )
         )
+    elif role and facts.get("notice") == NoticeKind.MISSED:
+        _missed_untold(builder, facts, role)
+
+
+def _missed_untold(builder: Builder, facts: Mapping[str, Any], role: str) -> None:
+    """A missed promise that nobody heard of goes to the next in line: the role's deputy, or the admin with an alarm."""
+    stood_in = Reach(facts.get("reach", Reach.PERSON))
+    reach = Reach.ADMIN if role in ("owner", "queue") and stood_in is not Reach.ADMIN else ladder.next_reach(stood_in)
+    if reach is None:
+        return
+    due_at = datetime.fromisoformat(facts["due_at"])
+    builder.notices.append(
+        Notice(
+            NoticeKind.MISSED,
+            facts["clock"],
+            facts["generation"],
+            None,
+            (role,),
+            "missed",
+            f"{facts['rule']}; {role} not reached at {stood_in.value}, so {reach.value}",
+            due_at,
+            builder.now,
+            late_by=builder.now - due_at,
+            reach=reach,
+            alarm=reach is Reach.ADMIN,
+            bundle=False,
+        )
+    )
 
 
 def _tell(builder: Builder, stimulus: Delivered, seq: int) -> None:

@@ -131,7 +131,7 @@ def _staff_draft(builder: Builder, notice: Notice, reader: _Reader, seq: int) ->
         reply_to=ReplyTo.CORRESPONDENCE if notice.template in _ANSWERED else ReplyTo.COMMENT,
         headers=audience.staff_headers(builder),
         urgency=0,
-        report=notice.kind is NoticeKind.ESCALATION,
+        report=notice.kind in (NoticeKind.ESCALATION, NoticeKind.MISSED),
         joins=notice.bundle and notice.kind in (NoticeKind.ESCALATION, NoticeKind.MISSED),
     )
 
@@ -181,7 +181,8 @@ def _words_for(builder: Builder, notice: Notice, reader: _Reader) -> dict[str, A
         }
     facts["owner"] = audience.owner_name(builder)
     if notice.kind is NoticeKind.MISSED:
-        return {**facts, "clock": clock, "late": builder.now - due_at}
+        instead = {"instead": reader.role} if notice.reach is not Reach.PERSON else {}
+        return {**facts, **instead, "clock": clock, "late": builder.now - due_at}
     target = builder.policy.priorities.get(ticket.priority)
     organisation = (
         builder.house.directory.organisation_of(ticket.requestor.address) if ticket.requestor and ticket.requestor.address else None
@@ -236,8 +237,10 @@ def _facts(notice: Notice) -> dict[str, Any]:
         "due_at": notice.due_at.isoformat(),
         "late_seconds": int(notice.late_by.total_seconds()),
     }
+    if notice.kind in (NoticeKind.ESCALATION, NoticeKind.MISSED):
+        facts |= {"reach": str(notice.reach), "alarm": notice.alarm}
     if notice.rung is not None:
-        facts |= {"rung": notice.rung, "reach": str(notice.reach), "skipped": list(notice.skipped), "alarm": notice.alarm}
+        facts |= {"rung": notice.rung, "skipped": list(notice.skipped)}
     return facts
 
 

@@ -166,7 +166,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
     "holding-update": {"status": "open", "owner": "Jane Doe", "eta_at": _at(16, day=24), "next_at": _at(16)},
     "missed": {
         "clock": "first response", "due_at": _at(13), "late": timedelta(minutes=58), "who": _BOB, "owner": "", "priority": "P1",
-        "said_at": _at(12), "text": _QUESTION,
+        "instead": "", "said_at": _at(12), "text": _QUESTION,
     },
     "escalation": {
         "role": "customer-relations-manager", "rung": 2, "why": "rung 2 of P1: its time came", "who": _BOB,
@@ -226,7 +226,8 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "nudge": frozenset({"last_at", "said_at", "text"}), "wait-over": frozenset({"last_at", "said_at", "text"}),
     "unowned": frozenset({"last_at", "said_at", "text"}),
     "holding-update": frozenset({"owner", "eta_at", "next_at"}),
-    "missed": frozenset({"said_at", "text"}), "escalation": frozenset({"late", "late_why", "acked", "alarm", "customer", "staff"}),
+    "missed": frozenset({"said_at", "text", "instead"}),
+    "escalation": frozenset({"late", "late_why", "acked", "alarm", "customer", "staff"}),
     "closing": frozenset({"text", "close_at"}), "priority-told": frozenset({"first_by", "update_every", "update_days", "agreed"}),
     "promised": frozenset({"text", "update_every", "update_days", "next_at", "eta_at"}), "undelivered": frozenset({"said_at", "text"}),
 }
