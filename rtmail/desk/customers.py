@@ -195,7 +195,7 @@ def outside(builder: Builder, stimulus: Received) -> None:
                 number=0,
                 event=stimulus.spool_id,
                 in_reply_to=stimulus.mail.message_id,
-                references=(*stimulus.mail.references, stimulus.mail.message_id),
+                references=(stimulus.mail.message_id,) if stimulus.mail.message_id else (),
                 auto=Auto.REPLIED,
                 null_sender=not stimulus.verdict.sender.authenticated,
             )
