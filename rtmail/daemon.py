@@ -27,7 +27,8 @@ from rtmail import __version__, config, log, systemd
 from rtmail.clockwork import Clock, system
 from rtmail.config import Config, Listen
 from rtmail.egress.courier import Courier
-from rtmail.engine.engine import BATCH, Engine
+from rtmail.engine.batches import BATCH
+from rtmail.engine.engine import Engine
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
 from rtmail.engine.watching import SILENT_AT_MOST

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.engine.engine import BATCH, Engine
+from rtmail.engine import batches
+from rtmail.engine.batches import BATCH
+from rtmail.engine.engine import Engine
 from rtmail.engine.intake import Intake
 from rtmail.engine.reader import Job, ReadFailed
 from rtmail.mail.model import Envelope, Mail
@@ -126,3 +128,13 @@ def test_a_turn_that_does_not_come_is_not_waited_for_without_end() -> None:
     assert not turn.wanted
     turn.give()
     assert turn.take(0)
+
+
+def test_a_batch_of_large_mails_is_cut_and_the_rest_blamed_for_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "BATCH_BYTES", 1000)
+    ids = put(house, 5)
+    assert house.engine.work(house.now) < 5
+    assert house.store.spool_row(ids[-1]).attempts == 0
+    house.settle()
+    assert {house.store.spool_row(spool_id).outcome for spool_id in ids} == {"event"}
+    assert {house.store.spool_row(spool_id).attempts for spool_id in ids} == {1}

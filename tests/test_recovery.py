@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rtmail.engine import engine as module
-from rtmail.engine.engine import DEATHS, Engine
+from rtmail.engine.batches import DEATHS
+from rtmail.engine.engine import Engine
 from rtmail.engine.intake import Intake
 from rtmail.engine.reader import Job, ReadFailed
 from rtmail.errors import Deferred

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -24,42 +21,28 @@ from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded, Delivered, Tick
 from rtmail.desk.ticket import Event
 from rtmail.engine import breaker, bundles, holding, notices, watching
+from rtmail.engine.batches import AGAIN_AFTER, BATCH, DEATHS, LEASE_SECONDS, Batches
 from rtmail.engine.digests import Digests
 from rtmail.engine.intake import Intake
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Office
-from rtmail.engine.reader import Job, ReaderPool, ReadFailed
+from rtmail.engine.reader import ReaderPool, ReadFailed
 from rtmail.engine.sender_checks import SenderChecks
-from rtmail.errors import Deferred, RtmailError
+from rtmail.errors import RtmailError
 from rtmail.failpoint import failpoint
 from rtmail.mail import message, own_checks
 from rtmail.mail.model import Mail
 from rtmail.mail.tripwire import LeakError
-from rtmail.store import Conflict, Fate, LeaseLost, NotThere, Origin, OutboxRow, Outcome, Settlement, SpoolItem, Store
+from rtmail.store import Conflict, Fate, LeaseLost, Origin, OutboxRow, Outcome, Settlement, SpoolItem, Store
 
 T = TypeVar("T")
 
 ATTEMPTS = 3
 """After so many failures a mail is set aside."""
-DEATHS = 5
-"""So often we may die while a mail alone is worked on before it is blamed. More than for failures: most deaths are nobody's fault, and the
-mail that is first in line at each start is the one that they meet."""
-LEASE_SECONDS = 300.0
-BATCH = 24
-AGAIN_AFTER = timedelta(seconds=5)
 
 
 class NoSuchRequest(RtmailError, LookupError):  # noqa: N818
     """There is no request with this number."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Mails that were claimed, which of them are to be read, and what those say as soon as it is known."""
-
-    items: list[SpoolItem]
-    readable: list[bool]
-    reading: Future[list[Mail | ReadFailed]]
 
 
 class Engine:
@@ -82,12 +65,8 @@ class Engine:
         alone_to: int = 0,
         checks: SenderChecks | None = None,
     ) -> None:
-        self.store, self.pool, self.owner, self.posted, self._alone_to = store, pool, owner, posted, alone_to
-        self._checks = checks
-        self._reading = ThreadPoolExecutor(1, "rtmail-reading")
-        self._ahead: _Batch | None = None
-        self._to_release: list[SpoolItem] = []
-        self._to_retry: list[tuple[SpoolItem, datetime]] = []
+        self.store, self.pool, self.owner, self.posted = store, pool, owner, posted
+        self._batches = Batches(store, pool, owner, alone_to, checks)
         self.use(office)
 
     def use(self, office: Office) -> None:
@@ -101,40 +80,28 @@ class Engine:
 
     def work(self, now: datetime) -> int:
         """Take in up to a batch of waiting mails; returns how many were looked at."""
-        self._hand_back()
-        if not self.pool.processes:
-            if not self.store.spool_depth():
-                return 0
-            # Before any claim: that we die while a reader starts is no mail's fault.
-            self.pool.warm()
-            failpoint("engine-warmed")
-        batch, self._ahead = self._ahead or self._begin(now), None
+        site = self.office.site
+        batch = self._batches.next(site, now)
         if batch is None:
             return 0
         items = batch.items
         try:
             self.office.look_round(now)
-            mails = self._read(batch)
+            mails = batch.mails()
             failpoint("engine-read")
-            if len(items) == BATCH:
-                # There will be more: a reader has it ready when this batch is done.
-                self._ahead = self._begin(now)
+            self._batches.go_ahead(batch, site, now)
             for left in self._commits(list(zip(items, mails, strict=True)), lambda one: self._take_one(*one, now)):
                 items = [item for item, _ in left]
                 failpoint("engine-committed")
                 self.posted()
         except Exception as error:
-            # What goes wrong with one mail ends with that mail; this undid all that was left of them.
-            self.put_back()
-            if self.store.undoes(error):
-                self._to_release += items
-            elif len(items) > 1:
-                self._to_release += items
-                self._alone_to = items[-1].id
-            else:
-                self._to_retry += [(item, now + AGAIN_AFTER * item.attempts) for item in items]
+            self._batches.spoiled(items, now, by_store=self.store.undoes(error))
             raise
         return len(batch.items)
+
+    def close(self) -> None:
+        """Give back what is claimed; no work follows."""
+        self._batches.close()
 
     def _commits(self, things: Sequence[T], do: Callable[[T], None]) -> Iterator[Sequence[T]]:
         """Do `things` in as few commits as may be, and yield after each what is left.
@@ -152,74 +119,6 @@ class Engine:
             if self.store.wanted:
                 return things[count:]
         return ()
-
-    def _begin(self, now: datetime) -> _Batch | None:
-        """Claim the next batch and let it be read; None when nothing waits."""
-        items = self._claim(now)
-        if not items:
-            return None
-        try:
-            failpoint("engine-leased")
-            raws = [self._raw(item) if item.attempts <= DEATHS else None for item in items]
-            jobs = [(raw, item.envelope) for item, raw in zip(items, raws, strict=True) if raw is not None]
-            return _Batch(items, [raw is not None for raw in raws], self._reading.submit(self._read_jobs, jobs))
-        except Exception:
-            self._to_release += items
-            raise
-
-    def put_back(self) -> None:
-        """Give back the mails that were claimed and are only being read; to be called when no more work follows."""
-        if self._ahead is not None:
-            self._to_release += self._ahead.items
-            self._ahead = None
-
-    def close(self) -> None:
-        """Give back what is claimed; no work follows."""
-        self.put_back()
-        with suppress(Deferred):
-            self._hand_back()
-        self._reading.shutdown(wait=False)
-
-    def _claim(self, now: datetime) -> list[SpoolItem]:
-        """Claim the next batch. A mail at which something went wrong before goes alone: what happens now, happens to it alone."""
-        items = self.store.lease_spool(self.owner, now, 1 if self._alone_to else BATCH, LEASE_SECONDS)
-        if self._alone_to and (not items or items[0].id > self._alone_to):
-            self._alone_to = 0
-        again = next((item for item in items if item.attempts > 1), None)
-        if again is None or len(items) == 1:
-            return items
-        self._to_release += [item for item in items if item is not again]
-        self._hand_back()
-        return [again]
-
-    def _hand_back(self) -> None:
-        """Give up claims on mails that are not being worked on; tried again by the next round when the store cannot."""
-        if self._to_release:
-            self.store.release_spool(self._to_release)
-            self._to_release = []
-        while self._to_retry:
-            with suppress(LeaseLost):
-                self.store.retry_spool(*self._to_retry[0])
-            self._to_retry.pop(0)
-
-    def _read_jobs(self, jobs: list[Job]) -> list[Mail | ReadFailed]:
-        """Read mails, after what their checks need from DNS was asked for; in a thread of its own, beside the batch before."""
-        site = self.office.site
-        if self._checks is not None:
-            envelopes = self._checks.prepared(jobs, site)
-            jobs = [(raw, envelope) for (raw, _), envelope in zip(jobs, envelopes, strict=True)]
-        return self.pool.read_many(jobs, site)
-
-    def _read(self, batch: _Batch) -> list[Mail | ReadFailed]:
-        """Return what was read of a batch, when it is."""
-        read = iter(batch.reading.result())
-        return [next(read) if readable else ReadFailed(_unread(item)) for item, readable in zip(batch.items, batch.readable, strict=True)]
-
-    def _raw(self, item: SpoolItem) -> bytes | None:
-        try:
-            return self.store.raw(item.raw_id)
-        except NotThere:
-            return None
 
     def _take_one(self, item: SpoolItem, mail: Mail | ReadFailed, now: datetime) -> None:
         if isinstance(mail, ReadFailed):
@@ -254,7 +153,7 @@ class Engine:
             log.retried(spool=item.id, attempt=item.attempts, until=later, error=error)
             return
         last = why.strip().splitlines()[-1]
-        stub = message.stub(self._raw(item) or b"", item.envelope, self.office.site, last)
+        stub = message.stub(self._batches.raw(item) or b"", item.envelope, self.office.site, last)
         ticket, number = 0, 0
         try:
             # Not if that, too, was what we died of.
@@ -419,11 +318,6 @@ class Engine:
         failpoint("command-committed")
         self.posted()
         return results
-
-
-def _unread(item: SpoolItem) -> str:
-    """Why a claimed mail was not even read."""
-    return "died while this mail was worked on" if item.attempts > DEATHS else "its bytes are gone"
 
 
 def fate_of(row: OutboxRow, about: Event, text: str) -> Delivered:
