@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import re
-import threading
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -202,7 +201,7 @@ class Templates:
         written, size = [], 0
         path = template.name or ""
         environment: Any = template.environment
-        environment.spent.turns = 0
+        environment.turns = 0
         try:
             for text in template.generate(values):
                 written.append(text)
@@ -220,12 +219,6 @@ class Templates:
         return "".join(written)
 
 
-class _Spent(threading.local):
-    """What one rendering has used of its budget."""
-
-    turns = 0
-
-
 class _Sandbox(ImmutableSandboxedEnvironment):
     """No attribute of Python's inside, no chance, and nothing that takes long or turns a short expression into a long string."""
 
@@ -233,7 +226,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.spent = _Spent()
+        self.turns = 0
         self.globals = {"range": _short_range, "dict": dict, "_turn": self._turn, "_joined": _joined}
         del self.filters["random"]
         for name in _GROWING_FILTERS:
@@ -257,8 +250,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return tree
 
     def _turn(self) -> str:
-        self.spent.turns += 1
-        if self.spent.turns > TURNS:
+        self.turns += 1
+        if self.turns > TURNS:
             raise SecurityError(f"loops more than {TURNS} times")
         return ""
 
