@@ -201,8 +201,9 @@ class History:
 
     def reply_all(self) -> None:
         who, old = self._staff()
-        cc = self.luck.choice(("kim@staff.example", INSIDE_DOOR, self.bob, "support@example.com", f"{self.bob}, {INSIDE_DOOR}"))
-        inside = INSIDE_DOOR in cc or cc == "kim@staff.example"
+        colleague = next(one for one in STAFF if one != who)
+        cc = self.luck.choice((colleague, INSIDE_DOOR, self.bob, "support@example.com", f"{self.bob}, {INSIDE_DOOR}"))
+        inside = INSIDE_DOOR in cc or cc == colleague
         self._post(who, old, f"{CANARY} {self.count}?" if inside else f"Step {self.count}.\n\n{self._shown(old)}", old.address(), cc=cc)
 
     def forwards(self) -> None:
