@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import smtplib
 import socket
@@ -128,6 +129,11 @@ class Running:
         self.config.parent.mkdir(parents=True, exist_ok=True)
         self.config.write_text(CONFIG.format(name=name, domain=domain, site=site, store=store, port=self.port, smtp=smtp, ingress=ingress,
                                              relay=relay, relay_keys=relay_keys, caps=caps, policy=policy))
+        shipped, own = ROOT / "config" / "policies" / f"{policy}.toml", self.config.parent / "policies" / f"{policy}.toml"
+        if shipped.exists() and not own.exists() and "--clock-from" not in arguments:
+            # By the real clock, a daily picture would come in between the mails of a test that runs after its hour.
+            own.parent.mkdir(exist_ok=True)
+            own.write_text(re.sub(r'(?m)^(?:daily|weekly) = ".*\n', "", shipped.read_text()))
         self.arguments = arguments
         self.environ = {**os.environ, "RTMAIL_SECRET_KEY": SECRET, **(environ or {})}
         self.log = folder / "daemon.log"
