@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-long test-systemd lint bench demo servers clean
+.PHONY: run test test-long test-systemd lint bench demo fuzz servers clean
 
 run: $(STAMP)
 	@echo "A first mail, from a second terminal:"
@@ -41,7 +41,7 @@ test-systemd: $(STAMP) servers
 	$(BIN)/python -m pytest -q tests/test_systemd_live.py
 
 lint: $(STAMP)
-	$(BIN)/ruff check rtmail tests benchmarks
+	$(BIN)/ruff check rtmail tests benchmarks fuzz
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_floors.py
 
@@ -50,6 +50,11 @@ demo: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
+
+# Coverage-guided fuzzing of what strangers can send, 60 s each; what is found is kept below tests/fuzz and tried by make test.
+fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group fuzz
+	$(BIN)/python -m fuzz
 
 clean:
 	rm -rf $(VENV) build dist

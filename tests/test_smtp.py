@@ -691,3 +691,15 @@ def test_swaks(tmp_path: Path) -> None:
         (raw, envelope), = house.acceptor.kept
         assert b"words\r\n.\r\nmore" in raw
         assert (envelope.auth_user, envelope.recipients) == ("jane", ("support@example.com", "sales@example.com"))
+
+
+def test_a_clients_control_characters_end_no_line_of_ours(tmp_path: Path) -> None:
+    """Found by fuzzing: what was not understood was repeated with its bare CR."""
+    with House(tmp_path) as house:
+        client = house.client()
+        client.hello()
+        client.send(b"QUIT\r250 2.0.0 kept\x00\x1b[1m\r\n")
+        assert client.reply() == '500 5.5.2 command "QUIT?250" not recognized'
+        client.send(b"x" * 3000 + b"\r\n")
+        assert len(client.reply()) <= 512
+        client.close()

@@ -118,6 +118,9 @@ _ENHANCED = {
 _BARE = re.compile(r"(\d{3}) (?![245]\.\d+\.\d+ )")
 _AUTH_PARAMETER = re.compile(r"\s+AUTH=\S+", re.IGNORECASE)
 _POSTMASTER = re.compile(r"\s*<postmaster>", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+REPLY_CHARACTERS = 500
+"""Of a line of ours (RFC 5321 4.5.3.1.5 allows 512 octets with its end)."""
 _CROWDED = "too much mail at the same time, try again later"
 
 
@@ -278,7 +281,9 @@ class Session(SMTP):
     async def push(self, status: str | bytes) -> None:
         """Send a reply; bytes go as they are, text gets its enhanced code."""
         if isinstance(status, str):
-            status = enhanced(status).encode(errors="replace")
+            # aiosmtpd repeats what it did not understand: a bare CR of the client's must not end a line of ours.
+            lines = (_CONTROL.sub("?", line)[:REPLY_CHARACTERS] for line in enhanced(status).split("\r\n"))
+            status = "\r\n".join(lines).encode(errors="replace")
         if status.startswith(b"5"):
             self._errors += 1
         await super().push(status)
