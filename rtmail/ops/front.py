@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 
 from rtmail.config import Config
 from rtmail.errors import Deferred, UnknownRecipient
@@ -64,6 +68,8 @@ class DaemonFront(Front):
     def __init__(self, config: Config, store: Store, writer: SpoolWriter, trouble: Callable[[], str], paused: Callable[[], bool]) -> None:
         super().__init__(config, store)
         self._writer, self._trouble, self._paused = writer, trouble, paused
+        self._done: deque[tuple[asyncio.Future[int], Future[int]]] = deque()
+        self._told = False
 
     def paused(self) -> bool:
         return self._paused()
@@ -75,9 +81,32 @@ class DaemonFront(Front):
     async def keep(self, raw: bytes, envelope: Envelope) -> int:
         """Commit the mail to disk and return its spool number; nobody is told 250 before."""
         failpoint("mail-received")
-        spool_id = await asyncio.wrap_future(self._writer.submit(raw, envelope))
+        loop = asyncio.get_running_loop()
+        kept: asyncio.Future[int] = loop.create_future()
+        self._writer.submit(raw, envelope).add_done_callback(partial(self._ended, loop, kept))
+        spool_id = await kept
         failpoint("mail-kept")
         return spool_id
+
+    def _ended(self, loop: asyncio.AbstractEventLoop, kept: asyncio.Future[int], future: Future[int]) -> None:
+        """Note in the writer's thread how a mail ended. The loop is woken once for all that share a commit."""
+        self._done.append((kept, future))
+        if not self._told:
+            self._told = True
+            with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self._told = False
+        while self._done:
+            kept, future = self._done.popleft()
+            if kept.done():
+                continue
+            error = future.exception()
+            if error is None:
+                kept.set_result(future.result())
+            else:
+                kept.set_exception(error)
 
     async def authenticate(self, user: str, password: str) -> str | None:
         """Return the key of the person whose credentials these are, or None."""
