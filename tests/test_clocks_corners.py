@@ -218,6 +218,17 @@ def test_a_request_of_another_policy_may_be_merged_and_its_calendar_is_missed_by
     assert due(mine, FIRST) == m(120)
 
 
+@pytest.mark.parametrize(("before", "ladder", "open_kinds"), [
+    ("open", [1], {FIRST, LADDER}), ("resolved", [1], {FIRST, LADDER}), ("closed", [1, 2], {FIRST, LADDER}),
+])
+def test_an_undone_merge_leaves_nothing_without_a_clock(before: str, ladder: list[int], open_kinds: set[ClockKind]) -> None:
+    """Whatever it was before, it is open after: what it owes runs, and it does not close by itself."""
+    request = opened(PORTACARE, "P1")
+    request.send(StatusChanged(m(10), before), StatusChanged(m(20), "merged"), StatusChanged(m(30), "open"))
+    assert {row.kind for row in request.clocks if row.open} == open_kinds
+    assert [row.generation for row in request.of(LADDER)] == ladder
+
+
 # -- another policy ---------------------------------------------------------------------------------------------------
 
 

@@ -189,4 +189,4 @@ def unmerged(sheet: Sheet, at: datetime) -> None:
     for row in ended:
         state = State.PAUSED if row.paused_at is not None else State.RUNNING
         sheet.put(replace(row, state=state, settled_at=None, settled_by=""), What.RESUMED, "the merge was undone", at)
-    _caught_up(sheet, at)
+    refused(sheet, at)  # one that was resolved before is open now
