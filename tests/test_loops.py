@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import smtplib
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -262,3 +263,104 @@ def test_a_live_robot_without_any_sign(tmp_path: Path) -> None:
         assert to("ops@admin.example") == 1
         assert rows(daemon.state, "SELECT count(*) FROM ticket") == [(4,)]
         assert rows(daemon.state, "SELECT uses FROM cap WHERE key = 'auto:robot@acme.example'") == [(3,)]
+
+
+class Beside(Exchange):
+    """The exchange, with a mailbox beside it whose program answers every mail with the same words and not one sign of a program."""
+
+    SAYS = "Thank you for your mail. I am not at my desk; Carla helps you."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[str] = []
+        self.answered = 0
+
+    async def handle_DATA(self, server: object, session: object, envelope: object) -> str:
+        said = await super().handle_DATA(server, session, envelope)
+        if self.mails[-1].recipients == ("robot@acme.example",):
+            self.answers.append(str(parsed(self.mails[-1].raw)["Subject"]))
+            threading.Thread(target=self._answer, args=(len(self.answers), parsed(self.mails[-1].raw)), daemon=True).start()
+        return said
+
+    def _answer(self, number: int, came: Message) -> None:
+        to = re.search(r"[^\s<>]+@[^\s<>]+", str(came["From"]))
+        assert to is not None
+        self.write(to[0], f"Hello, number {number}", f"<a{number}@acme.example>")
+        self.answered += 1
+
+    def write(self, to: str, subject: str, message_id: str) -> None:
+        raw = mail(sender="Robot <robot@acme.example>", to=to, subject=subject, text=self.SAYS, message_id=message_id)
+        with smtplib.SMTP("127.0.0.1", self.routes[to.rpartition("@")[2]], timeout=30) as client:
+            client.sendmail("robot@acme.example", [to], raw)
+
+    @property
+    def quiet(self) -> bool:
+        return super().quiet and self.answered == len(self.answers)
+
+
+RATE = 2880
+"""So many times as fast as it is does the clock of the daemons run: 24 hours in half a minute."""
+
+
+def test_24_hours_of_two_daemons_and_a_robot_beside_them(tmp_path: Path) -> None:
+    """Each conversation that is begun holds three mails at most, the one that began it counted; then a day of silence."""
+    begun = time.time()
+    day = ("--clock-rate", str(RATE), "--clock-from", "2026-11-23T09:00:00+00:00", "--clock-zero", str(begun))
+    with Beside() as exchange, ExitStack() as stack:
+        daemons = []
+        for name, domain in (("One", "one.example"), ("Two", "two.example")):
+            relay = f"smtp://127.0.0.1:{exchange.port}"
+            daemon = Running(tmp_path / name, relay=relay, name=name, domain=domain, port=free_port(), arguments=day)
+            exchange.routes[domain] = daemon.port
+            daemons.append(stack.enter_context(daemon))
+        first = mail(sender="Two <support@two.example>", to="support@one.example", subject="Hello", message_id="<1@two.example>",
+                     headers="Cc: robot@acme.example")
+        daemons[0].send(first, sender="support@two.example")
+        for name in ("one", "two"):
+            exchange.write(f"support@{name}.example", f"To {name}", f"<r-{name}@acme.example>")
+        wait_for(lambda: exchange.quiet and len(exchange.answers) >= 2, told="the robot was never answered")
+        wait_for(lambda: time.time() - begun > 26 * 3600 / RATE, 120, "the day has no end")
+        wait_for(lambda: exchange.quiet and all(rests(daemon.state) for daemon in daemons), 60, "they go on and on")
+        assert 1 + len(exchange.between) <= 3, [parsed(one.raw)["Subject"] for one in exchange.between]
+        # The robot's own first mails, one to each house; the acknowledgement of each; what it says to that.
+        assert len(exchange.answers) == 2, exchange.answers
+        for daemon in daemons:
+            assert "the sum closes" in daemon.cli("audit")
+
+
+# The same outage, three times
+
+
+OUTAGE = "All of Berlin is down since 9:12."
+ROADS = {
+    "google group": (
+        "Ops <ops@acme.example>",
+        "Precedence: list\nList-ID: <ops.acme.example>\nMailing-list: list ops@acme.example; contact ops+owners@acme.example\n"
+        "X-Google-Group-Id: 77\nX-BeenThere: ops@acme.example\nList-Unsubscribe: <mailto:x@acme.example>",
+    ),
+    "microsoft 365 group": (
+        "Ann Poe <ann@acme.example>",
+        "List-ID: <ops.acme.example>\nX-Auto-Response-Suppress: DR, OOF, AutoReply\nX-MS-Exchange-Organization-AuthAs: Anonymous\n"
+        "X-MS-Exchange-Parent-Message-Id: <p@acme.example>\nPrecedence: list",
+    ),
+    "a customer's ticket system": (
+        "Acme Helpdesk <helpdesk@acme.example>",
+        "Auto-Submitted: auto-generated\nPrecedence: bulk\nX-Auto-Response-Suppress: All\nX-Mailer: Zendesk Mailer\n"
+        "X-Zendesk-From-Account-Id: 1",
+    ),
+}
+
+
+def test_the_same_outage_by_three_roads_opens_a_request_each_time(house: House) -> None:
+    for number, (sender, headers) in enumerate(ROADS.values(), 1):
+        spec = sender.rpartition("<")[2].rstrip(">")
+        house.receive(mail(sender=sender, subject="Outage in Berlin", text=OUTAGE, headers=headers, message_id=f"<o{number}@acme.example>"),
+                      sender=f"ops+bounces{number}@acme.example")
+        ticket = house.store.by_number(number)
+        assert ticket is not None, sender
+        assert ticket.requestor is not None
+        assert ticket.requestor.address == spec
+        sent = house.sent()
+        assert outside(sent) == [], "no automatic answer to a group or a machine"
+        assert {one.item.recipient for one in sent if one.item.template == "opened"} >= {"jane@staff.example", "kim@staff.example"}
+    assert house.store.by_number(4) is None
