@@ -125,6 +125,7 @@ def test_a_config_signs(tmp_path: Path) -> None:
     daemon.config.write_text(text + '\n[dkim.rsa1]\nkey = "dkim/r.pem"\n')
     (signer,) = config.load(daemon.config, {"RTMAIL_SECRET_KEY": SECRET}).signers()
     assert (signer.domain, signer.selector) == ("example.com", "rsa1")
+    assert f"rsa1._domainkey.example.com TXT {public_record(RSA)}" in daemon.cli("check")
     for wrong, said in (('[dkim.rsa1]\nkey = "dkim/none.pem"', "cannot be read"),
                         ('[dkim.rsa1]\nkey = "rtmail.toml"', "no key to sign with"),
                         ('[dkim."a_b"]\nkey = "dkim/r.pem"', "no selector"),

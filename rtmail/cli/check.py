@@ -12,6 +12,7 @@ import click
 from rtmail import clockwork, config
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG, ConfigError, Problem
+from rtmail.mail.dkim_sign import public_record
 from rtmail.mail.samples import known_facts
 from rtmail.mail.templates import LAYOUT, Templates
 
@@ -35,6 +36,8 @@ def check(path: Path | None) -> None:
         click.echo(line)
     staging = f", all of it to {found.relay.redirect_to}" if found.relay.redirect_to else ""
     click.echo(f"mail goes out through {found.relay_url}{staging}")
+    for signer in found.signers():
+        click.echo(f"signed, as DNS must know it: {signer.selector}._domainkey.{signer.domain} TXT {public_record(signer.pem)}")
     click.echo(f"data: {found.state}")
 
 
