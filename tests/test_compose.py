@@ -474,6 +474,20 @@ def test_pictures_in_the_words_stay_where_they_were() -> None:
     assert html.index("Look:") < html.index(f'src="cid:{ids[0]}"') < html.index("Ok?") < html.index(f'src="cid:{ids[1]}"')
 
 
+def test_pictures_are_named_in_the_text_and_found_by_their_names() -> None:
+    """Gmail's plain text names the file; a Content-ID says nothing to a reader of plain text."""
+    files = {"2": "my screen.png", "3": "b.png"}
+    refs = tuple(AttachmentRef(3, at, name, "image/png", 4, content_id=f"ii_{at}") for at, name in files.items())
+    words = "Look:\n[image: my screen.png]\nand\n[cid:ii_3]\n[image: other.png] Ok?"
+    outgoing = composed(kind("words", attachments=refs, facts={"text": words}), load=lambda raw_id, path: b"\x89PNG")
+    html, text = part(outgoing, "text/html"), part(outgoing, "text/plain")
+    ids = [leaf["Content-ID"].strip("<>") for leaf in parsed(outgoing).walk() if leaf["Content-ID"]]
+    assert html.index("Look:") < html.index(ids[0]) < html.index("and") < html.index(ids[1]) < html.index("[image: other.png] Ok?")
+    assert html.count("<img") == 2
+    assert "[image: my screen.png]\nand\n[b.png]" in text
+    assert "cid:" not in text
+
+
 def test_very_long_words_go_out_whole_without_html() -> None:
     """A customer's pasted log must not stop his request: half a megabyte of HTML is more than a template may write."""
     log = "<begin> & end\n" * 70_000

@@ -15,7 +15,8 @@ from html import escape
 _MARKER = re.compile("\x02([0-9]+)\x03")
 _ROW = re.compile(r"  (\S[^:]{0,40}): (.*)")
 _URL = re.compile(r"https?://[^\s<>\"'\\^`{|}]+[^\s<>\"'\\^`{|}.,;:!?)\]]")
-_CID = re.compile(r"\[cid:([^\]\s]{1,200})\]")
+PICTURE = re.compile(r"\[(?:cid:([^\]\s]{1,200})|image: ?([^\]\n]{1,200}))\]")
+"""Where a picture stands in a text: Outlook and our own reading name its Content-ID, Gmail its file."""
 _GAP = re.compile(r"\S {3,}\S|\t|^ {4}|[|│┃].*[|│┃]", re.MULTILINE)
 _RUNS_OF_SPACES = re.compile(r"^ | {2,}", re.MULTILINE)
 TEXT_WIDTH = 78
@@ -227,7 +228,7 @@ def shortened(text: str, lines: int) -> str:
 def words_html(text: str, images: Mapping[str, tuple[str, str]]) -> str:
     """Return somebody's words as HTML: escaped, quotations indented, columns in a fixed pitch, web addresses as links.
 
-    images   the Content-ID that the words name -> (ours, file name), drawn where "[cid:…]" stands
+    images   the Content-ID or file that the words name -> (ours, file name), drawn where "[cid:…]" or "[image: …]" stands
     Only http and https become links; nothing remote is ever loaded.
     """
     return "".join(_quotation(depth, lines, images) for depth, lines in _by_depth(text.split("\n")))
@@ -268,14 +269,15 @@ def _paragraph(text: str, images: Mapping[str, tuple[str, str]]) -> str:
 
 def _linked(text: str, images: Mapping[str, tuple[str, str]]) -> str:
     parts, end = [], 0
-    for match in re.finditer(f"{_URL.pattern}|{_CID.pattern}", text):
+    for match in re.finditer(f"{_URL.pattern}|{PICTURE.pattern}", text):
         parts.append(escape(text[end : match.start()]))
         end = match.end()
-        if match[1] is None:
+        picture = match[1] or match[2]
+        if picture is None:
             url = escape(match[0])
             parts.append(f'<a href="{url}" class="web" style="color:#1a5fb4;word-break:break-word;overflow-wrap:anywhere;">{url}</a>')
-        elif match[1] in images:
-            parts.append(image_html(*images[match[1]]))
+        elif picture in images:
+            parts.append(image_html(*images[picture]))
         else:
             parts.append(escape(match[0]))
     return "".join([*parts, escape(text[end:])])

@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from urllib.parse import quote
 
 from rtmail.mail.address import key, normalise, split_detail, with_detail
-from rtmail.mail.blocks import Block, plain
+from rtmail.mail.blocks import PICTURE, Block, plain
 from rtmail.mail.dkim_sign import Signer
 from rtmail.mail.dkim_sign import sign as sign_mail
 from rtmail.mail.draft import Auto, Draft, Link, Outgoing, ReplyTo, Suppress, Visibility
@@ -142,7 +142,8 @@ class _Composing:
         rendered = templates.render(draft.template, facts, offers, queue=draft.queue, language=language)
         if draft.template in _BRIEF:
             return Form(rendered.subject, one_line(plain(rendered.blocks), PAGE_CHARACTERS), "")
-        text, files, html = self._text(rendered.blocks), self._files(load), ""
+        files, html = self._files(load), ""
+        text = self._text(rendered.blocks, files)
         if len(text) <= HTML_CHARACTERS:
             frame = self._frame(self._subject(rendered.subject), files, rendered.blocks)
             html = templates.html(rendered.blocks, frame, queue=draft.queue, language=rendered.language)
@@ -197,8 +198,10 @@ class _Composing:
         tag = f"[{self.site.tag} #{self.draft.number}] " if self.draft.number else ""
         return one_line(f"{'Re: ' if answers else ''}{tag}{said}")
 
-    def _text(self, blocks: Sequence[Block]) -> str:
+    def _text(self, blocks: Sequence[Block], files: Sequence[tuple[str, File]]) -> str:
         text = f"{plain(blocks)}\n\n{MARK}\n"
+        if pictures := _pictures(files):
+            text = PICTURE.sub(lambda found: f"[{pictures[found[1]][1]}]" if found[1] in pictures else found[0], text)
         return f"{MARK}\n\n{text}" if self.draft.to.staff else text
 
     def _links(self) -> list[Link]:
@@ -317,9 +320,10 @@ class _Composing:
         return files
 
     def _frame(self, subject: str, files: Sequence[tuple[str, File]], blocks: Sequence[Block]) -> dict[str, object]:
-        pictures = {known: (file.content_id, file.name) for known, file in files if file.content_id}
+        pictures = _pictures(files)
         words = "\n".join(block.text for block in blocks if block.kind == "words")
-        loose = [drawn for known, drawn in pictures.items() if f"[cid:{known}]" not in words]
+        placed = {pictures.get(found[1] or found[2]) for found in PICTURE.finditer(words)}
+        loose = [drawn for drawn in dict.fromkeys(pictures.values()) if drawn not in placed]
         return {
             "subject": subject, "site": self.site.name, "number": self.draft.number, "staff": self.draft.to.staff, "mark": MARK,
             "pictures": pictures, "loose_pictures": loose,
@@ -360,6 +364,14 @@ def _refuse_internal(draft: Draft) -> None:
         raise LeakError("staff address to somebody outside")
     if draft.headers:
         raise LeakError("staff headers to somebody outside")
+
+
+def _pictures(files: Sequence[tuple[str, File]]) -> dict[str, tuple[str, str]]:
+    """Return how words may name a picture -> (its Content-ID here, its file name); a name that two have names neither."""
+    shown = [(known, file) for known, file in files if file.content_id]
+    names = [file.name for _, file in shown]
+    found = {file.name: (file.content_id, file.name) for _, file in shown if names.count(file.name) == 1}
+    return found | {known: (file.content_id, file.name) for known, file in shown}
 
 
 def _written(name: str, value: str | tuple[Address, ...]) -> str:
