@@ -54,7 +54,7 @@ class TooLarge(Refused):
     """Over the size limit (552 5.3.4, exit 65)."""
 
     def __init__(self, limit_bytes: int) -> None:
-        super().__init__(552, "5.3.4", f"message larger than {limit_bytes} bytes; send its files in several mails, or where they can be fetched")
+        super().__init__(552, "5.3.4", f"message larger than {limit_bytes} bytes; send its files in several mails or as a link")
 
 
 class Deferred(Answered):

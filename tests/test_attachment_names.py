@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (names in other scripts, and heads on one line)
 
 """Names of attached files, as clients write them, in any script; what is dangerous in one is data; pictures stay where they were."""
 

@@ -24,7 +24,7 @@ BOTH = ("support@example.com", "sales@example.com")
     (ValueError("ours"), MAIL, ["451 4.3.0 temporary trouble, try again later"] * 2),
     (Deferred("busy", 452, "4.3.1"), MAIL, ["452 4.3.1 busy"] * 2),
     (Refused(554, "5.7.1", "no"), MAIL, ["554 5.7.1 no"] * 2),
-    (None, b"words words\r\n" * 1000, ["552 5.3.4 message larger than 10000 bytes; send its files in several mails, or where they can be fetched"] * 2),
+    (None, b"words words\r\n" * 1000, ["552 5.3.4 message larger than 10000 bytes; send its files in several mails or as a link"] * 2),
     (None, b"x" * 5000 + b"\r\n", ["554 5.6.0 a line is longer than 1000 bytes"] * 2),
     (None, b"Received: by a\r\n" * 51 + b"\r\n", ["554 5.4.6 too many hops, this looks like a mail loop"] * 2),
 ])

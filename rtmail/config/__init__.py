@@ -218,7 +218,7 @@ class Config:
             },
             roles={name: ManagementRole(name, role.person, role.deputy) for name, role in tables.roles.items()},
             organisations={
-                name: Organisation(name, one.name, tuple(one.domains), tuple(one.contacts), one.plan)
+                name: Organisation(name, one.name, tuple(one.domains), tuple(one.contacts), one.plan, one.language)
                 for name, one in tables.organisations.items()
             },
             rosters=duty.rosters(tables),

@@ -152,6 +152,7 @@ def organisations(tables: Tables, report: Report, site: Site) -> None:
     for name, organisation in tables.organisations.items():
         path = ("organisations", name)
         _named(report, path)
+        _languages(report, (*path, "language"), organisation.language)
         for n, domain in enumerate(organisation.domains):
             at = (*path, "domains", n)
             if not _is_domain(domain):

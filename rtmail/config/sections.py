@@ -167,6 +167,7 @@ class OrganisationTable(Table):
     domains: list[str] = []
     contacts: list[str] = []
     plan: str = ""
+    language: str = ""
 
 
 class SendersTable(Table):

@@ -25,6 +25,7 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
     builder = Builder(policy, ticket, now, house)
     match stimulus:
         case Received():
+            builder.languages = stimulus.languages
             incoming.receive(builder, stimulus)
         case Asked():
             builder.add(

@@ -168,6 +168,8 @@ class Builder:
         self.promised: dict[str, Any] = {}
         """What staff promised the requestor in this decision; one mail tells him."""
         self.promised_by = 0
+        self.languages: Mapping[int, str] = {}
+        """Of people who may join, by party id: they are written to before the store tells it of them."""
 
     def add(
         self,
@@ -237,7 +239,10 @@ class Builder:
             facts={"person": person, "role": role, "reason": reason},
         )
         named = tuple(
-            replace(p, address=address, name=name) if p.person == person and not p.address else p for p in self.ticket.participants
+            replace(p, address=address, name=name, language=self.languages.get(person, ""))
+            if p.person == person and not p.address
+            else p
+            for p in self.ticket.participants
         )
         self.ticket = replace(self.ticket, participants=named)
         return True

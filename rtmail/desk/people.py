@@ -78,6 +78,8 @@ class Organisation:
     domains: tuple[str, ...] = ()
     contacts: tuple[str, ...] = ()
     plan: str = ""
+    language: str = ""
+    """In which its people are written to, whatever they write in; "" lets each one's mail tell."""
 
 
 class Tie(StrEnum):

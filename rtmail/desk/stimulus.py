@@ -45,6 +45,7 @@ class Received:
     leak              what internal thing would have gone out with it, found when its copies were rendered; "" for nothing
     said              what was said before, asked for where staff words may go out; nothing where their author confirmed them
     known             what its commands name besides this request
+    languages         party id -> the language that he is written to in, where it is known
     heard             words of the customer's side that everybody in the circle has: an answer between their lines may quote them
     """
 
@@ -69,6 +70,7 @@ class Received:
     said: Said = NOTHING_SAID
     known: Known = field(default_factory=Known)
     heard: str = ""
+    languages: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

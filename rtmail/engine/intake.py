@@ -176,7 +176,7 @@ class Intake:
         answered: Sequence[Hold],
     ) -> Settlement:
         """The mail concerns a request: decide and keep."""
-        parties = self._parties(verdict, mail, now)
+        parties, languages = self._parties(verdict, mail, now)
         opening = verdict.result in _OPENING
         at = _counts_from(item, mail, verdict, self.office.site, now, confirmed=bool(answered))
         if at != item.arrived_at:
@@ -219,6 +219,7 @@ class Intake:
             spool_id=item.id,
             at=at,
             parties=parties,
+            languages=languages,
             parsed=parsed,
             answerable=verdict.answerable and not withheld and not flagged,
             withheld=withheld,
@@ -340,22 +341,30 @@ class Intake:
         """The event that this mail became: the first with its words, else the last."""
         return next((entry.event.seq for entry in decision.entries if entry.words and entry.words.spool_id == item.id), decision.last_seq)
 
-    def _parties(self, verdict: Verdict, mail: Mail, now: datetime) -> dict[str, int]:
-        """Give a party row to everybody whom the mail makes part of a request; returns ids by address key."""
+    def _parties(self, verdict: Verdict, mail: Mail, now: datetime) -> tuple[dict[str, int], dict[int, str]]:
+        """Give a party row to everybody whom the mail makes part of a request; returns ids by address key, and languages by id."""
         people: list[Address] = [verdict.sender.address, *verdict.joins, *verdict.ask_accept]
         if verdict.requestor:
             people.append(verdict.requestor)
         if mail.forwarded and mail.forwarded.sender and verdict.sender.staff:
             people.append(mail.forwarded.sender)
         found: dict[str, int] = {}
+        languages: dict[int, str] = {}
         for one in people:
             if one.spec and address.key(one.spec) not in found:
                 organisation = self.office.directory.organisation_of(one.spec)
+                agreed = organisation.language if organisation else ""
                 party = self.store.party_for(
-                    one.spec, one.name, now, organisation=organisation.key if organisation else "", language=mail.language
+                    one.spec,
+                    one.name,
+                    now,
+                    organisation=organisation.key if organisation else "",
+                    language=agreed or ("" if verdict.sender.staff else mail.language),
+                    settled=bool(agreed),
                 )
                 found[address.key(one.spec)] = party.id
-        return found
+                languages[party.id] = party.language
+        return found, languages
 
     def _ledger(self, ticket: Ticket, seq: int, mail: Mail, person: int) -> None:
         entries = [LedgerEntry(mail.message_id, ticket.id, seq, Origin.RECEIVED, person)] if mail.message_id else []

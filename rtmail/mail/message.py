@@ -25,6 +25,7 @@ from rtmail.mail import address, body, enclosed, own_checks, quoting, robots
 from rtmail.mail.bounce import read_report
 from rtmail.mail.headers import Field, clean, scan, text_of, unfolded
 from rtmail.mail.identity import prove
+from rtmail.mail.language import language_of
 from rtmail.mail.marks import marks_in
 from rtmail.mail.model import Address, Bounce, Envelope, Forwarded, Kind, Mail, Proof
 from rtmail.mail.site import Site
@@ -256,7 +257,7 @@ class _Reading:
             from_html=gathered.from_html,
             other_text=gathered.other_text,
             history_first=split is not None and split.history_first,
-            language=_language(fields),
+            language=self._guarded("the language", lambda: language_of(reply_text, _language(fields)), ""),
             enclosed=self._guarded("what is attached", lambda: self._enclosed(gathered), ""),
             headers=headers,
             defects=tuple(dict.fromkeys([*self.defects, *gathered.defects])),

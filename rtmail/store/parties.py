@@ -37,8 +37,13 @@ class Parties(Database):
     """The people's part of the store."""
 
     @writes
-    def party_for(self, address: str, name: str, now: datetime, *, organisation: str = "", language: str = "") -> Party:
-        """Return the party that owns `address`, made when there is none; a name is taken over where none was known."""
+    def party_for(
+        self, address: str, name: str, now: datetime, *, organisation: str = "", language: str = "", settled: bool = False
+    ) -> Party:
+        """Return the party that owns `address`, made when there is none; name and language are taken over where none was known.
+
+        settled   the language is his house's own and comes before another that was noted
+        """
         key, name = address_key(address), clean(name)
         known = self._party_id(key)
         if known is None:
@@ -46,6 +51,9 @@ class Parties(Database):
         party = self._parties([known])[known]
         if name and not party.name:
             self._do("UPDATE party SET name = ? WHERE id = ? AND name = ''", (name, known))
+            party = self._parties([known])[known]
+        if language and language != party.language and (settled or not party.language):
+            self._do("UPDATE party SET language = ? WHERE id = ?", (language, known))
             party = self._parties([known])[known]
         return party
 
