@@ -140,11 +140,11 @@ def stub(raw: bytes, envelope: Envelope, site: Site, defect: str) -> Mail:
     readable = values.get("content-type", "text/plain").lower().startswith("text/plain") and "content-transfer-encoding" not in values
     text = raw[block.body_at : block.body_at + STUB_TEXT_BYTES].decode("utf-8", "replace") if readable else ""
     text = "\n".join(clean(line) for line in text.splitlines())
-    ids = _MESSAGE_ID.findall(values.get("message-id", ""))
+    ids = _ids([values.get("message-id", "")])
     date = _date_of(values.get("date", ""))
     whole = hashlib.sha256(raw[block.body_at :].replace(b"\r\n", b"\n").strip()).hexdigest()
     return Mail(
-        message_id=f"<{''.join(ids[0].split())}>" if ids else "",
+        message_id=ids[0] if ids else "",
         date=date,
         subject=subject,
         sender=sender,
