@@ -3,7 +3,9 @@
 # ruff: noqa: F401, F811 -- fixtures are imported, and asked for by name
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +81,39 @@ def test_lists_by_what_holds_and_what_is_due_first(store: Store) -> None:
     assert ids(statuses=(Status.CLOSED,)) == []
     rows, count = store.find_tickets(limit=1)
     assert ([row.id for row in rows], count) == ([soon.id], 3)
+
+
+def test_words_come_first_and_what_begins_with_them_where_there_is_room(store: Store) -> None:
+    for words in ("Printing again.", "The print is grey.", "A print more."):
+        ticket_of(store, words=words)
+    assert [hit.text for hit in store.search("print", limit=2)] == ["A print more.", "The print is grey."]
+    assert len(store.search("print", limit=3)) == 3
+
+
+def test_a_long_list_is_not_counted_to_its_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtmail.store.tickets.COUNTED", 3)
+    for _ in range(5):
+        ticket_of(store)
+    rows, count = store.find_tickets(limit=2)
+    assert (len(rows), count) == (2, 3)
+
+
+def test_lists_read_no_more_than_they_show(tmp_path: Path) -> None:
+    """With a million requests only an index in the order of the list does that."""
+    store = Store("sqlite:///plan.db", tmp_path)
+    store.open()
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    real = store._rows
+
+    def rows(text: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        asked.append((text, tuple(values)))
+        return real(text, values)
+
+    store._rows = rows  # type: ignore[method-assign,assignment]
+    for owner, index in ((None, "ticket_due"), (0, "ticket_due"), (7, "ticket_owed")):
+        asked.clear()
+        store.find_tickets(owner=owner, limit=50)
+        plan = " ".join(str(row[3]) for row in real(f"EXPLAIN QUERY PLAN {asked[0][0]}", asked[0][1]))
+        assert index in plan, plan
+        assert "TEMP B-TREE" not in plan, plan
+    store.close()

@@ -46,19 +46,24 @@ class Search(Database):
             # Deleted words stay in old segments of the index until these are merged; erased is erased.
             self._do("INSERT INTO words (words) VALUES ('optimize')")
 
+    def _matching(self, fts5: Sequence[str], tsquery: Sequence[str], limit: int) -> list[int]:
+        if self._engine.name == "sqlite":
+            rows = self._rows("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?", (" ".join(fts5), limit))
+        else:
+            rows = self._rows("SELECT content_id FROM words WHERE said @@ CAST(? AS tsquery) ORDER BY content_id DESC LIMIT ?",
+                              (" & ".join(tsquery), limit))
+        return [id_ for (id_,) in rows]
+
     @reads
     def search(self, said: str, limit: int = 200) -> list[Hit]:
-        """Return what holds all the words of `said`, or words that begin with them, the latest first; at most `limit`."""
+        """Return what holds all the words of `said`, the latest first; at most `limit`. With room left, words that begin with them too."""
         wanted = terms(said)[:MOST_TERMS]
         if not wanted:
             return []
-        if self._engine.name == "sqlite":
-            found = self._rows("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?",
-                               (" ".join(f'"{term}"*' for term in wanted), limit))
-        else:
-            found = self._rows("SELECT content_id FROM words WHERE said @@ CAST(? AS tsquery) ORDER BY content_id DESC LIMIT ?",
-                               (" & ".join(f"'{term}':*" for term in wanted), limit))
-        ids = [id_ for (id_,) in found]
+        # The words themselves are found at once among a million; all that begin with them only by reading all of those.
+        ids = self._matching([f'"{term}"' for term in wanted], [f"'{term}'" for term in wanted], limit)
+        if len(ids) < limit:
+            ids = self._matching([f'"{term}"*' for term in wanted], [f"'{term}':*" for term in wanted], limit)
         if not ids:
             return []
         return [Hit(ticket, id_, subject, text) for ticket, id_, subject, text in self._rows(
