@@ -12,7 +12,7 @@ import pytest
 
 from tests.fakes.house import House, Sent, mail
 from tests.fakes.staff import ANN, BOB, BOSS, JANE, KIM, MAX, NAMES, address_of, fresh_id, request, trusted
-from tests.fakes.threading import threads
+from tests.fakes.threaded import threads
 
 
 class Mailboxes:
