@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mailbox
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rtmail.mail.mbox import Letter, mbox
 from rtmail.mail.model import Address
 from rtmail.store import Outcome
 from tests.fakes.house import NOW, House, Sent
+from tests.fakes.neomutt import Neomutt
 from tests.fakes.staff import ANN, BOB, BOSS, EVE, JANE, KIM, MAX, answered, clicked, opened, request, sent_to, told_us
 
 
@@ -237,3 +239,41 @@ def test_an_mbox_reads_back_as_it_was(tmp_path: Path) -> None:
     assert first.get_payload(decode=True) == b"From me\n\nto you\n"  # type: ignore[comparison-overlap]
     assert second["Subject"] == "raw"
     assert second.get_payload() == ">From now on\n>>From then\n", "mboxrd: readers take one > away"
+
+
+def test_questions_to_the_comment_address_and_what_their_answers_are_called(house: House) -> None:
+    notice = sent_to(opened(house), JANE, "opened")
+    answered(house, notice, "comment\n\nHe never pays.")
+    (listed,) = told_us(house, KIM, "list", to="support-comment@example.com")
+    assert listed["Subject"] == "Answer: list"
+    (shown,) = told_us(house, KIM, "show 1", to="support-comment@example.com")
+    assert shown["Subject"] == "Answer: show 1"
+    assert "Jane Doe (internal), " in shown.text
+    (searched,) = told_us(house, KIM, "search pays")
+    assert searched["Subject"] == "Answer: search pays"
+    (named,) = told_us(house, KIM, "history 1", subject="What happened here")
+    assert named["Subject"] == "Answer: What happened here"
+    assert all(max(map(len, re.sub("<mailto:[^>]*>", "", one.text).splitlines())) <= 80 for one in (listed, shown, searched))
+
+
+def test_help_for_participants_names_what_they_can_do(house: House) -> None:
+    opened(house)
+    said = asked(house, BOB, "help")
+    for line in ("- list\n", "- show 1042\n", "- status\n", "- unsubscribe\n"):
+        assert line in said
+    for line in ("mine", "merge", "Priority"):
+        assert line not in said
+
+
+def test_the_enclosed_conversation_opens_in_neomutt(house: House, tmp_path: Path) -> None:
+    notice = sent_to(opened(house, text="It smokes.\nFrom the tray, mostly."), JANE, "opened")
+    answered(house, notice, "Please pull the plug.")
+    answered(house, notice, "comment\n\nHe never pays.")
+    (shown,) = told_us(house, KIM, "show 1")
+    (part,) = [part for part in shown.mail.walk() if part.get_content_type() == "application/mbox"]
+    (tmp_path / "conversation.mbox").write_bytes(part.get_payload(decode=True))  # type: ignore[arg-type]
+    client = Neomutt(tmp_path, "Kim Lee", KIM, "", 0, 0)
+    first, second, third = (client.decoded(tmp_path / "conversation.mbox", number) for number in (1, 2, 3))
+    assert "From the tray, mostly." in first, "no line was taken for the beginning of a mail"
+    assert "Please pull the plug." in second
+    assert "He never pays." in third

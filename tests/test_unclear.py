@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,37 @@ def test_mails_in_html_alone(html: str) -> None:
     found = of_mail(read(raw))
     assert [(one.name, one.value.lower()) for one in found.commands] == [("take", ""), ("priority", "p2")]
     assert found.words.strip() == "Dear Bob"
+
+
+@pytest.mark.parametrize("ack", ["ask", "yes", "no"])
+def test_commands_above_a_forwarded_mail_run_and_what_is_forwarded_commands_nothing(tmp_path: Path, ack: str) -> None:
+    plan = blueprint(policy="portacare")
+    policies = {name: replace(policy, forward_ack=ack) for name, policy in plan.policies.items()}
+    house = House(tmp_path, replace(plan, policies=policies))
+    try:
+        text = f"take\nPriority: P2\nfor ann@acme.example\n\nHe called twice.\n\n{GMAIL}resolve\n\nIt is down."
+        raw = mail(sender=f"Jane Doe <{JANE}>", text=text, subject="Fwd: Printer", message_id=fresh_id(JANE))
+        house.receive(trusted(raw, JANE), sender=JANE, peer="127.0.0.1")
+        sent = house.sent()
+        ticket = request(house)
+        assert (ticket.priority, ticket.status, ticket.subject) == ("P2", Status.NEW, "Printer")
+        assert house.engine.office.directory.by_party(ticket.owner).email == JANE  # type: ignore[union-attr]
+        assert ticket.requestor is not None
+        assert ticket.requestor.address == ANN
+        answers = [one for one in sent if one.item.recipient == JANE and one.item.template in ("receipt", "asked")]
+        assert len(answers) == 1, "one answer to one mail"
+        assert "take done: it is yours now" in flat(answers[0])
+        assert ("shall ann@acme.example be told" in flat(answers[0])) is (ack == "ask")
+        assert receivers(sent, "acknowledgement") == ({ANN} if ack == "yes" else set())
+        comments = [c.text for e, c in house.store.events(ticket.id) if c and e.kind is EventKind.COMMENT]
+        assert comments == ["He called twice."]
+
+        # Forwarded without a word of his own: nothing in it is his.
+        text = f"{GMAIL}close\nmerge 1\n\nIt is down."
+        raw = mail(sender=f"Jane Doe <{JANE}>", text=text, subject="Fwd: Printer", message_id=fresh_id(JANE))
+        house.receive(trusted(raw, JANE), sender=JANE, peer="127.0.0.1")
+        second = request(house, 2)
+        assert (second.status, second.merged_into) == (Status.NEW, 0)
+        assert not [e for e, c in house.store.events(second.id) if e.kind is EventKind.COMMENT]
+    finally:
+        house.close()

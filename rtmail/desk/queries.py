@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rtmail.desk import arguments
@@ -55,6 +56,11 @@ def stands_alone(parsed: Parsed, subject: str) -> bool:
     return "standing" not in names and ("help" not in names or plain in ("", *_BY_PARTICIPANTS, *BY_NAME["help"].words))
 
 
+def asked_for(asked: Sequence[Query]) -> str:
+    """Return the first question as it would be written: the subject of an answer to a mail that has none."""
+    return next((" ".join(filter(None, (one.name, str(one.number or ""), one.words))) for one in asked), "")
+
+
 def may_see(ticket: Ticket, asker: int, *, contact: bool) -> int | None:
     """Return from which event on a person of the customers' side may see what is public of a request; None: nothing.
 
@@ -71,4 +77,16 @@ def helped(*, staff: bool, word: str = "") -> list[dict[str, str]]:
     chosen = [spec for spec in SPECS if staff or spec.participants]
     plain = "".join(word.split()).replace("-", "").lower()
     named = [s for s in chosen if plain and plain in {"".join(k.split()).replace("-", "").lower() for k in (s.name, *s.keys, *s.words)}]
-    return [{"example": spec.example, "help": spec.help} for spec in named or chosen]
+    if staff:
+        return [{"example": spec.example, "help": spec.help} for spec in named or chosen]
+    return [{"example": _TO_PARTICIPANTS[s.name][0], "help": _TO_PARTICIPANTS[s.name][1]} for s in named or chosen]
+
+
+_TO_PARTICIPANTS: Mapping[str, tuple[str, str]] = {
+    "list": ("list", "your open requests"),
+    "show": ("show 1042", "one of them, with what was said"),
+    "standing": ("status", "in an answer to one of our mails: how that request stands"),
+    "mute": ("unsubscribe", "in an answer to one of our mails: no more copies of a request that is not your own"),
+    "unmute": ("unmute", "likewise: copies of it again"),
+    "help": ("help", "these lines"),
+}

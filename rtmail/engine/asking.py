@@ -6,7 +6,7 @@ about; where it is about none, it is listed among what was held, as answered: no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from rtmail.desk.errands import run as run_errands
 from rtmail.desk.match import Verdict
 from rtmail.desk.outcome import ANSWERED, Result, refused
 from rtmail.desk.people import Person
-from rtmail.desk.queries import Query, query
+from rtmail.desk.queries import Query, asked_for, query
 from rtmail.desk.stimulus import Asked
 from rtmail.desk.ticket import Role, Ticket
 from rtmail.engine.keeping import Keeper
@@ -67,7 +67,7 @@ class Asking:
         if party is None or not self.store.tickets_of(party.id, roles=(Role.REQUESTOR, Role.CC)):
             return None
         asked = [query(command, party.id, staff=False) for command in parsed.commands]
-        draft = inquiry.answer(party.id, verdict.sender.address, verdict.queue, mail.subject, mail.message_id, item.id,
+        draft = inquiry.answer(party.id, verdict.sender.address, verdict.queue, mail.subject or asked_for(asked), mail.message_id, item.id,
                                proven=verdict.sender.authenticated)
         drafts, files = self.keeper.answered([draft], asked, now)
         self.keeper.post(self.keeper.render(drafts, now, files), None, drafts, now)
@@ -100,13 +100,13 @@ class Asking:
         line = action.name.lower().replace("_", " ")
         self._receipt(item, mail, verdict.queue, person, [refused(line, why)], (), now)
 
-    def _receipt(self, item: SpoolItem, mail: Mail, queue: str, person: Person, results: Iterable[Result], asked: Iterable[Query],
+    def _receipt(self, item: SpoolItem, mail: Mail, queue: str, person: Person, results: Iterable[Result], asked: Sequence[Query],
                  now: datetime) -> None:
         answer = Draft(
             template="receipt",
             to=staff_recipient(person),
             visibility=Visibility.INTERNAL,
-            subject=mail.subject,
+            subject=mail.subject or asked_for(asked),
             queue=queue or next(iter(self.office.directory.queues)),
             event=item.id,
             auto=Auto.REPLIED,
@@ -116,7 +116,7 @@ class Asking:
             urgency=0,
             facts={"results": [dict(result) for result in results if result["outcome"] != ANSWERED]},
         )
-        drafts, files = self.keeper.answered([answer], tuple(asked), now)
+        drafts, files = self.keeper.answered([answer], asked, now)
         self.keeper.post(self.keeper.render(drafts, now, files), None, drafts, now)
 
     def _about(self, asked: Iterable[Query]) -> Ticket | None:

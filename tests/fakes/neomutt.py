@@ -80,6 +80,14 @@ class Neomutt:
         keys = f"<limit>~s '{subject}'<enter><last-entry>{key}<send-message><quit>"
         self._run([program("neomutt", "neomutt"), "-n", "-F", str(rc), "-e", f'push "{keys}"'])
 
+    def decoded(self, mbox: Path, number: int) -> str:
+        """The mail `number` (from 1) of an mbox as this client hands it on, decoded."""
+        rc, shown = self.folder / "mboxrc", self.folder / f"shown{number}"
+        rc.write_text("set quit=yes\nset delete=no\nset move=no\nset sleep_time=0\nset wait_key=no\nset pipe_decode=yes\n")
+        keys = f"<jump>{number}<enter><pipe-message>cat > '{shown}'<enter><quit>"
+        self._run([program("neomutt", "neomutt"), "-n", "-F", str(rc), "-f", str(mbox), "-R", "-e", f'push "{keys}"'])
+        return shown.read_text()
+
     def _run(self, command: list[str], seconds: float = 60) -> None:
         ours, theirs = pty.openpty()
         environ = {**os.environ, "TERM": "xterm", "HOME": str(self.folder), "LANG": "C.UTF-8", "LINES": "40", "COLUMNS": "120"}
