@@ -249,6 +249,16 @@ def test_what_only_the_new_policy_promises_begins_with_it() -> None:
     assert [step.due_at for step in request.latest(LADDER).steps] == [m(90), m(270), m(510)]
 
 
+def test_a_policy_with_a_shorter_ladder_and_back_tells_no_rung_twice() -> None:
+    request = opened(PORTACARE, "P1")
+    request.until(m(600))
+    assert [at for at, _ in told(request)] == [m(0), m(60), m(240)]
+    shorter = changed(('  {after = "1h", tell = "customer-relations-manager"},\n  {after = "4h", tell = "cto"},\n', ""))
+    applied(applied(request, shorter, 600), PORTACARE, 610)
+    request.until(m(2000))
+    assert len(told(request)) == 3
+
+
 def _ladders(text: str) -> list[str]:
     parts = text.split("ladder = [\n")[1:]
     return ["ladder = [\n" + part.partition("]\n")[0] + "]\n" for part in parts]

@@ -108,7 +108,9 @@ def retargeted(sheet: Sheet, old: Clock, now: datetime, rule: str) -> None:
     done = {step.rung: step for step in old.steps if step.done_at is not None}
     fresh = [_step(number, rung, sheet.from_start(row, rung.after, row.calendar)) for number, rung in enumerate(priority.ladder, 1)]
     steps = tuple(replace(done[step.rung], due_at=step.due_at, ack_holds=step.ack_holds) if step.rung in done else step for step in fresh)
-    row = settle_steps(replace(row, steps=steps, rule=rule))
+    # Rungs told beyond the present ladder's end stay told, should a longer one come again.
+    beyond = tuple(step for number, step in sorted(done.items()) if number > len(fresh))
+    row = settle_steps(replace(row, steps=(*steps, *beyond), rule=rule))
     if paused:
         row = replace(row, state=old.state, paused_at=now)
     if row != old:
