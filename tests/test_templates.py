@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from rtmail.mail.blocks import Block, Run, plain, words_html
-from rtmail.mail.samples import OPTIONAL, known_facts, names, sample, sample_draft
+from rtmail.mail.samples import OPTIONAL, facts_of, known_facts, names, sample, sample_draft
 from rtmail.mail.speech import duration, when, workdays
 from rtmail.mail.templates import Offer, TemplateError, Templates
 from tests.fakes.mailroom import FOLDER, TEMPLATES, TEXTS, composed, kind, part
@@ -48,6 +49,26 @@ def test_every_mail_that_the_code_names_is_one_of_them() -> None:
 
 def test_shipped_templates_have_no_mistakes() -> None:
     assert TEMPLATES.problems(known_facts()) == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_language_tells_the_same_facts(name: str) -> None:
+    def told(language: str) -> set[str]:
+        text = TEXTS[f"{name}{'' if language == 'en' else '.' + language}.txt.j2"]
+        text = text.partition("-#}")[2] if text.startswith("{#-") else text
+        text = re.sub(r'"[^"]*"', "", text)
+        return {fact for fact in facts_of(name) if re.search(rf"{{[{{%][^}}]*\b{fact}\b", text)}
+
+    for language in TEMPLATES.languages(name):
+        assert told(language) == told("en"), language
+
+
+def test_words_of_the_desk_speak_the_mails_language() -> None:
+    german = "{{ 'first response'|term }}, {{ 'Status'|term }}, {{ 'else'|term }}\n\n{{ links() }}"
+    templates = Templates({"x.txt.j2": "s", "x.de.txt.j2": german})
+    rendered = templates.render("x", {}, [Offer("take", "Take", "mailto:a@b", 1)], language="de")
+    assert rendered.subject == "erste Antwort, Status, else"
+    assert "Übernehmen" in plain(rendered.blocks)
 
 
 @pytest.mark.parametrize("name", CUSTOMERS)

@@ -5,7 +5,8 @@ Templates reach these as the filters `when`, `brief`, `duration` and `workdays`;
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 
 
@@ -20,6 +21,8 @@ class Tongue:
     workdays: tuple[str, str, str]
     moment: str
     slavic: bool = False
+    terms: Mapping[str, str] = field(default_factory=dict)
+    """Words that the desk hands over in English: promises, states, roles, what links do."""
 
 
 _TONGUES = {
@@ -38,6 +41,15 @@ _TONGUES = {
         (("Tag", "Tage", "Tage"), ("Stunde", "Stunden", "Stunden"), ("Minute", "Minuten", "Minuten")),
         ("Werktag", "Werktage", "Werktage"),
         "weniger als eine Minute",
+        terms={
+            "triage": "Einstufung", "first response": "erste Antwort", "update": "Zwischenbescheid", "resolution": "Lösung",
+            "ladder": "Eskalation", "new": "neu", "open": "offen", "waiting": "wartend", "resolved": "gelöst", "closed": "geschlossen",
+            "rejected": "abgelehnt", "nobody": "niemand", "status": "Status", "owner": "Zuständig", "priority": "Priorität",
+            "queue": "Bereich", "subject": "Betreff", "requestor": "Anfragende", "take": "Übernehmen", "comment": "Kommentieren",
+            "answer the customer": "Dem Kunden antworten", "accept": "Aufnehmen", "split": "Abtrennen", "wait": "Warten",
+            "snooze": "Später", "acknowledge": "Zur Kenntnis genommen", "undo": "Rückgängig", "mute": "Keine Kopien mehr",
+            "reopen": "Wieder öffnen", "approve": "Zustimmen", "agree": "Einverstanden", "disagree": "Nicht einverstanden",
+        },
     ),
     "uk": Tongue(
         ("пн", "вт", "ср", "чт", "пт", "сб", "нд"),
@@ -47,6 +59,16 @@ _TONGUES = {
         ("робочий день", "робочі дні", "робочих днів"),
         "менше хвилини",
         slavic=True,
+        terms={
+            "triage": "визначення пріоритету", "first response": "перша відповідь", "update": "проміжна звістка",
+            "resolution": "вирішення", "ladder": "ескалація", "new": "нове", "open": "у роботі", "waiting": "очікує",
+            "resolved": "вирішено", "closed": "закрито", "rejected": "відхилено", "nobody": "ніхто", "status": "Стан",
+            "owner": "Відповідальний", "priority": "Пріоритет", "queue": "Черга", "subject": "Тема", "requestor": "Заявник",
+            "take": "Взяти", "comment": "Коментувати", "answer the customer": "Відповісти клієнтові", "accept": "Прийняти",
+            "split": "Відокремити", "wait": "Чекати", "snooze": "Пізніше", "acknowledge": "Прийнято до відома",
+            "undo": "Скасувати", "mute": "Більше без копій", "reopen": "Відкрити знову", "approve": "Схвалити",
+            "agree": "Згоден", "disagree": "Не згоден",
+        },
     ),
 }
 
@@ -88,6 +110,14 @@ def workdays(count: int, language: str) -> str:
     """Return so many business days in words: "2 business days"."""
     speech = tongue(language)
     return f"{count} {_form(count, speech.workdays, speech.slavic)}"
+
+
+def term(word: str, language: str) -> str:
+    """Return a word of the desk's in `language`, with its first letter as it was; itself where there is no other for it."""
+    said = tongue(language).terms.get(word.lower())
+    if said is None:
+        return word
+    return said[:1].upper() + said[1:] if word[:1].isupper() else said
 
 
 def _form(count: int, forms: tuple[str, str, str], slavic: bool) -> str:

@@ -27,7 +27,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rtmail.errors import Problem, RtmailError
 from rtmail.mail.blocks import Block, Marker, Pieces, Row, Run, bars_html, parse, shortened, words_html
-from rtmail.mail.speech import brief, duration, when, workdays
+from rtmail.mail.speech import brief, duration, term, when, workdays
 from rtmail.mail.wire import many_lines, one_line
 
 LAYOUT = "layout"
@@ -115,7 +115,7 @@ class Templates:
         """
         template, spoken = self._find(name, "txt", queue, language)
         pieces = Pieces()
-        placing = _Placing(pieces, offers)
+        placing = _Placing(pieces, [replace(offer, label=term(offer.label, spoken)) for offer in offers])
         values = {**facts, **placing.functions(), "lang": spoken, "zone": self._zone}
         subject, _, body = self._run(template, values).partition("\n")
         blocks = parse(body.strip("\n"), pieces)
@@ -235,6 +235,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         self.filters["brief"] = _brief
         self.filters["duration"] = _duration
         self.filters["workdays"] = _workdays
+        self.filters["term"] = _term
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         """Return the tree with a count in each loop and macro, and with "~" that knows a limit."""
@@ -421,6 +422,12 @@ def _workdays(context: Context, count: int | Undefined) -> str:
     if not isinstance(count, int):
         raise TypeError(f"'workdays' takes a number of days, not {str(count)!r}")
     return workdays(count, context["lang"])
+
+
+@pass_context
+def _term(context: Context, word: object) -> str:
+    """A word of the desk's (a promise, a state, a role) in the mail's language."""
+    return term(str(word), context["lang"])
 
 
 def _syntax(error: TemplateSyntaxError, path: str) -> Problem:
