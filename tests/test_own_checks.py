@@ -22,6 +22,7 @@ from rtmail.mail.headers import scan
 from rtmail.mail.message import read
 from rtmail.mail.model import Answers, Envelope, Mail, Proof
 from rtmail.mail.site import Site
+from tests.fakes.daemon import Running, wait_for
 from tests.fakes.dnszone import NameServer, Records, Zone
 from tests.fakes.house import NOW, House, blueprint, mail
 from tests.fakes.signer import keys, sealed, signed
@@ -400,3 +401,64 @@ def test_the_body_is_hashed_as_the_library_does(body: bytes, relaxed: bool, piec
     expected = hashlib.sha256((Relaxed if relaxed else Simple).canonicalize_body(body)).digest()
     with mock.patch.object(own_checks, "PIECE_BYTES", piece):
         assert own_checks.body_hash(b"head" + body, 4, relaxed) == expected
+
+
+# Live, and Microsoft 365
+
+
+def test_a_daemon_asks_dns_and_believes_a_colleague(tmp_path: Path) -> None:
+    """Over a real socket, with a real name server: his words are no longer held, and another's in his name are."""
+    zone = Zone({**keys("staff.example"), ("_dmarc.staff.example", "TXT"): ("v=DMARC1; p=reject",)})
+    with NameServer(zone) as server:
+        daemon = Running(tmp_path)
+        text = daemon.config.read_text()
+        daemon.config.write_text(text.replace("[auth]\n", f'[auth]\nown_checks = true\nnameservers = ["127.0.0.1:{server.port}"]\n'))
+        with daemon:
+            forged = STAFF_MAIL.replace(b"<1@acme.example>", b"<2@evil.example>")
+            daemon.send(forged, sender="jane@staff.example")
+            daemon.send(signed(STAFF_MAIL, "staff.example"), sender="jane@staff.example")
+            wait_for(daemon.tickets, told="the signed mail opened nothing")
+            wait_for(lambda: "jane@staff.example" in daemon.cli("held", "list"), told="the forged mail was not held")
+            assert len(daemon.tickets()) == 1
+            assert "dmarc=pass" in daemon.cli("why", "<1@acme.example>")
+        assert ("_dmarc.staff.example", "TXT") in zone.asked
+
+
+EXCHANGE = "Authentication-Results: spf=pass smtp.mailfrom=staff.example; dmarc=pass action=none header.from=staff.example"
+
+
+@pytest.mark.parametrize(("ingress", "said", "outcome"), [
+    ("imap:office", "X-MS-Exchange-Organization-AuthAs: Internal", "event"),
+    ("imap:office", "X-MS-Exchange-Organization-AuthAs: Anonymous", "held"),
+    ("imap:other", "X-MS-Exchange-Organization-AuthAs: Internal", "held"),
+    ("smtp", "X-MS-Exchange-Organization-AuthAs: Internal", "held"),
+    ("imap:office", EXCHANGE, "event"),
+    ("imap:other", EXCHANGE, "held"),
+])
+def test_internal_mail_of_a_tenant_is_believed_in_its_mailbox_alone(tmp_path: Path, ingress: str, said: str, outcome: str) -> None:
+    plan = blueprint()
+    trusted = {"imap:office": ("X-MS-Exchange-Organization-AuthAs", "Authentication-Results")}
+    house = House(tmp_path, dataclasses.replace(plan, site=dataclasses.replace(plan.site, trusted_headers=trusted)))
+    try:
+        spool_id = house.receive(said.encode() + b"\r\n" + STAFF_MAIL, sender="jane@staff.example", ingress=ingress)
+        assert house.store.spool_row(spool_id).outcome == outcome
+    finally:
+        house.close()
+
+
+def test_a_web_form_writes_for_its_customer_and_proves_nobody(tmp_path: Path) -> None:
+    plan = blueprint()
+    house = House(tmp_path, dataclasses.replace(plan, site=dataclasses.replace(plan.site, forms=("form@web.example",))))
+    try:
+        written = [("form@web.example", "bob@acme.example"), ("other@web.example", "other@web.example")]
+        for number, (sender, requestor) in enumerate(written):
+            raw = mail(sender=sender, headers="Reply-To: bob@acme.example", message_id=f"<f{number}@web.example>", text=f"Form {number}.")
+            house.receive(raw, sender=sender)
+            ticket = house.store.by_number(number + 1)
+            assert ticket is not None
+            assert ticket.requestor is not None
+            assert ticket.requestor.address == requestor
+        claimed = mail(sender="form@web.example", headers="Reply-To: jane@staff.example", message_id="<f9@web.example>", text="resolved")
+        assert house.store.spool_row(house.receive(claimed, sender="form@web.example")).outcome == "held"
+    finally:
+        house.close()

@@ -224,6 +224,8 @@ def signing(tables: Tables, report: Report, folder: Path) -> None:
         if not importlib.util.find_spec("cryptography"):
             report.tell((*path, "key"), "cryptography is not installed", "pip install 'rtmail[dkim]'")
             continue
+        if not table.key:
+            continue
         file = folder / table.key
         make = f"openssl genrsa -out {file} 2048, or openssl genpkey -algorithm ed25519 -out {file}"
         try:
@@ -231,7 +233,7 @@ def signing(tables: Tables, report: Report, folder: Path) -> None:
         except OSError as error:
             report.tell((*path, "key"), f"{file} cannot be read: {error.strerror}", make)
         except ValueError as error:
-            report.tell((*path, "key"), f"{file} is no key to sign with: {error}", make)
+            report.tell((*path, "key"), f"{file} is no key to sign with: {error}", "write the path of an RSA or Ed25519 private key in PEM")
         else:
             if kind and file.stat().st_mode & 0o077:
                 report.tell((*path, "key"), f"others can read {file}", f"chmod 600 {file}")
