@@ -27,6 +27,7 @@ from rtmail.desk import commands
 from rtmail.desk.people import Tie
 from rtmail.desk.ticket import Status
 from rtmail.ingress.content import Unwrapper
+from rtmail.ingress.limits import Limits
 from rtmail.mail import message
 from rtmail.mail.html import html_to_text
 from rtmail.mail.message import read
@@ -524,3 +525,33 @@ def test_cve_2025_2545_nothing_weak_is_signed_or_believed() -> None:
 
 def test_stub_keeps_hostile_mail_readable() -> None:
     assert message.stub(b"From: a@b.example\r\n\r\n" + b"\xff" * 1000, Envelope("", (), "smtp", NOW), blueprint().site, "x").sender.spec == "a@b.example"
+
+
+SMUGGLED_COMMANDS = {
+    "quoted": "Thanks, I look.\n\n> resolved\n> merge 7\n",
+    "attributed": "Thanks.\n\nOn Mon, 23 Nov 2026 at 10:00, Bob wrote:\nresolved\n> merge 7\n",
+    "signature": "Thanks.\n\n-- \nresolved\nJane\n",
+    "outlook": "Thanks.\n\n-----Original Message-----\nFrom: Bob\nSent: Monday\nTo: Jane\nSubject: x\n\nresolved\n",
+    "after words": "I think that it is\nresolved\nby now.\n",
+}
+
+
+@pytest.mark.parametrize("name", SMUGGLED_COMMANDS)
+def test_a_command_smuggled_in_quoted_text_or_a_signature_does_nothing(house: House, name: str) -> None:
+    notice = sent_to(opened(house, text="resolved\nmerge 7"), JANE, "opened")
+    raw = mail(sender="Jane Doe <jane@staff.example>", to=address_of(notice["Reply-To"]), subject=f"Re: {notice['Subject']}",
+               text=SMUGGLED_COMMANDS[name], message_id=fresh_id(JANE), headers=f"In-Reply-To: {notice['Message-ID']}")
+    house.receive(trusted(raw, JANE), to=address_of(notice["Reply-To"]), sender=JANE, peer="127.0.0.1")
+    ticket = house.store.by_number(1)
+    assert ticket is not None
+    assert ticket.status is not Status.RESOLVED
+    assert ticket.merged_into == 0
+
+
+def test_slow_clients_and_floods_have_caps() -> None:
+    """What aiosmtpd leaves open: test_smtp fills each of them over real sockets."""
+    limits = Limits()
+    assert (limits.connections, limits.per_address, limits.per_network) == (200, 10, 10)
+    assert limits.message_bytes == 25 * 1024 * 1024
+    assert limits.idle_commands <= 50
+    assert limits.errors <= 20
