@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -202,6 +203,13 @@ def test_the_registry() -> None:
         assert spec.keys or spec.words
     assert {spec.name for spec in SPECS if spec.destructive} == {"merge"}
     assert {spec.name for spec in SPECS if spec.participants} == {"list", "show", "standing", "help", "mute", "unmute"}
+
+
+def test_the_page_names_every_command() -> None:
+    page = (Path(__file__).resolve().parent.parent / "docs" / "commands.md").read_text()
+    for spec in SPECS:
+        named = ", ".join(f"`{one}`" for one in (*(f"{key}:" for key in spec.keys), *spec.words))
+        assert f"| `{spec.example}` | {spec.help} | {named} |" in page, spec.name
 
 
 @pytest.mark.parametrize(("word", "known"), [
