@@ -12,7 +12,6 @@ import atexit
 import os
 import re
 import threading
-import time
 import traceback
 from collections import deque
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -85,7 +84,7 @@ class _Writer:
         while True:
             self._some.wait()
             if not self._hurried:
-                time.sleep(GATHER_SECONDS)
+                threading.Event().wait(GATHER_SECONDS)  # not sleep: a clock set back ends it with an error
             with self._changed:
                 self._some.clear()
                 self._hurried = False
