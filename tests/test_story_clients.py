@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from rtmail.engine.office import Caps
 from rtmail.mail import message
 from rtmail.mail.model import Envelope
 from tests.fakes.clients import CLIENTS, LANGUAGES, POSTINGS, UNMARKED, reply_from
-from tests.fakes.house import NOW, House, Sent
-from tests.fakes.staff import ANN, BOB, JANE, NAMES, address_of, answered, opened, sent_to, trusted
+from tests.fakes.house import NOW, House, Sent, blueprint
+from tests.fakes.staff import ANN, BOB, JANE, NAMES, address_of, answered, opened, request, sent_to, trusted
 
 QUESTION = "Hello,\n\nthe printer on floor two is dead.\n\nWhat shall I do?"
 ANSWER = "Hello Bob,\n\nplease pull the plug for a minute.\n\nWhich printer is it?"
@@ -37,7 +38,7 @@ HOUSES: dict[str, tuple[House, Sent, Sent]] = {}
 def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Sent, Sent]:
     """A house with a request, the notice of it to Jane and her answer to Bob; one for all tests, which only add to it."""
     if not HOUSES:
-        house = House(tmp_path_factory.mktemp("house"))
+        house = House(tmp_path_factory.mktemp("house"), plan=blueprint(caps=Caps(per_sender=1000, per_request=1000)))
         notice = sent_to(opened(house, text=QUESTION), JANE, "opened")
         HOUSES["one"] = house, notice, sent_to(answered(house, notice, ANSWER), BOB, "words")
     return HOUSES["one"]
@@ -117,4 +118,15 @@ def test_an_answer_between_the_lines_quotes_nothing_that_a_reader_has_not_had(tm
         text = sent_to(sent, reader, "words").text
         assert all(word in text for word in OURS)
         assert "What shall I do" not in text
+    house.close()
+
+
+def test_what_a_customer_wrote_commands_nothing_in_an_empty_answer_from_a_phone(tmp_path: Path) -> None:
+    """Outlook on a phone writes its line above a history that it does not mark."""
+    house = House(tmp_path)
+    notice = sent_to(opened(house, text="resolve"), JANE, "opened")
+    raw = reply_from("outlook-phone", notice.item.raw, (), sender=f"{NAMES[JANE]} <{JANE}>")
+    house.receive(trusted(raw, JANE), to=address_of(notice["Reply-To"]), sender=JANE, peer="127.0.0.1")
+    assert not [one for one in house.sent() if one.item.recipient == BOB]
+    assert request(house).status == "new"
     house.close()

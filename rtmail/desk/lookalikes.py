@@ -38,8 +38,11 @@ _SPOKEN_TO_CUSTOMERS = frozenset({"wait", "accept", "help", "close", "comment", 
 
 
 def internal(text: str) -> tuple[str, str] | None:
-    """Return why a line is for staff alone and what would keep it there, None where it does not say so."""
-    if not _INTERNAL.fullmatch(text):
+    """Return why a line is for staff alone and what would keep it there, None where it does not say so.
+
+    In a quoted line it is our own mark, which whoever answers between the lines of a notice quotes; it is cut there.
+    """
+    if text.startswith((">", "\uff1e")) or not _INTERNAL.fullmatch(text):
         return None
     return "it says that it is for staff alone: in a mail of its own, below this line, it stays there", "comment"
 

@@ -132,7 +132,7 @@ def _pieces(lines: Sequence[str]) -> tuple[list[_Piece], int, int | None]:
 
 def _history_first(pieces: Sequence[_Piece]) -> bool:
     """Return whether a client's header stands above everything else, and no quote follows it."""
-    kinds = [piece.kind for piece in pieces[:2]]
+    kinds = [piece.kind for piece in pieces if piece.kind != "signature"][:2]
     return kinds[:1] == ["header"] and kinds[1:] != ["quote"]
 
 
