@@ -25,7 +25,7 @@ from rtmail.mail.samples import SENT_AT, names, sample_draft
 from rtmail.mail.token import Action, Detail, read_message_id
 from rtmail.mail.token import verify as verify_detail
 from rtmail.mail.tripwire import STAFF_MARK, LeakError
-from rtmail.mail.wire import text_part
+from rtmail.mail.wire import lines_fit, text_part
 from tests.fakes.mailroom import ADDRESS, COMMENT, KEYRING, OUTBOX_ID, SITE, TEMPLATES, composed, kind, parsed, part, with_site
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -689,6 +689,15 @@ def test_a_large_attachment_is_verified_too() -> None:
     refs = (AttachmentRef(3, "2", "big.bin", "application/zip", 300_000),)
     outgoing = composed(kind("words", attachments=refs), load=lambda raw_id, path: os.urandom(300_000))
     assert len(outgoing.raw) > 400_000
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lines_are_measured_as_if_each_was_looked_at(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(200):
+        lengths = [chance.choice([0, 1, 70, 497, 500, 996, 997, 998, 999, 1000, 1001]) for _ in range(chance.randrange(1, 6))]
+        data = b"\r\n".join(b"x" * length for length in lengths)
+        assert lines_fit(data) is (max(lengths) <= 998), lengths
 
 
 def test_the_date_is_the_events() -> None:

@@ -18,6 +18,7 @@ _URL = re.compile(r"https?://[^\s<>\"'\\^`{|}]+[^\s<>\"'\\^`{|}.,;:!?)\]]")
 PICTURE = re.compile(r"\[(?:cid:([^\]\s]{1,200})|image: ?([^\]\n]{1,200}))\]")
 """Where a picture stands in a text: Outlook and our own reading name its Content-ID, Gmail its file."""
 _GAP = re.compile(r"\S {3,}\S|\t|^ {4}|[|│┃].*[|│┃]", re.MULTILINE)
+_GAP_SIGNS = ("   ", "\t", "|", "│", "┃")
 _RUNS_OF_SPACES = re.compile(r"^ | {2,}", re.MULTILINE)
 TEXT_WIDTH = 78
 """So wide is a table in plain text: it fits a terminal of 80 columns with its cursor."""
@@ -257,13 +258,16 @@ def _quotation(depth: int, lines: list[str], images: Mapping[str, tuple[str, str
 
 
 def _paragraph(text: str, images: Mapping[str, tuple[str, str]]) -> str:
-    if _GAP.search(text):
+    # Most paragraphs hold nothing of the kind, which looking for a few characters tells in no time.
+    if any(sign in text for sign in _GAP_SIGNS) and _GAP.search(text):
         return (
             '<pre class="log" style="margin:0 0 12px;padding:8px 10px;background:#f3f5f8;border-radius:4px;white-space:pre-wrap;'
             "word-break:break-word;font:13px/1.45 ui-monospace,SFMono-Regular,Consolas,'Liberation Mono',monospace;\">"
             f"{_linked(text, images)}</pre>"
         )
-    spaced = _RUNS_OF_SPACES.sub(lambda run: "&nbsp;" * len(run[0]), _linked(text, images))
+    spaced = _linked(text, images)
+    if "  " in spaced or "\n " in spaced or spaced.startswith(" "):
+        spaced = _RUNS_OF_SPACES.sub(lambda run: "&nbsp;" * len(run[0]), spaced)
     return f'<p dir="auto" style="margin:0 0 12px;">{spaced}</p>'.replace("\n", "<br>\n")
 
 

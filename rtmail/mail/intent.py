@@ -19,7 +19,7 @@ from rtmail.errors import RtmailError
 from rtmail.mail import readback
 from rtmail.mail.address import key, valid_spec
 from rtmail.mail.model import Address
-from rtmail.mail.wire import LINE_OCTETS
+from rtmail.mail.wire import LINE_OCTETS, lines_fit
 
 _STRUCTURE = ("MIME-Version", "Content-Type", "Content-Transfer-Encoding")
 LARGE_BYTES = 64 * 1024
@@ -101,10 +101,9 @@ def compare(raw: bytes, intent: Intent) -> None:
 def _check_octets(raw: bytes) -> None:
     if not raw.isascii() or b"\0" in raw:
         raise IntentError("an octet is not 7-bit text")
-    lines = raw.split(b"\r\n")
-    if not len(lines) - 1 == raw.count(b"\n") == raw.count(b"\r"):
+    if not raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r"):
         raise IntentError("a bare CR or LF")
-    if max(map(len, lines)) > LINE_OCTETS:
+    if not lines_fit(raw):
         raise IntentError(f"a line of more than {LINE_OCTETS} octets")
 
 

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import FunctionLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError, meta, nodes, pass_context
 from jinja2.exceptions import SecurityError
-from jinja2.runtime import Context, Undefined, markup_join
+from jinja2.runtime import Context, LoopContext, Undefined, markup_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rtmail.errors import Problem, RtmailError
@@ -44,6 +44,7 @@ QUOTED_LINES = 20
 _PIECES = "words", "quote", "link", "links", "row", "bar"
 _ALWAYS = frozenset({*_PIECES, "range", "dict", "lang", "zone", "_turn", "_joined"})
 _OURS = frozenset({Block, Row, Run})
+_LOOP = frozenset({"first", "last", "index", "index0", "length"})
 _GROWING = frozenset({"*", "**", "%"})
 _GROWING_FILTERS = ("batch", "center", "format", "indent", "join", "replace", "slice", "truncate", "wordwrap", "pprint")
 _WIDTH = re.compile(r"\d{4,}|\*")
@@ -272,7 +273,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         """Facts are dicts, and their keys come before the methods of dicts; blocks are ours and need no sandbox."""
         if type(obj) is dict and attribute in obj:
             return obj[attribute]
-        if type(obj) in _OURS and attribute in obj.__slots__:
+        if (type(obj) in _OURS and attribute in obj.__slots__) or (type(obj) is LoopContext and attribute in _LOOP):
             return getattr(obj, attribute)
         return super().getattr(obj, attribute)
 
