@@ -143,6 +143,13 @@ def test_the_same_words_again_get_no_answer(house: House) -> None:
     assert house.store.by_number(4) is not None
 
 
+def test_the_same_words_about_another_thing_are_answered(house: House) -> None:
+    """The customer who writes "It is down." of his printer, and a minute later of his scanner."""
+    for number, thing in enumerate(("Printer", "Scanner", "Copier")):
+        house.receive(mail(subject=f"{thing} down", message_id=f"<t{number}@acme.example>"))
+    assert by_template(house.sent())["acknowledgement", "bob@acme.example"] == 3
+
+
 # Who is answered
 
 

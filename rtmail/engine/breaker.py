@@ -9,6 +9,7 @@ Everything is counted in the store, in the transaction of the mail, so that no r
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from rtmail.engine.office import Caps
 from rtmail.mail import address
 from rtmail.mail.draft import Auto, Draft, ReplyTo, Suppress, Visibility
 from rtmail.mail.model import Mail, Proof
+from rtmail.mail.quoting import strip_reply_prefixes
 from rtmail.store import Store
 
 FOLDED = frozenset({"opened", "words", "notice", "state"})
@@ -30,6 +32,7 @@ FOLDED = frozenset({"opened", "words", "notice", "state"})
 TEMPLATE = "folded"
 LISTED = 100
 _PENDING = "fold:"
+_NUMBERS = re.compile(r"\d+")
 _PROVEN = frozenset({Proof.DMARC_PASS, Proof.DKIM_ALIGNED})
 
 
@@ -75,9 +78,11 @@ def unproven(caps: Caps, verdict: Verdict) -> str:
 def repeats(store: Store, caps: Caps, verdict: Verdict, mail: Mail, now: datetime) -> str:
     """Return why a mail that says what its sender said before gets no automatic answer, "" for new words; they are noted.
 
-    A vacation message says the same every time, also one that shows no sign of a program.
+    A vacation message says the same every time, under the same subject but for numbers, also one that shows no sign of a program. A
+    person who has the same to say of another thing names it in the subject.
     """
-    said = hashlib.sha256(" ".join(mail.reply_text.split()).encode()).hexdigest()[:32]
+    subject = _NUMBERS.sub("", strip_reply_prefixes(mail.subject))
+    said = hashlib.sha256(" ".join([*subject.split(), "", *mail.reply_text.split()]).encode()).hexdigest()[:32]
     spec = (verdict.requestor or verdict.sender.address).spec
     fresh = store.once(f"said:{address.key(spec)}:{said}", now, now + caps.window)
     return "" if fresh or not mail.reply_text.strip() else "the same words came from this address before"
