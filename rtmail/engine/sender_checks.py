@@ -22,14 +22,17 @@ from rtmail.mail.site import Site
 
 SECONDS = 6.0
 """For all questions about one batch; what is not answered by then is a temporary failure."""
-THREADS = 16
+HURRIED_SECONDS = 1.0
+"""The same, after a batch that was not answered in time: names that never answer must not hold up everybody's mail."""
+THREADS = 64
+"""They only wait; more than one batch of names without an answer can occupy at once."""
 
 
 class SenderChecks:
     """Finds answers for mails with its own threads; `close` ends them."""
 
     def __init__(self, resolver: Resolver, seconds: float = SECONDS) -> None:
-        self._resolver, self._seconds = resolver, seconds
+        self._resolver, self._seconds, self._patience = resolver, seconds, seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="rtmail-dns")
 
     def close(self) -> None:
@@ -41,7 +44,8 @@ class SenderChecks:
         txt = {name: self._threads.submit(self._txt, name) for names, _ in asked for name in names}
         spf = {given: self._threads.submit(self._spf, *given) for _, given in asked if given}
         asking: list[Future[Any]] = [*txt.values(), *spf.values()]
-        wait(asking, timeout=self._seconds)
+        late = wait(asking, timeout=self._patience).not_done
+        self._patience = min(HURRIED_SECONDS, self._seconds) if late else self._seconds
         out: list[Envelope] = []
         for (_, envelope), (names, given) in zip(mails, asked, strict=True):
             if not names:
