@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -267,6 +268,23 @@ def test_what_a_trusted_server_judged_is_not_asked_about(house: House, zone: Zon
     assert zone.asked == []
 
 
+@pytest.mark.parametrize(
+    ("said", "sign_it", "expected"),
+    [
+        ("spf=pass smtp.mailfrom=jane@staff.example", True, "dmarc-pass"),
+        ("spf=fail smtp.mailfrom=jane@staff.example", True, "dmarc-pass"),
+        ("spf=fail smtp.mailfrom=jane@staff.example", False, "spf-fail"),
+        ("none", True, "dmarc-pass"),
+        ("dkim=fail header.d=staff.example", True, "none"),
+    ],
+)
+def test_what_a_trusted_server_left_open_is_for_us(house: House, said: str, sign_it: bool, expected: str) -> None:
+    """A server that looks at SPF alone says nothing of signatures; one that looked at them has spoken."""
+    raw = f"Authentication-Results: mx.example.com; {said}\r\n".encode() + (signed(STAFF_MAIL, "staff.example") if sign_it else STAFF_MAIL)
+    spool_id = house.receive(raw, sender="jane@staff.example", peer="127.0.0.1")
+    assert trace(house, spool_id)[0] == expected
+
+
 def test_a_proof_is_kept_for_the_next_reading(house: House, zone: Zone) -> None:
     """A key that is gone when the mail is read again takes nothing back."""
     spool_id = house.receive(signed(STAFF_MAIL, "staff.example"), sender="jane@staff.example", peer=OUTSIDE)
@@ -437,6 +455,29 @@ def test_a_daemon_asks_dns_and_believes_a_colleague(tmp_path: Path) -> None:
 
 
 EXCHANGE = "Authentication-Results: spf=pass smtp.mailfrom=staff.example; dmarc=pass action=none header.from=staff.example"
+
+
+def test_a_daemon_asks_spf_about_the_client_that_a_proxy_names(tmp_path: Path) -> None:
+    zone = Zone({("staff.example", "TXT"): ("v=spf1 ip4:192.0.2.0/24 -all",), ("_dmarc.staff.example", "TXT"): ("v=DMARC1; p=reject",)})
+    with NameServer(zone) as server:
+        daemon = Running(tmp_path, smtp='proxy = ["127.0.0.1/32"]')
+        text = daemon.config.read_text()
+        daemon.config.write_text(text.replace("[auth]\n", f'[auth]\nown_checks = true\nnameservers = ["127.0.0.1:{server.port}"]\n'))
+        with daemon:
+            for number, client in enumerate(("203.0.113.9", "192.0.2.9"), 1):
+                raw = STAFF_MAIL.replace(b"<1@acme.example>", b"<s%d@staff.example>" % number)
+                with socket.create_connection(("127.0.0.1", daemon.port), 30) as sock:
+                    said = sock.makefile("rb")
+                    sock.sendall(f"PROXY TCP4 {client} 127.0.0.1 40000 25\r\n".encode())
+                    envelope = (b"MAIL FROM:<jane@staff.example>", b"RCPT TO:<support@example.com>")
+                    for line in (b"", b"HELO mail.staff.example", *envelope, b"DATA"):
+                        sock.sendall(line + b"\r\n" if line else b"")
+                        assert said.readline()[:1] in b"23"
+                    sock.sendall(raw + b".\r\n")
+                    assert said.readline().startswith(b"250")
+            wait_for(daemon.tickets, told="the mail of the right machine opened nothing")
+            wait_for(lambda: "jane@staff.example" in daemon.cli("held", "list"), told="the other one was not held")
+            assert "spf=pass for staff.example" in daemon.cli("why", "<s2@staff.example>")
 
 
 @pytest.mark.parametrize(("ingress", "said", "outcome"), [

@@ -92,13 +92,14 @@ def trusted_peer(envelope: Envelope, site: Site) -> bool:
 
 
 def is_unjudged(fields: Sequence[tuple[str, str]], site: Site, envelope: Envelope) -> bool:
-    """Tell whether no server that we trust said anything about this mail, so that it is for us to check."""
+    """Tell whether no server that we trust said anything of signatures or DMARC, so that these are for us to check."""
     if not trusted_peer(envelope, site):
         return True
     hops = [ipaddress.ip_network(hop, strict=False) for hop in site.trusted_hops]
     names = {name.lower() for name in site.trusted_headers.get(envelope.ingress, ())}
     unnamed = "authentication-results" in names
-    return not _internal(fields, names) and not any(_results(fields, site, hops, unnamed=unnamed))
+    judged = any(result.method in ("dmarc", "dkim") for result in _results(fields, site, hops, unnamed=unnamed))
+    return not judged and not _internal(fields, names)
 
 
 def came_from_outside(site: Site, envelope: Envelope) -> bool:

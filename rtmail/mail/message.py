@@ -294,9 +294,11 @@ class _Reading:
         pairs = [(entry.name, unfolded(entry.value)) for entry in tree.root.fields]
         nothing = (Proof.NONE, "not readable")
         proof, why = self._guarded("proof", lambda: prove(pairs, identity, self.site, self.envelope), nothing)
-        if proof is not Proof.NONE or not identity:
+        if proof not in (Proof.NONE, Proof.SPF_FAIL) or not identity:
             return proof, why
-        return self._guarded("own checks", lambda: self._checked(tree, identity), None) or (proof, why)
+        checked = self._guarded("own checks", lambda: self._checked(tree, identity), None)
+        # What a server saw of SPF stands as long as no signature is found to speak against it.
+        return (proof, why) if checked is None or (checked[0] is Proof.NONE and proof is Proof.SPF_FAIL) else checked
 
     def _checked(self, tree: Survey, identity: str) -> tuple[Proof, str] | None:
         """What our own checks prove, now or when the mail was first read; None where none were made."""
