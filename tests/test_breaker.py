@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rtmail.engine.office import Caps
+from rtmail.mail.tripwire import LeakError
 from tests.fakes.house import House, Sent, blueprint, mail
 
 STAFF = ("jane@staff.example", "kim@staff.example")
@@ -148,6 +149,28 @@ def test_the_same_words_about_another_thing_are_answered(house: House) -> None:
     for number, thing in enumerate(("Printer", "Scanner", "Copier")):
         house.receive(mail(subject=f"{thing} down", message_id=f"<t{number}@acme.example>"))
     assert by_template(house.sent())["acknowledgement", "bob@acme.example"] == 3
+
+
+def test_a_mail_that_is_decided_twice_counts_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is when its first rendering would have shown something internal."""
+    storm(house, 1, 5)
+    house.sent()
+    keeper = house.engine._intake.keeper
+    keep, tries = keeper.keep, [0]
+
+    def leaking(*given: object, **named: object) -> object:
+        tries[0] += 1
+        if tries[0] % 2:
+            raise LeakError("a staff mark")
+        return keep(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(keeper, "keep", leaking)
+    storm(house, 6, 3)
+    assert by_template(house.sent())["opened", "jane@staff.example"] == 1, "the first beyond the cap"
+    house.forward(minutes=11)
+    house.settle()
+    (folded,) = [one for one in house.sent() if one.item.recipient == "jane@staff.example"]
+    assert "2 mails without a notice of their own" in folded["Subject"]
 
 
 # Who is answered

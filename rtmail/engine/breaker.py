@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rtmail.desk.audience import staff_recipient
@@ -38,11 +38,15 @@ _PROVEN = frozenset({Proof.DMARC_PASS, Proof.DKIM_ALIGNED})
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """A cap that was reached: `key` names whom or what it stops, `why` says so in words, `window` until when at most."""
+    """A cap that a mail reached: `key` names whom or what it stops, `why` says so in words, `window` until when at most.
+
+    readers  party id -> whether this mail's notice goes to him as it is; settled once, however often the mail is decided
+    """
 
     key: str
     why: str
     window: timedelta
+    readers: dict[int, bool] = field(default_factory=dict)
 
 
 def answers(store: Store, caps: Caps, verdict: Verdict, now: datetime) -> Trip | None:
@@ -88,17 +92,22 @@ def repeats(store: Store, caps: Caps, verdict: Verdict, mail: Mail, now: datetim
     return "" if fresh or not mail.reply_text.strip() else "the same words came from this address before"
 
 
-def folded(store: Store, caps: Caps, decision: Decision, now: datetime) -> Decision:
+def folded(store: Store, caps: Caps, decision: Decision, trip: Trip, now: datetime) -> Decision:
     """Return the decision without those notices whose reader had one within `Caps.fold`; they are counted for `tell`.
 
-    now  the first notice after a silence goes out as it is, and says why no answer went out
+    The first notice after a silence goes out as it is, and says why no answer went out.
     """
     kept = []
     for draft in decision.drafts:
-        if draft.to.staff and draft.template in FOLDED and not store.once(f"folded:{draft.to.person}", now, now + caps.fold):
-            store.add_up(f"{_PENDING}{draft.to.person}:{draft.number}")
-        else:
-            kept.append(draft)
+        person = draft.to.person
+        if draft.to.staff and draft.template in FOLDED:
+            if person not in trip.readers:
+                trip.readers[person] = store.once(f"folded:{person}", now, now + caps.fold)
+                if not trip.readers[person]:
+                    store.add_up(f"{_PENDING}{person}:{draft.number}")
+            if not trip.readers[person]:
+                continue
+        kept.append(draft)
     return replace(decision, drafts=tuple(kept))
 
 

@@ -317,7 +317,7 @@ class Intake:
 
     def _decided(self, policy: Policy, ticket: Ticket, received: Received, now: datetime, trip: Trip | None) -> Decision:
         decision = decide(policy, ticket, received, now, self.office.house)
-        return breaker.folded(self.store, self.office.caps, decision, now) if trip else decision
+        return breaker.folded(self.store, self.office.caps, decision, trip, now) if trip else decision
 
     def _stopped(self, verdict: Verdict, now: datetime) -> bool:
         return breaker.answers(self.store, self.office.caps, verdict, now) is not None
