@@ -15,23 +15,17 @@ import random
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
-
-import schedule
 
 from rtmail import __version__, config, log, systemd
 from rtmail.clockwork import Clock, system
 from rtmail.config import Config, Listen
 from rtmail.egress.courier import Courier
-from rtmail.engine.batches import BATCH
 from rtmail.engine.engine import Engine
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
-from rtmail.engine.watching import SILENT_AT_MOST
 from rtmail.errors import ConfigError, Deferred, Problem
 from rtmail.failpoint import failpoint
 from rtmail.ingress.limits import Limits, Shares
@@ -39,138 +33,24 @@ from rtmail.ingress.mailbox import Mailbox
 from rtmail.ingress.smtp import Listener, Where
 from rtmail.ingress.smtp import Settings as ListenerSettings
 from rtmail.ops import building
+from rtmail.ops.eyes import Eyes, Live
 from rtmail.ops.front import DaemonFront
 from rtmail.ops.mailboxes import Mailboxes
 from rtmail.ops.tenure import Tenure
-from rtmail.store import Pausable, Serving, SpoolWriter, Store, StoreFailed
+from rtmail.store import Pausable, SpoolWriter, StoreFailed
+from rtmail.ticking import Ticker
 
 DRAIN_SECONDS = 8.0
 """For what is under way when we are told to stop; with the closing of store and readers it stays below ten."""
-STORE_AGAIN_SECONDS = 1.0
-PAUSE_SECONDS = 0.25
-SPEAKS_SECONDS = 30.0
-REHEARSED_SECONDS = 15.0
-"""A rehearsal looks for what is due so often, on its own clock."""
 SWITCH_SECONDS = 0.0005
 """How soon a thread that has something to do gets its turn while another one computes. With Python's 5 ms each line that is
 answered to a client costs that much as soon as the engine works; mostly it is a few instructions."""
 COLLECTIONS = (20_000, 20, 20)
 """Objects made before the garbage collector looks for cycles among them; Python's 700 are a tenth of a mail."""
+STANDS_SECONDS = 300.0
+"""An engine without a beat for so long, a batch of large mails included, is told of as standing still."""
 LOOKS = 6
 """At what works in here, in one interval of systemd's watchdog. What stood still for all but one of them hangs."""
-
-
-class Ticker:
-    """The engine's thread: works off the spool when woken, and what the scheduler calls for."""
-
-    def __init__(self, engine: Engine, clock: Clock, store: Store, mailboxes: Callable[[], Sequence[str]], rate: float = 1.0) -> None:
-        self.engine, self._clock, self._store = engine, clock, store
-        self.beat = time.monotonic()
-        self._woken, self._stopping = threading.Event(), threading.Event()
-        self._scheduler = schedule.Scheduler()
-        self.rounds = 0
-        self._behind = False
-        self._hurried = rate != 1.0
-        self._pause = PAUSE_SECONDS if rate <= 1.0 else max(min(PAUSE_SECONDS, REHEARSED_SECONDS / rate), 0.005)
-        self.config_digest = ""
-        self._spoken, self._spoken_at = "", 0.0
-        self.still: frozenset[Pausable] = frozenset()
-        """What was paused when last looked at."""
-        self._names = mailboxes
-        self._ingress_paused_at: datetime | None = None
-        self._scheduler.every(1).seconds.do(self._guarded, "pauses", self._look_at_pauses)
-        self._scheduler.every(1).seconds.do(self._guarded, "sweep", self._sweep)
-        self._scheduler.every(10).seconds.do(self._guarded, "remind", lambda: self.engine.remind(self._clock()))
-        self._scheduler.every(10).seconds.do(self._guarded, "watch", self._watch)
-        self._scheduler.every(10).seconds.do(self._guarded, "digest", self._digest)
-        self._scheduler.every(1).seconds.do(self._guarded, "speak", self._speak)
-        self._scheduler.every(1).hours.do(self._guarded, "forget", lambda: self._store.forget_expired(self._clock()))
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
-
-    def start(self) -> None:
-        self._guarded("pauses", self._look_at_pauses)
-        self._guarded("speak", self._speak)
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There is mail in the spool, or a fate to report; from any thread."""
-        self._woken.set()
-
-    def stop(self, seconds: float) -> None:
-        """Finish the batch under way, then end."""
-        self._stopping.set()
-        self._woken.set()
-        self._thread.join(seconds)
-
-    def _run(self) -> None:
-        # Before anything else: what comes in from now on is no news of this morning's.
-        self._guarded("digest", self._digest)
-        while not self._stopping.is_set():
-            self._woken.clear()
-            self.rounds += 1
-            failpoint("engine-beat")
-            worked = self._guarded("work", lambda: self.engine.work(self._clock()))
-            worked += self._guarded("report", lambda: self.engine.report(self._clock()))
-            if self._behind:
-                worked += self._guarded("sweep", self._sweep)
-            if self._hurried:
-                # schedule counts whole seconds of the system's clock, and a rehearsal's clock is another one.
-                self._scheduler.run_all()
-            else:
-                self._scheduler.run_pending()
-            if not worked:
-                self._woken.wait(self._pause)
-        self.engine.close()
-
-    def _speak(self) -> int:
-        """Note in the store, twice a minute, that this daemon lives, and at once by which config it works."""
-        if self._spoken != self.config_digest or time.monotonic() - self._spoken_at > SPEAKS_SECONDS:
-            self._spoken, self._spoken_at = self.config_digest, time.monotonic()
-            self._store.speak(Serving(self.engine.owner, self._clock(), __version__, self._spoken))
-        return 0
-
-    def _look_at_pauses(self) -> int:
-        still = frozenset(pause.what for pause in self._store.pauses())
-        for what in still ^ self.still:
-            log.paused(what=str(what), still=what in still)
-        self.still = still
-        if Pausable.INGRESS in still:
-            self._ingress_paused_at = self._clock()
-        return 0
-
-    def _watch(self) -> int:
-        """Look at the mailboxes; that they were left alone while the ingress was paused is no trouble of theirs."""
-        now, paused_at = self._clock(), self._ingress_paused_at
-        if paused_at is not None and now - paused_at < SILENT_AT_MOST:
-            return 0
-        return self.engine.watch(self._names(), now)
-
-    def _digest(self) -> int:
-        return 0 if Pausable.ESCALATIONS in self.still else self.engine.digest(self._clock())
-
-    def _sweep(self) -> int:
-        """Wake a batch of what is due; while batches are full there is more, and the next one does not wait for the scheduler."""
-        count = 0 if Pausable.ESCALATIONS in self.still else self.engine.sweep(self._clock())
-        self._behind = count >= BATCH
-        return count
-
-    def _guarded(self, stage: str, job: Callable[[], int]) -> int:
-        """A job of the ticking that fails must not end the ticking; what it left undone is done by the next round."""
-        self.beat = time.monotonic()
-        try:
-            return job()
-        except StoreFailed:
-            # The database cannot be trusted any more (a failed fsync): only a new start can (R5).
-            log.alarm(what=f"the database failed: {self._store.failed}", help="rtmail doctor")
-            os.kill(os.getpid(), signal.SIGTERM)
-            self._stopping.set()
-        except Deferred as error:
-            log.failed(stage=stage, error=error)
-            self._stopping.wait(STORE_AGAIN_SECONDS)
-        except Exception as error:
-            log.failed(stage=stage, error=error)
-            self._stopping.wait(STORE_AGAIN_SECONDS)
-        return 0
 
 
 class Daemon:
@@ -195,6 +75,7 @@ class Daemon:
         engine = Engine(self.store, self._pool, office, owner, self._posted, alone_to=alone_to, checks=self._checks)
         self.ticker = Ticker(engine, clock, self.store, lambda: self.mailboxes.names(), rate)
         self.ticker.config_digest = found.digest()
+        self.ticker.canary = building.canary(found)
         self._writer = SpoolWriter(self.store, lambda _: self.ticker.wake())
         self.front = DaemonFront(found, self.store, self._writer, lambda: self.store.failed, lambda: Pausable.INGRESS in self.ticker.still)
         self.mailboxes = Mailboxes(
@@ -202,6 +83,7 @@ class Daemon:
         )
         self.courier = Courier(self.store, building.make_relay(found), building.courier(found, owner), clock=clock, random=random.random)
         self.listeners: list[Listener] = []
+        self._eyes = Eyes(found, self.store, clock, self._live)
         self._unread_config = ""
         self._restart_for: Sequence[str] = ()
         self._stop = asyncio.Event()
@@ -223,6 +105,7 @@ class Daemon:
                 await listener.start()
                 started.append(listener)
             failpoint("daemon-listening")
+            await self._eyes.start()
             self.ticker.start()
             self.mailboxes.use(building.mailboxes(self.config))
             couriers = asyncio.create_task(self.courier.run())
@@ -243,6 +126,7 @@ class Daemon:
             self._manager.stopping("draining")
             if watching is not None:
                 watching.cancel()
+            await self._eyes.stop()
             self.mailboxes.stop()
             await asyncio.gather(
                 asyncio.to_thread(self.mailboxes.join, DRAIN_SECONDS / 2), *(listener.drain(DRAIN_SECONDS / 2) for listener in started)
@@ -297,7 +181,7 @@ class Daemon:
             with contextlib.suppress(OSError):
                 listener.reload()
         self.mailboxes.use(building.mailboxes(found))
-        self.ticker.config_digest = found.digest()
+        self.ticker.config_digest, self.ticker.canary = found.digest(), building.canary(found)
         failpoint("reload-used")
         self._restart_for = building.needs_restart(self._begun_with, found)
         if self._restart_for:
@@ -338,8 +222,24 @@ class Daemon:
         with contextlib.suppress(Exception):
             self.store.ping()
 
+    def _live(self) -> Live:
+        """Return how we are, for whoever watches us."""
+        stands = time.monotonic() - self.ticker.beat > STANDS_SECONDS
+        return Live(
+            failed=self.store.failed or ("the engine stands still" if stands else "") or ("is ending" if self._stop.is_set() else ""),
+            troubles=(*self._troubles(), *self.mailboxes.troubles()),
+            relay_up=not self.courier.trouble,
+            mailboxes=self.mailboxes.states(),
+            canary=self.ticker.heard,
+            canary_missed=self.ticker.missed,
+        )
+
     def _state(self) -> str:
         """Return in one line how we are, for `systemctl status`."""
+        places = f"takes mail at {', '.join(self._places()) or 'the pipe only'}"
+        return "; ".join([places, *self._troubles(), *self.mailboxes.told(self._clock())])
+
+    def _troubles(self) -> list[str]:
         troubles = []
         if self._unread_config:
             troubles.append(f"the config before goes on: {self._unread_config}")
@@ -349,7 +249,9 @@ class Daemon:
             troubles.append(f"a restart is needed for the changed {', '.join(self._restart_for)}")
         if self.courier.trouble:
             troubles.append(f"the relay does not take mail: {self.courier.trouble}")
-        return "; ".join([f"takes mail at {', '.join(self._places()) or 'the pipe only'}", *troubles, *self.mailboxes.told(self._clock())])
+        if self.ticker.missed:
+            troubles.append("the canary mail did not come back")
+        return troubles
 
     def _places(self) -> list[str]:
         ingress = self.config.ingress
@@ -443,6 +345,7 @@ def serve(found: Config, clock: Clock = system, rate: float = 1.0, ready: Callab
     # When it is killed for hanging (SIGABRT of systemd's watchdog), the log tells where each thread stood.
     faulthandler.enable()
     sys.setswitchinterval(SWITCH_SECONDS)
+    log.set_up(found.log.format, found.log.level)
     daemon = Daemon(found, clock, rate)
     # What is there now stays: the collector need not look at it again and again, nor so often at what a mail leaves behind.
     gc.collect()

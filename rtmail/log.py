@@ -1,8 +1,7 @@
 """One function per thing that happens to a mail; one line of key=value per call, on stderr.
 
 Called from every floor. The lines carry the ids that join them (spool, ticket, event, outbox) and addresses, never
-subjects, words or signed details. A reader of stderr that stands still must not stop mail (R27): lines go to a queue of
-limited length, one thread writes them, and what finds no room is counted and told later.
+subjects, words or signed details. `logwriter` writes them without ever waiting for a reader.
 INFO is what happened, WARNING wants a look this week, ERROR a look now, with the command that helps.
 """
 
@@ -11,105 +10,65 @@ from __future__ import annotations
 import atexit
 import os
 import re
-import threading
+import sys
 import traceback
-from collections import deque
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
+# structlog draws in rich for a renderer that we do not use, and with it 3 MB that a daemon would keep. Without it structlog does as well.
+_had_rich = "rich" in sys.modules
+if not _had_rich:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
 
-from rtmail.errors import Problem, RtmailError
+if not _had_rich:
+    del sys.modules["rich"]
 
-QUEUE_LINES = 10_000
-GATHER_SECONDS = 0.02
-"""So long the thread that writes lets lines gather: were it woken for each, it would stop those who write them as often."""
-LINE_CHARACTERS = 2000
+from rtmail.errors import Problem, RtmailError  # noqa: E402
+from rtmail.logwriter import (  # noqa: E402
+    JOURNAL,
+    LEVELS,
+    LINE_CHARACTERS,
+    JournalWriter,
+    Writer,
+    as_journal,
+    as_json,
+    in_journal,
+    now,
+)
+
 FRAMES = 4
 """Of a failure's stack, innermost first."""
 
 _DETAIL = re.compile(r"(?<![a-z0-9])[a-z2-7]{36}(?![a-z0-9])", re.IGNORECASE)
 _TAGGED = re.compile(r"\+[^\s@<>,\"]+@")
-_PRIORITY = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+_LOGFMT = structlog.processors.LogfmtRenderer(key_order=("at", "level", "event"), drop_missing=True, bool_as_flag=False)
 
 
-def _in_journal() -> bool:
-    """Tell whether what we write to stderr goes to systemd's journal: then a line may begin with its priority (sd-daemon(3))."""
-    try:
-        err = os.fstat(2)
-    except OSError:
-        return False
-    return os.environ.get("JOURNAL_STREAM") == f"{err.st_dev}:{err.st_ino}"
+_writer: Writer
+_log: Any
+_format, _least = "text", LEVELS["info"]
+_watchers: list[Callable[[str, Mapping[str, Any]], None]] = []
 
 
-class _Writer:
-    """A queue of lines and the thread that writes them to a file descriptor."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._prefix = _PRIORITY["warning"] if _in_journal() else ""
-        self._lines: deque[bytes] = deque()
-        self._changed, self._some = threading.Condition(), threading.Event()
-        self._hurried = False
-        self._thread: threading.Thread | None = None
-        self._writing = False
-        self._untold = 0
-        self.dropped = 0
-
-    def msg(self, line: str) -> None:
-        """Queue one line, or count it as dropped. Never waits for the reader."""
-        with self._changed:
-            if len(self._lines) >= QUEUE_LINES:
-                self.dropped += 1
-                self._untold += 1
-                return
-            self._lines.append(line[:LINE_CHARACTERS].encode("utf-8", "replace") + b"\n")
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-                self._thread.start()
-        self._some.set()
-
-    debug = info = warning = error = msg
-
-    def flush(self, seconds: float) -> bool:
-        """Wait until everything queued is written, at most `seconds`; False when it is not."""
-        with self._changed:
-            self._hurried = True
-            self._some.set()
-            return self._changed.wait_for(lambda: not self._lines and not self._writing, seconds)
-
-    def _run(self) -> None:
-        while True:
-            self._some.wait()
-            if not self._hurried:
-                threading.Event().wait(GATHER_SECONDS)  # not sleep: a clock set back ends it with an error
-            with self._changed:
-                self._some.clear()
-                self._hurried = False
-                lines = list(self._lines)
-                self._lines.clear()
-                self._writing = True
-                untold, self._untold = self._untold, 0
-            self._write(b"".join(lines))
-            if untold:
-                self._write(f"{self._prefix}at={_now()} level=warning event=log_lines_dropped lines={untold}\n".encode())
-            with self._changed:
-                self._writing = False
-                self._changed.notify_all()
-
-    def _write(self, data: bytes) -> None:
-        try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-        except OSError:
-            # Nobody reads us any more; there is no place left to say so.
-            with self._changed:
-                self.dropped += data.count(b"\n")
+def set_up(form: str, level: str) -> None:
+    """Write lines as `form` ("text", "json", "journald") from now on, and none below `level`; without a journal they stay text."""
+    global _format, _least
+    flush()
+    _format, _least = form, LEVELS[level]
+    _begin()
 
 
-_writer = _Writer(2)
+def watch(told: Callable[[str, Mapping[str, Any]], None]) -> None:
+    """Call `told` with the name and the fields of whatever is logged from now on, at any level, in the thread that logs it."""
+    _watchers.append(told)
+
+
+def unwatch(told: Callable[[str, Mapping[str, Any]], None]) -> None:
+    """Call it no more."""
+    _watchers.remove(told)
 
 
 def dropped() -> int:
@@ -122,19 +81,16 @@ def flush(seconds: float = 0.5) -> bool:
     return _writer.flush(seconds)
 
 
-def _after_fork() -> None:
-    # The thread is not in the child, and the lock may have been held: a fresh writer, with nothing queued twice.
-    global _writer, _log
-    _writer = _Writer(2)
-    _log = _logger(_writer)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _watched(logger: Any, method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for told in tuple(_watchers):
+        told(fields["event"], fields)
+    if LEVELS[method] > _least:
+        raise structlog.DropEvent
+    return fields
 
 
 def _stamp(logger: Any, method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {"at": _now(), "level": method, "event": fields.pop("event"), **fields}
+    return {"at": now(), "level": method, "event": fields.pop("event"), **fields}
 
 
 def _clean(logger: Any, method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -142,14 +98,37 @@ def _clean(logger: Any, method: str, fields: MutableMapping[str, Any]) -> Mutabl
     return {key: value if isinstance(value, int) else without_details(str(value)) for key, value in said.items()}
 
 
+def _as_text(logger: Any, method: str, fields: MutableMapping[str, Any]) -> str:
+    return str(_LOGFMT(logger, method, fields))[:LINE_CHARACTERS]
+
+
 def _prioritized(logger: Any, method: str, line: Any) -> str:
-    return _PRIORITY[method] + str(line)
+    return f"<{LEVELS[method]}>{line}"
 
 
-def _logger(writer: _Writer) -> Any:
-    rendered = structlog.processors.LogfmtRenderer(key_order=("at", "level", "event"), bool_as_flag=False)
-    last = [_prioritized] if _in_journal() else []
-    return structlog.wrap_logger(writer, processors=[_stamp, _clean, rendered, *last], wrapper_class=structlog.BoundLogger)
+def _lost(lines: int) -> str:
+    """Return the line that says so; made outside of structlog, as the writer's own thread writes it."""
+    fields: Any = {"at": now(), "level": "warning", "event": "log_lines_dropped", "lines": lines}
+    for render in _renderers():
+        fields = render(None, "warning", fields)
+    return str(fields)
+
+
+def _renderers() -> list[Any]:
+    if isinstance(_writer, JournalWriter):
+        return [as_journal(lambda said: _as_text(None, "", dict(said)))]
+    rendered = as_json if _format == "json" else _as_text
+    return [rendered, _prioritized] if in_journal() else [rendered]
+
+
+def _begin() -> None:
+    """Make a fresh writer: at the start, for another format, and in a forked child, where the thread is not and the lock may be held."""
+    global _writer, _log
+    try:
+        _writer = JournalWriter(_lost, JOURNAL) if _format == "journald" else Writer(_lost)
+    except OSError:
+        _writer = Writer(_lost)
+    _log = structlog.wrap_logger(_writer, processors=[_watched, _stamp, _clean, *_renderers()], wrapper_class=structlog.BoundLogger)
 
 
 def without_details(text: str) -> str:
@@ -157,9 +136,9 @@ def without_details(text: str) -> str:
     return _TAGGED.sub("+…@", _DETAIL.sub("…", _CONTROL.sub(" ", text)))
 
 
-_log = _logger(_writer)
+_begin()
 atexit.register(flush)
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(after_in_child=_begin)
 
 
 def _to(recipients: Iterable[str]) -> str:
@@ -258,14 +237,19 @@ def tick(*, due: int, mails: int, seconds: float) -> None:
     _log.info("tick", due=due, mails=mails, seconds=f"{seconds:.3f}")
 
 
-def clock(*, ticket: int, clock: str, state: str, why: str, rung: int | None = None) -> None:
-    """A clock was met, missed, given back or climbed a rung."""
-    _log.info("clock", ticket=ticket, clock=clock, state=state, rung=rung, why=why)
+def told(*, ticket: int, clock: str, rung: int, late_seconds: float, why: str) -> None:
+    """A rung of a ladder was told, so long after the instant for it."""
+    _log.info("told", ticket=ticket, clock=clock, rung=rung, late_seconds=round(late_seconds), why=why)
 
 
 def command(*, ticket: int | None, person: str, name: str, result: str, via: str) -> None:
     """A command of staff ran, or did not; `via` names the mail ("spool 71") or the unix user."""
     _log.info("command", ticket=ticket, person=person, name=name, result=result, via=via)
+
+
+def breaker_tripped(*, what: str, why: str) -> None:
+    """The loop breaker answers nothing more for whom or what it names until its window is over."""
+    _log.warning("breaker_tripped", stopped=what, why=why, help="rtmail ticket list --all")
 
 
 # Out
@@ -360,6 +344,26 @@ def broken_config(*, problems: Sequence[Problem], keeps: bool) -> None:
 def paused(*, what: str, still: bool) -> None:
     """The outbox, the escalations or the ingress stand still from now on, or go on."""
     _log.warning("paused" if still else "resumed", what=what, help=f"rtmail resume {what}" if still else "rtmail pause")
+
+
+def asked(*, path: str, status: int) -> None:
+    """A monitoring asked for figures or health."""
+    _log.debug("asked", path=path, status=status)
+
+
+def canary_back(*, spool: int, outbox: int, round_seconds: float, answer_seconds: float) -> None:
+    """The canary mail is back and was worked off."""
+    _log.info("canary_back", spool=spool, outbox=outbox, round_seconds=round(round_seconds), answer_seconds=round(answer_seconds))
+
+
+def canary_missed(*, outbox: int, minutes: int) -> None:
+    """The canary mail did not come back in time."""
+    _log.error("canary_missed", outbox=outbox, minutes=minutes, help="rtmail doctor")
+
+
+def heartbeat_failed(*, error: BaseException) -> None:
+    """Whoever waits for our heartbeat did not take it."""
+    _log.warning("heartbeat_failed", **_told(error), help="see RTMAIL_HEARTBEAT_URL")
 
 
 def alarm(*, what: str, help: str) -> None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from rtmail import config
 from rtmail.config import passwords, secrets
 from rtmail.config.sections import (
+    DkimTable,
     DutyTable,
     ImapTable,
     LmtpTable,
@@ -159,7 +160,7 @@ def every_key(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[
     """Every key of the file with its default; NAME stands for a name that a sysadmin chooses."""
     inner = {
         "smtp": SmtpTable, "lmtp": LmtpTable, "imap": ImapTable, "queues": QueueTable, "people": PersonTable, "roles": RoleTable,
-        "organisations": OrganisationTable, "duty": DutyTable,
+        "organisations": OrganisationTable, "duty": DutyTable, "dkim": DkimTable,
     }  # fmt: skip
     found: list[tuple[tuple[str, ...], Any]] = []
     for name, field in model.model_fields.items():
@@ -203,12 +204,12 @@ def test_the_example_shows_the_defaults() -> None:
     readers = {timedelta: read_duration, Listen: read_listen, After: read_after}
     table, checked = "", 0
     for line in lines:
-        if header := re.match(r"(?:# )?\[([a-z.]+)\]", line):
+        if header := re.match(r"(?:# )?\[([a-z0-9._-]+)\]", line):
             table = header[1]
         pair = re.match(r"# ([a-z_]+) = (.*)", line)
         if not pair or "default:" in line:
             continue
-        name = re.sub(r"\b(imap|queues|people|roles|organisations|duty)\.[a-z-]+", r"\1.NAME", f"{table}.{pair[1]}")
+        name = re.sub(r"\b(imap|queues|people|roles|organisations|duty|dkim)\.[a-z0-9-]+", r"\1.NAME", f"{table}.{pair[1]}")
         (default,) = (default for path, default in every_key(Tables) if ".".join(path) == name)
         shown = tomllib.loads(line[2:])[pair[1]]
         if default in ("", [], 0) and name not in ("caps.per_address",):

@@ -11,26 +11,28 @@ ROOT = Path(__file__).resolve().parent.parent / "rtmail"
 MODULES = sorted(ROOT.rglob("*.py"))
 
 FLOORS = {
-    "errors": 0, "failpoint": 0, "log": 0,
+    "errors": 0, "failpoint": 0, "log": 0, "logwriter": 0,
     "mail": 1, "policy": 1,
     "desk": 2,
     "store": 3,
     "engine": 4, "ingress": 4, "egress": 4,
     "config": 5, "ops": 5,
-    "clockwork": 6, "systemd": 6, "daemon": 6, "cli": 6, "__main__": 6,
+    "clockwork": 6, "systemd": 6, "ticking": 6, "daemon": 6, "cli": 6, "__main__": 6,
 }
-SIDEWAYS = {("ops", "config"), ("daemon", "clockwork"), ("daemon", "systemd"), ("cli", "clockwork"), ("cli", "daemon"), ("__main__", "cli")}
+SIDEWAYS = {("ops", "config"), ("log", "logwriter"), ("daemon", "ticking"), ("ticking", "clockwork"),
+            ("daemon", "clockwork"), ("daemon", "systemd"), ("cli", "clockwork"), ("cli", "daemon"), ("__main__", "cli")}
 """Imports within a floor that are meant; everything else on one floor keeps to itself."""
 CONFIG_READERS = {"config", "ops", "daemon", "cli", "__main__"}
 ANYWHERE = {"errors", "failpoint", "log"}
 DOORS = {
     "aiosmtpd": {"ingress/smtp"}, "aiosmtplib": {"egress/relay"}, "imapclient": {"ingress/imap"},
     "mailparser": {"mail/message"}, "jinja2": {"mail/templates"}, "peewee": {"store/"}, "playhouse": {"store/"},
-    "schedule": {"daemon"}, "dotenv": {"config"}, "structlog": {"log"}, "holidays": {"policy/hours"},
+    "schedule": {"ticking"}, "dotenv": {"config"}, "structlog": {"log"}, "holidays": {"policy/hours"},
     "authres": {"mail/identity"}, "dkim": {"mail/own_checks"}, "cryptography": {"mail/dkim_sign"}, "dns": {"engine/resolver"},
     "spf": {"engine/sender_checks"}, "click": {"cli/"}, "pydantic": {"config"}, "flufl": {"mail/bounce"},
     "quotequail": {"mail/quoting"}, "inscriptis": {"mail/html"}, "tnefparse": {"mail/tnef"},
     "publicsuffixlist": {"mail/address", "mail/domains"}, "zstandard": {"store/"}, "psycopg": {"store/"},
+    "prometheus_client": {"ops/metrics"},
 }
 WORLDLY = {"os", "socket", "random", "secrets", "time", "subprocess", "sqlite3", "asyncio", "threading", "pathlib"}
 

@@ -15,18 +15,22 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import rtmail
-from rtmail.config import checks, duty, passwords, reading, secrets
+from rtmail.config import checks, duty, eyes, passwords, reading, secrets
 from rtmail.config.secrets import Secrets
 from rtmail.config.sections import (
     AuthTable,
+    CanaryTable,
     CapsTable,
+    HeartbeatTable,
     ImapTable,
     IngressTable,
+    LogTable,
     QueueTable,
     RelayTable,
     SiteTable,
     StoreTable,
     Tables,
+    WebTable,
 )
 from rtmail.config.values import After, Listen
 from rtmail.desk.people import Directory, ManagementRole, Organisation, Person, Queue
@@ -97,6 +101,27 @@ class Config:
     @property
     def auth(self) -> AuthTable:
         return self.tables.auth
+
+    @property
+    def log(self) -> LogTable:
+        return self.tables.log
+
+    @property
+    def web(self) -> WebTable:
+        return self.tables.web
+
+    @property
+    def canary(self) -> CanaryTable:
+        return self.tables.canary
+
+    @property
+    def heartbeat(self) -> HeartbeatTable:
+        return self.tables.heartbeat
+
+    @property
+    def heartbeat_url(self) -> str:
+        """Whom the daemon tells that it lives; whoever knows the URL can do so in its place."""
+        return self._secrets.get(secrets.HEARTBEAT_URL)
 
     @property
     def queues(self) -> Mapping[str, QueueTable]:
@@ -369,6 +394,7 @@ def _check(tables: Tables, report: reading.Report, folder: Path, found: Secrets)
     checks.lmtp(tables, report)
     checks.imap(tables, report, folder, found)
     checks.relay(tables, report, folder, found, site)
+    eyes.check(tables, report)
 
 
 def _addresses(tables: Tables) -> dict[str, OwnAddress]:

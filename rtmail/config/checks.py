@@ -359,7 +359,7 @@ def relay(tables: Tables, report: Report, folder: Path, found: Secrets, site: Si
 
 def secret_values(tables: Tables, found: Secrets) -> Iterator[Problem]:
     """Secrets that nobody uses (a misspelt name), and those that cannot be used."""
-    used = {secrets.SECRET_KEY, secrets.RELAY_PASSWORD, secrets.STORE_PASSWORD, "RTMAIL_CONFIG"}
+    used = {secrets.SECRET_KEY, secrets.RELAY_PASSWORD, secrets.STORE_PASSWORD, secrets.HEARTBEAT_URL, "RTMAIL_CONFIG"}
     used |= {secrets.imap_password(name) for name in tables.ingress.imap} | {secrets.auth_password(name) for name in tables.people}
     for name, (file, line) in sorted(found.where.items()):
         if name not in used and file != "environment":
@@ -368,6 +368,8 @@ def secret_values(tables: Tables, found: Secrets) -> Iterator[Problem]:
             )
         if name.startswith("RTMAIL_AUTH_") and name in used and not passwords.is_hash(found.get(name)):
             yield Problem(file, line, f"{name} is no password hash", "python -m rtmail.config.passwords makes one")
+        if name == secrets.HEARTBEAT_URL and not re.fullmatch(r"https?://[^\s/]+\S*", found.get(name)):
+            yield Problem(file, line, f"{name} is no web address", "write what your monitoring gives you: https://…")
         if name == secrets.SECRET_KEY:
             try:
                 secrets.read_keys(found.get(name))

@@ -24,6 +24,7 @@ from rtmail.mail.token import Keyring
 SECRET_KEY = "RTMAIL_SECRET_KEY"
 RELAY_PASSWORD = "RTMAIL_RELAY_PASSWORD"
 STORE_PASSWORD = "RTMAIL_STORE_PASSWORD"
+HEARTBEAT_URL = "RTMAIL_HEARTBEAT_URL"
 KEY_FILE = "secret.key"
 KEY_CURE = "write 64 hex digits, or ID:HEX,ID:HEX with ids 0 to 3 and the current key first (openssl rand -hex 32 makes one)"
 

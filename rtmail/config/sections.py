@@ -174,6 +174,30 @@ class SendersTable(Table):
     senders: list[str] = []
 
 
+class LogTable(Table):
+    format: Literal["text", "json", "journald"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class WebTable(Table):
+    """`listen` None is nobody who can look."""
+
+    listen: Place | None = None
+    mode: Mode = 0o660
+
+
+class CanaryTable(Table):
+    """`every` zero is no canary; `queue` "" means the first queue."""
+
+    every: Duration = timedelta(0)
+    within: Duration = timedelta(minutes=5)
+    queue: str = ""
+
+
+class HeartbeatTable(Table):
+    every: Duration = timedelta(minutes=1)
+
+
 class Tables(Table):
     """The whole file."""
 
@@ -191,6 +215,10 @@ class Tables(Table):
     organisations: dict[str, OrganisationTable] = {}
     machines: SendersTable = SendersTable()
     forms: SendersTable = SendersTable()
+    log: LogTable = LogTable()
+    web: WebTable = WebTable()
+    canary: CanaryTable = CanaryTable()
+    heartbeat: HeartbeatTable = HeartbeatTable()
 
 
 REQUIRED: Mapping[type[Table], Mapping[str, str]] = {

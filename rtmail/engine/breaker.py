@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from rtmail import log
 from rtmail.desk.audience import staff_recipient
 from rtmail.desk.decision import Decision
 from rtmail.desk.match import Verdict
@@ -114,6 +115,7 @@ def folded(store: Store, caps: Caps, decision: Decision, trip: Trip, now: dateti
 def tell_admin(keeper: Keeper, trip: Trip, now: datetime) -> None:
     """The admin hears once a window that something stands still."""
     if keeper.store.once(f"breaker:{trip.key}", now, now + trip.window):
+        log.breaker_tripped(what=trip.key, why=trip.why)
         by_address = "@" in trip.key
         notices.tell_admin(
             keeper,

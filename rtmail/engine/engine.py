@@ -20,7 +20,7 @@ from rtmail.desk.match import Result
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded, Delivered, Tick
 from rtmail.desk.ticket import Event
-from rtmail.engine import breaker, bundles, holding, notices, watching
+from rtmail.engine import breaker, bundles, canary, holding, notices, watching
 from rtmail.engine.batches import AGAIN_AFTER, BATCH, DEATHS, LEASE_SECONDS, Batches
 from rtmail.engine.digests import Digests
 from rtmail.engine.intake import Intake
@@ -173,7 +173,8 @@ class Engine:
                 raise
             log.failed(stage="notice", error=third, spool=item.id)
         self.store.settle_many([Settlement(item, Outcome.QUARANTINED, why, ticket, 0, {"rule": "quarantine", "number": number})], now)
-        log.quarantined(spool=item.id, why=last)
+        # What others say in their exceptions quotes mails; the admin sees it in the quarantine.
+        log.quarantined(spool=item.id, why=last if isinstance(error, ReadFailed) else type(error).__name__)
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -279,6 +280,13 @@ class Engine:
         if told:
             self.posted()
         return told
+
+    def canary(self, settings: canary.Settings, now: datetime) -> canary.Heard | None:
+        """Let the canary fly and look for it; returns one that just came back."""
+        heard, posted = canary.look(self._keeper, settings, now)
+        if posted:
+            self.posted()
+        return heard
 
     def digest(self, now: datetime) -> int:
         """Write the daily and weekly mails whose hour has come; returns how many."""

@@ -67,6 +67,11 @@ class Keeper:
         else:
             ticket = self.store.create(decision.ticket, rows, wake_at=decision.wake_at, rungs=rungs)
         for entry in entries:
+            facts = entry.event.facts
+            if entry.event.kind is EventKind.TOLD and facts.get("rung") and facts.get("due_at"):
+                late = now - datetime.fromisoformat(facts["due_at"])
+                log.told(ticket=ticket.number, clock=str(facts["clock"]), rung=int(facts["rung"]), late_seconds=late.total_seconds(),
+                         why=str(facts["rule"]))
             if entry.event.kind is EventKind.TOLD and entry.event.facts.get("alarm"):
                 what = f"nobody was reached on request #{ticket.number}: {entry.event.facts['rule']}"
                 log.alarm(what=what, help=f"rtmail why {ticket.number}")

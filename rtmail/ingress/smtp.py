@@ -77,7 +77,7 @@ class Listener:
         elif where.sock is not None:
             self._server = await loop.create_server(self._doorman, sock=where.sock, backlog=BACKLOG)
         elif where.path:
-            self._server = await loop.create_unix_server(self._doorman, sock=_unix_socket(where), backlog=BACKLOG)
+            self._server = await loop.create_unix_server(self._doorman, sock=unix_socket(where), backlog=BACKLOG)
         else:
             self._server = await loop.create_server(self._doorman, where.host, where.port, backlog=BACKLOG)
 
@@ -164,7 +164,7 @@ def server_tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def _unix_socket(where: Where) -> socket.socket:
+def unix_socket(where: Where) -> socket.socket:
     """Return a socket bound to `where.path` that nobody but mode and group name can ever open; clears away a dead one."""
     path = Path(where.path)
     if path.is_socket():

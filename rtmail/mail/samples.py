@@ -154,6 +154,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "at": SENT_AT, "rows": [_row(what="Quarantine", value="3"), _row(what="From", value="bob@acme.example")],
         "cure": "rtmail quarantine show 3",
     },
+    "canary": {"at": SENT_AT},
     "wait-over": {"until": _at(9, day=27), "who": _BOB, "priority": "P2", "last_at": _at(10), "said_at": _at(9), "text": _QUESTION},
     "nudge": {
         "clock": "update", "due_at": _at(15), "left": timedelta(minutes=62), "who": _BOB, "priority": "P2", "last_at": _at(11),
@@ -318,6 +319,8 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
                      "in_reply_to": "<9@elsewhere.example>", "reply_to": ReplyTo.PLAIN},
         "undeliverable": {"to": _ENGINEER, **staff, **receipt, "in_reply_to": _ROOT},
         "admin-notice": {"to": _ADMIN, **staff, "queue": "", "number": 0, "event": 0},
+        "canary": {"to": Recipient(0, "support@example.com", "", staff=True), **staff, "subject": "Canary", "queue": "", "number": 0,
+                   "event": 0},
         "nudge": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.CORRESPONDENCE, "urgency": 0},
         "wait-over": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.CORRESPONDENCE},
         "unowned": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.CORRESPONDENCE, "urgency": 0},

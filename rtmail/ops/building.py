@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rtmail.config import Config
 from rtmail.egress import relay
 from rtmail.egress.courier import Settings as CourierSettings
+from rtmail.engine import canary as canaries
 from rtmail.engine.office import Blueprint, Caps
 from rtmail.engine.resolver import DnsResolver
 from rtmail.engine.sender_checks import SenderChecks
@@ -103,6 +104,12 @@ def courier(config: Config, owner: str) -> CourierSettings:
     )
 
 
+def canary(config: Config) -> canaries.Settings:
+    """Return how the canary flies."""
+    table = config.canary
+    return canaries.Settings(table.every, table.within, table.queue or next(iter(config.queues)))
+
+
 def needs_restart(begun: Config, found: Config) -> list[str]:
     """Return the tables in which a config differs from the one a daemon began with in what only a new start can take."""
     # What a reload takes of [relay]: the engine works by it.
@@ -112,5 +119,8 @@ def needs_restart(begun: Config, found: Config) -> list[str]:
         "[ingress.smtp]": lambda one: (one.ingress.smtp, one.smtp_hostname),
         "[ingress.lmtp]": lambda one: one.ingress.lmtp,
         "[relay]": lambda one: (one.relay.model_dump(exclude=taken), one.relay_password),
+        "[log]": lambda one: one.log,
+        "[web]": lambda one: one.web,
+        "[heartbeat]": lambda one: (one.heartbeat, one.heartbeat_url),
     }
     return [name for name, part in parts.items() if part(begun) != part(found)]

@@ -46,9 +46,17 @@ class Mailboxes:
         for box in [*self._boxes.values(), *self._leaving]:
             box.join(max(until - time.monotonic(), 0))
 
+    def states(self) -> dict[str, tuple[datetime | None, str]]:
+        """Return when each worked last (None: never), and its trouble, "" for none."""
+        return {name: (box.worked_at, box.trouble) for name, box in sorted(self._boxes.items())}
+
+    def troubles(self) -> list[str]:
+        """Return the trouble of each that has one."""
+        return [f"mailbox {name}: {trouble}" for name, (_, trouble) in self.states().items() if trouble]
+
     def told(self, now: datetime) -> list[str]:
         """Return how they fare: when each worked last, and its trouble."""
-        states = {name: (box.worked_at, box.trouble) for name, box in sorted(self._boxes.items())}
+        states = self.states()
         ill = {name: state for name, state in states.items() if state[1]}
         one_by_one = states if len(states) <= SHOWN else dict(list(ill.items())[:SHOWN])
         lines = []

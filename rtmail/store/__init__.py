@@ -13,6 +13,7 @@ from rtmail.store.copying import Copies, NotEmpty
 from rtmail.store.database import writes
 from rtmail.store.facts import Age, Ages, Facts, Pausable, Pause, Serving
 from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
+from rtmail.store.figures import Due, Figures, Flight
 from rtmail.store.holds import Held, Hold, Holds
 from rtmail.store.ledger import Entry, Ledger, Origin
 from rtmail.store.mailboxes import UNFINISHED, AsideRow, Mailboxes, MailboxRow, MailState
@@ -35,7 +36,8 @@ from rtmail.store.spool import (
 from rtmail.store.tickets import Content, LinkKind, Rung, TicketLink, Tickets, TicketSummary
 
 __all__ = [
-    "UNFINISHED", "Again", "Age", "Ages", "AsideRow", "Audit", "Conflict", "Content", "Duplicate", "Entry", "Fate", "First",
+    "UNFINISHED", "Again", "Age", "Ages", "AsideRow", "Audit", "Conflict", "Content", "Due", "Duplicate", "Entry", "Fate", "First",
+    "Flight",
     "Held", "Hold", "LeaseLost", "LinkKind", "MailState", "MailboxRow", "NotEmpty", "NotThere", "Origin", "OutboxItem",
     "OutboxRow", "Outcome", "Party", "Pausable", "Pause", "PolicyVersion", "Rung", "RungTaken", "SameIdOtherPrint",
     "SchemaError", "Serving", "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink",
@@ -43,7 +45,7 @@ __all__ = [
 ]
 
 
-class Store(Spool, Parties, Tickets, Ledger, Outbox, Bundles, Holds, Mailboxes, Caps, Policies, Absences, Promises, Facts, Copies):
+class Store(Spool, Parties, Tickets, Ledger, Outbox, Bundles, Holds, Mailboxes, Caps, Policies, Absences, Promises, Facts, Figures, Copies):
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
 
     @writes

@@ -5,6 +5,7 @@ Everything else of the store is written once, in SQL that both understand; param
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -22,6 +23,8 @@ import peewee
 
 from rtmail.errors import Deferred, DiskFull
 from rtmail.store.faults import Again, Damaged, SchemaError, StoreFailed
+
+logging.getLogger("peewee").setLevel(logging.ERROR)  # at DEBUG it would write every statement to its log, with words and addresses in it
 
 HISTORY = "schema_migration"
 """The table of the migrations that were applied."""
