@@ -117,6 +117,9 @@ _ENHANCED = {
 }
 _BARE = re.compile(r"(\d{3}) (?![245]\.\d+\.\d+ )")
 _AUTH_PARAMETER = re.compile(r"\s+AUTH=\S+", re.IGNORECASE)
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_PLAIN_ADDRESS = re.compile(rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>[ \t]*(?=[A-Za-z]|\Z)")
+"""What nearly all addresses are; the email package's parser, which reads the others, takes a fifth of a session's time."""
 _POSTMASTER = re.compile(r"\s*<postmaster>", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 REPLY_CHARACTERS = 500
@@ -296,6 +299,8 @@ class Session(SMTP):
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
         if found := _POSTMASTER.match(arg or ""):
             return f"postmaster@{self._house.settings.domain}", arg[found.end():]
+        if plain := _PLAIN_ADDRESS.match(arg or ""):
+            return plain[1], arg[plain.end():]
         try:
             return super()._getaddr(arg)
         except (IndexError, ValueError, AttributeError):
