@@ -237,7 +237,8 @@ class Config:
             },
             queues={
                 name: Queue(
-                    name, queue.address, queue.comment_address, queue.policy, queue.assign, queue.duty, queue.crossed, queue.pass_on
+                    name, queue.address, queue.comment_address, queue.policy, queue.assign, queue.duty, queue.crossed, queue.pass_on,
+                    queue.private_data,
                 )
                 for name, queue in tables.queues.items()
             },
@@ -387,6 +388,7 @@ def _check(tables: Tables, report: reading.Report, folder: Path, found: Secrets)
     checks.roles(tables, report)
     duty.check(tables, report)
     checks.organisations(tables, report, site)
+    checks.private_data(tables, report)
     checks.senders(tables, report)
     checks.trust(tables, report)
     checks.signing(tables, report, folder)

@@ -168,6 +168,15 @@ def organisations(tables: Tables, report: Report, site: Site) -> None:
                 report.tell(at, f"{spec} is also a contact of {contacts[key(spec)]}", "give it to one of the two")
 
 
+def private_data(tables: Tables, report: Report) -> None:
+    """Content that waits needs somebody who may see it."""
+    for name, queue in tables.queues.items():
+        seers = [one for one in tables.people.values() if "privacy" in one.rights and (not one.queues or name in one.queues)]
+        if queue.private_data == "hold" and not seers:
+            cure = 'give somebody rights = ["engineer", "privacy"], or write private_data = "discard"'
+            report.tell(("queues", name, "private_data"), f"nobody may see what is withheld in queue {name}", cure)
+
+
 def senders(tables: Tables, report: Report) -> None:
     """[machines] and [forms]: addresses, or "@domain"."""
     for where, table in (("machines", tables.machines), ("forms", tables.forms)):

@@ -136,6 +136,7 @@ class QueueTable(Table):
     duty: str = ""
     crossed: Literal["send", "ask"] = "send"
     pass_on: bool = True
+    private_data: Literal["off", "warn", "hold", "discard"] = "off"
 
 
 class DutyTable(Table):

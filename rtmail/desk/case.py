@@ -46,7 +46,7 @@ _ANSWERS = frozenset({Action.REPLY, Action.COMMENT})
 _BY_REQUESTOR = frozenset({Action.APPROVE, Action.AGREE, Action.DISAGREE})
 _BY_PARTICIPANT = frozenset({Action.REOPEN, Action.MUTE, Action.UNMUTE, Action.SHOW, Action.CONFIRM_ALIAS})
 _BY_STAFF = frozenset(Action) - _ANSWERS - _BY_REQUESTOR - {Action.BOUNCE, Action.MARK, Action.CONFIRM_ALIAS}
-BY_PRIVACY = frozenset({Action.RELEASE, Action.REDACT})
+BY_PRIVACY = frozenset({Action.RELEASE, Action.REDACT, Action.ERASE})
 """Destructive: by people with the right "privacy", and only with DMARC pass or SMTP AUTH."""
 
 _NO_REPLY = re.compile(r"(?:do[._-]?not|no)[._-]?(?:reply|respond)", re.IGNORECASE)

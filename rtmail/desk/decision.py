@@ -111,6 +111,19 @@ class Spawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Deed:
+    """A word about private content: "release", "redact" or "erase" that of event `seq`, 0: of all events of the request.
+
+    spool_id  of the mail whose content waits, 0 where none does
+    """
+
+    word: str
+    seq: int
+    spool_id: int
+    actor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What follows: the ticket after the events, its mails, what waits for an answer, requests to split off."""
 
@@ -137,6 +150,8 @@ class Decision:
     """(system, number) by which it is known elsewhere no more."""
     further: tuple[Decision, ...] = ()
     """What follows for other requests: kept with this, or not at all."""
+    deeds: tuple[Deed, ...] = ()
+    """What shall become of private content."""
     notices: tuple[Notice, ...] = ()
     """What the clocks asked for; the drafts hold it reader by reader."""
 
@@ -165,6 +180,7 @@ class Builder:
         self.unlinks: list[tuple[str, int]] = []
         self.unrefs: list[tuple[str, str]] = []
         self.further: list[Builder] = []
+        self.deeds: list[Deed] = []
         self.promised: dict[str, Any] = {}
         """What staff promised the requestor in this decision; one mail tells him."""
         self.promised_by = 0
@@ -342,6 +358,7 @@ class Builder:
             unlinks=tuple(self.unlinks),
             unrefs=tuple(self.unrefs),
             further=tuple(other.result() for other in self.further),
+            deeds=tuple(self.deeds),
             notices=tuple(self.noticed),
         )
 

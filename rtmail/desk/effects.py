@@ -11,14 +11,28 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import accepting, agreed, arguments, audience, closing, company, consent, merging, ownership, paperwork, undoing, waits
+from rtmail.desk import (
+    accepting,
+    agreed,
+    arguments,
+    audience,
+    closing,
+    company,
+    consent,
+    merging,
+    ownership,
+    paperwork,
+    private,
+    undoing,
+    waits,
+)
 from rtmail.desk.arguments import ArgumentError
-from rtmail.desk.commands import BY_NAME, Command, Parsed
+from rtmail.desk.commands import BY_NAME, Command, Parsed, Spec
 from rtmail.desk.decision import Builder, Spawn, Words
 from rtmail.desk.errands import ERRANDS, Errand
 from rtmail.desk.known import Known
 from rtmail.desk.outcome import CannotDo, Result, done, refused
-from rtmail.desk.people import Person
+from rtmail.desk.people import PRIVACY, Person, serves
 from rtmail.desk.stimulus import Commanded
 from rtmail.desk.ticket import EventKind, Role, Status, legal
 from rtmail.mail.token import Action
@@ -110,7 +124,7 @@ def _one(running: Run, command: Command) -> Result:
         return refused(line, "this word does nothing on a request")
     if spec.rights and not spec.rights & running.person.rights:
         return refused(line, f"your rights do not include it: it needs {' or '.join(sorted(spec.rights))}")
-    if spec.rights and command.name != "undo" and not _serves(running):
+    if spec.rights and command.name != "undo" and not _serves(running, spec):
         return refused(line, f"you do not work in the queue {running.builder.before.queue}")
     if spec.destructive and not running.strong:
         return refused(line, "this cannot be undone by everybody, so it needs a mail whose sender is proven by DMARC, or SMTP AUTH")
@@ -130,8 +144,10 @@ def _one(running: Run, command: Command) -> Result:
     return done(line, outcome)
 
 
-def _serves(running: Run) -> bool:
+def _serves(running: Run, spec: Spec) -> bool:
     """Tell whether the person works in the queue in which the request was when he wrote; the shell works everywhere."""
+    if spec.rights == {PRIVACY}:
+        return serves(running.person, running.builder.before.queue)
     return not running.person.party or running.builder.house.directory.may_answer(running.person, running.builder.before.queue)
 
 
@@ -323,6 +339,11 @@ def _standing(running: Run, _: str) -> str:
     return f"it is {ticket.status}, {audience.owner_name(running.builder) or 'nobody'} owns it, priority {ticket.priority or 'not set yet'}"
 
 
+def _private(word: str) -> Callable[[Run, str], str]:
+    """What becomes of content that somebody with the right to see it decided about."""
+    return lambda running, value: private.settle(running.builder, word, value, running.person)
+
+
 def _confirm_forward(builder: Builder) -> Result:
     acknowledged = builder.ticket.fields.get("acknowledged")
     if acknowledged:
@@ -383,6 +404,9 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "problem": lambda running, value: merging.linked(running.builder, "problem", arguments.number(value), running.known, running.person),
     "related": lambda running, value: merging.linked(running.builder, "related", arguments.number(value), running.known, running.person),
     "undo": _undo,
+    "release": _private("release"),
+    "redact": _private("redact"),
+    "erase": _private("erase"),
     **{name: _errand(name) for name in ERRANDS},
 }
 ACTIONS: Mapping[Action, tuple[str, str]] = {
@@ -399,5 +423,8 @@ ACTIONS: Mapping[Action, tuple[str, str]] = {
     Action.SHOW: ("show", ""),
     Action.UNDO: ("undo", ""),
     Action.SAME: ("same", ""),
+    Action.RELEASE: ("release", ""),
+    Action.REDACT: ("redact", ""),
+    Action.ERASE: ("erase", ""),
 }
 """What the action of a signed address stands for."""

@@ -23,6 +23,8 @@ _LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
 
 def merge(builder: Builder, number: int, person: Person, known: Known) -> tuple[str, dict[str, Any]]:
     """Make this request part of another; return what happened in words and for undoing. Raises CannotDo."""
+    if builder.ticket.fields.get("withheld"):
+        raise CannotDo("content waits on it for somebody with the right privacy, who could not find it after that")
     other = _other(builder, number, person, known)
     mine, theirs = builder.ticket.requestor, other.ticket.requestor
     directory, site = builder.house.directory, builder.house.site

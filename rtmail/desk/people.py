@@ -48,6 +48,7 @@ class Queue:
     duty     name of its roster, "" for none
     crossed  what becomes of an answer that crossed a colleague's: "send" | "ask"
     pass_on  a customer's words go to the other participants
+    private  what becomes of mail that seems to hold private data: "off" | "warn" | "hold" | "discard"
     """
 
     name: str
@@ -58,6 +59,7 @@ class Queue:
     duty: str = ""
     crossed: str = "send"
     pass_on: bool = True
+    private: str = "off"
 
 
 @dataclass(frozen=True, slots=True)

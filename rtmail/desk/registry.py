@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from rtmail.desk.arguments import Argument
-from rtmail.desk.people import ENGINEER, MANAGER
+from rtmail.desk.people import ENGINEER, MANAGER, PRIVACY
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,12 @@ SPECS: tuple[Spec, ...] = (
     Spec("accept", Argument.PERSON, "let the person from outside, or who stood in Cc, take part", "accept zoe@far.example",
          words=("accept",), optional=True),
     Spec("spam", Argument.NONE, "close it silently as junk", "spam", words=("spam",)),
+    Spec("release", Argument.NUMBER, "let withheld content through, of one event or of all", "release", words=("release",), optional=True,
+         rights=frozenset({PRIVACY}), destructive=True),
+    Spec("redact", Argument.NUMBER, "take private data out, of one event or of all", "redact 1", words=("redact",), optional=True,
+         rights=frozenset({PRIVACY}), destructive=True),
+    Spec("erase", Argument.NUMBER, "erase withheld content, or that of one event", "erase 1", words=("erase",), optional=True,
+         rights=frozenset({PRIVACY}), destructive=True),
     Spec("bug", Argument.REFERENCE, "note the number of it elsewhere", "bug JIRA-12", ("bug", "reference"), ("bug",)),
     Spec("ack", Argument.LENGTH_OR_UNTIL, "I have seen it; stop the reminders", "ack 2h", ("ack",), ("ack", "acknowledge"), optional=True),
     Spec("snooze", Argument.LENGTH_OR_UNTIL, "remind me later", "snooze until Mon 9:00", ("snooze",), ("snooze",)),

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rtmail.desk import arrival, audience, crossing, effects, opening
-from rtmail.desk.commands import Parsed
+from rtmail.desk.commands import BY_NAME, Parsed
 from rtmail.desk.decision import Ask, Builder, Words
 from rtmail.desk.known import last_deed
 from rtmail.desk.outcome import Result as Line
 from rtmail.desk.outcome import refused
-from rtmail.desk.people import Person
+from rtmail.desk.people import PRIVACY, Person
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import EventKind, Role, Status
 from rtmail.desk.wording import public_words
@@ -205,6 +205,10 @@ def no_right(builder: Builder, stimulus: Received) -> None:
         # By moving it he lost the right to move it back.
         taken_back = effects.run(effects.Run(builder, person, strong=False), stimulus.parsed)
         audience.receipt(builder, person, taken_back, answering=stimulus.mail.message_id)
+        return
+    if stimulus.parsed.commands and all(BY_NAME[one.name].rights == {PRIVACY} for one in stimulus.parsed.commands):
+        running = effects.Run(builder, person, stimulus.verdict.sender.staff_proof.strong)
+        audience.receipt(builder, person, effects.run(running, stimulus.parsed), answering=stimulus.mail.message_id)
         return
     lines = [refused(command.line, stimulus.verdict.reason) for command in stimulus.parsed.commands]
     if stimulus.parsed.whole.strip() or stimulus.mail.attachments:

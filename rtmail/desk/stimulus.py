@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rtmail.desk.commands import Parsed
+from rtmail.desk.decision import Words
 from rtmail.desk.known import Known
 from rtmail.desk.match import Verdict
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import Event
 from rtmail.desk.wording import NOTHING_SAID, Said
-from rtmail.mail.model import Mail
+from rtmail.mail.model import Attachment, Mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,23 @@ class CameBack:
     template: str
     about: Event
     person: int
+
+
+@dataclass(frozen=True, slots=True)
+class Private:
+    """What a mail seems to hold (`mail.private.sorts`), what its queue makes of that, and its redacted subject and words.
+
+    mode  "warn": staff are told | "hold": the content waits | "discard": it is not kept
+    """
+
+    sorts: tuple[str, ...]
+    mode: str
+    subject: str = ""
+    text: str = ""
+
+    @property
+    def withholds(self) -> bool:
+        return self.mode in ("hold", "discard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +64,7 @@ class Received:
     said              what was said before, asked for where staff words may go out; nothing where their author confirmed them
     known             what its commands name besides this request
     languages         party id -> the language that he is written to in, where it is known
+    private           what it seems to hold that must not lie about; its content is blank here where that waits, or is not kept
     heard             words of the customer's side that everybody in the circle has: an answer between their lines may quote them
     """
 
@@ -70,6 +89,7 @@ class Received:
     said: Said = NOTHING_SAID
     known: Known = field(default_factory=Known)
     heard: str = ""
+    private: Private | None = None
     languages: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -126,6 +146,26 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class LetGo:
+    """The content of event `of` waited and is there now: it was released, or redacted.
+
+    word         "release" or "redact"; by: party id of who said so, 0 for the shell
+    who, author  its writer, with address and as a name; reached: `address.key` of whom his mail itself went to
+    passed_on    the words may go to the other participants
+    """
+
+    of: int
+    word: str
+    by: int
+    words: Words
+    who: str
+    author: str
+    attachments: tuple[Attachment, ...] = ()
+    reached: frozenset[str] = frozenset()
+    passed_on: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AlsoSent:
     """A mail of this ticket came by a further delivery, to queues that had not heard of it."""
 
@@ -136,4 +176,4 @@ class AlsoSent:
     at: datetime
 
 
-Stimulus = Received | Asked | Tick | Commanded | Delivered | AlsoSent
+Stimulus = Received | Asked | Tick | Commanded | Delivered | AlsoSent | LetGo

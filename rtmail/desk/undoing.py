@@ -33,6 +33,7 @@ FINAL: Mapping[str, tuple[str, str]] = {
     "update-every": (_TOLD, "Update-every: 4h"),
     "next": (_TOLD, "next Fri 15:00"),
     "eta": (_TOLD, "eta tomorrow noon"),
+    **dict.fromkeys(("release", "redact", "erase"), ("what was seen or removed stays so", "")),
     "split": ("the words are a request of their own: merge that into this one", ""),
 }
 """Commands that cannot be taken back, why, and what to write instead."""

@@ -21,12 +21,13 @@ from rtmail.desk.errands import only_errands
 from rtmail.desk.evidence import Evidence, bare_of_details, gather
 from rtmail.desk.known import Known, Other, wanted
 from rtmail.desk.match import Result, StaffProof, Verdict, judge
+from rtmail.desk.private import blanked
 from rtmail.desk.queries import asked_by_participant, stands_alone
 from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
 from rtmail.desk.ticket import EventKind, Status, Ticket
 from rtmail.desk.wording import Said
-from rtmail.engine import breaker, notices
+from rtmail.engine import breaker, notices, privacy
 from rtmail.engine.asking import HOLD_ACTIONS, Asking
 from rtmail.engine.breaker import Trip
 from rtmail.engine.holding import STAFF_CLAIM
@@ -73,6 +74,11 @@ class Intake:
 
     def take(self, item: SpoolItem, mail: Mail, now: datetime) -> Settlement:
         """Return how `item` ends; what follows from it is written in the caller's transaction."""
+        if (settled := privacy.second(self.keeper, item, mail, now)) is not None:
+            return settled
+        if self.store.buried(privacy.digests(self.office.keyring, [mail.fingerprint])):
+            self.store.erase_mail(item.id)
+            return Settlement(item, Outcome.IGNORED, "erased mail", trace={"rule": "erased"})
         seen = self.store.remember(mail.message_id, mail.fingerprint, item.id, item.arrived_at, mail.date is not None)
         answered_holds = [hold for hold in self.store.holds_of(item.id) if hold.state in _LET_GO]
         flagged = isinstance(seen, SameIdOtherPrint)
@@ -97,16 +103,24 @@ class Intake:
     def _again(self, item: SpoolItem, evidence: Evidence, seen: Duplicate, now: datetime) -> Settlement:
         """The same mail once more: nothing happens twice, but queues that only this delivery names are told."""
         queues = [door.address.queue for door in evidence.doors if door.address.queue]
+        first = self.store.spool_row(seen.spool_id)
+        private = bool(first.trace.get("private"))
+        if private and item.raw_id != first.raw_id:
+            # What waits for a word is kept once, where that word reaches it.
+            self.store.erase_mail(item.id)
         if seen.ticket:
             ticket = self.store.ticket(seen.ticket, lock=True)
             told = {ticket.queue, *(ticket.fields.get("queues") or ())}
             also = tuple(dict.fromkeys(queue for queue in queues if queue not in told))
             if also:
-                first = self.store.spool_row(seen.spool_id)
                 policy = self.office.policy(ticket.policy_version)
                 sender = _shown(evidence.mail.sender)
                 stimulus = AlsoSent(
-                    queues=also, who=sender, text=evidence.mail.text, message_id=evidence.mail.message_id, at=first.arrived_at
+                    queues=also,
+                    who=sender,
+                    text="" if private else evidence.mail.text,
+                    message_id=evidence.mail.message_id,
+                    at=first.arrived_at,
                 )
                 self.keeper.keep(decide(policy, ticket, stimulus, now, self.office.house), now)
         return Settlement(
@@ -177,6 +191,13 @@ class Intake:
     ) -> Settlement:
         """The mail concerns a request: decide and keep."""
         parties, languages = self._parties(verdict, mail, now)
+        private = privacy.look(self.store, self.office.directory, item, mail, verdict, parsed)
+        raw_id = item.raw_id
+        if private:
+            trace |= {"private": list(private.sorts), "private_mode": private.mode}
+        if private and private.withholds:
+            mail, parsed, raw_id = blanked(mail), parsed if verdict.sender.staff else commands.Parsed(), 0
+            trace["defects"] = []
         opening = verdict.result in _OPENING
         at = _counts_from(item, mail, verdict, self.office.site, now, confirmed=bool(answered))
         if at != item.arrived_at:
@@ -215,7 +236,7 @@ class Intake:
         received = Received(
             mail=replace(mail, message_id="") if flagged else mail,
             verdict=verdict,
-            raw_id=item.raw_id,
+            raw_id=raw_id,
             spool_id=item.id,
             at=at,
             parties=parties,
@@ -231,6 +252,7 @@ class Intake:
             turn=self._turn(ticket.queue, now) if opening else 0,
             reached=self._reached(mail),
             said=self._said(verdict, ticket),
+            private=private,
             **self._state_answered(verdict, mail, ticket),
         )
         try:
@@ -248,7 +270,9 @@ class Intake:
         held = any(ask.kind == "asked" for ask in decision.asks) and not kept_words
         self._ledger(kept, seq, received.mail, parties.get(address.key(verdict.sender.address.spec), 0))
         trace["number"] = kept.number
-        if verdict.admin:
+        if private and private.mode == "discard":
+            privacy.bury(self.store, self.office.keyring, item.id, now)
+        elif verdict.admin:
             notices.pass_to_admin(self.keeper, item, mail, now)
         return Settlement(item, Outcome.HELD if held else Outcome.EVENT, verdict.reason, kept.id, seq, trace)
 

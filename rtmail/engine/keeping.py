@@ -14,6 +14,7 @@ from rtmail.desk.absence import AbsenceChange
 from rtmail.desk.decision import Ask, Decision, Entry
 from rtmail.desk.queries import Query
 from rtmail.desk.ticket import Event, EventKind, Ticket
+from rtmail.engine import privacy
 from rtmail.engine.answering import Answerer
 from rtmail.engine.office import Office
 from rtmail.failpoint import failpoint
@@ -91,6 +92,8 @@ class Keeper:
         for system, ref in decision.unrefs:
             self.store.remove_outside_ref(ticket.id, system, ref)
         self.post(outgoing, ticket, drafts, now)
+        for deed in decision.deeds:
+            privacy.carry_out(self.store, self.office.keyring, ticket, deed, now)
         for further in decision.further:
             self.keep(further, now)
         failpoint("decision-kept-before-commit")

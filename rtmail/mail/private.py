@@ -98,9 +98,9 @@ _CARD_WORD = re.compile(
     re.IGNORECASE,
 )
 _OTHER_WORD = re.compile(
-    r"(?:track|order|invoice|serial|imei|ticket|case|parcel|shipment|sku|barcode|ean|isbn|licen[cs]e|bestell|sendung|rechnung|auftrag|"
-    r"serien|lizenz|замовл|наклад|uuid|hash|build|version|transaction|reference|ref)"
-    r"[^\d\n]{0,25}$",
+    r"\b(?:tracking|order|invoice|serial|imei|ticket|case|parcel|shipment|sku|barcode|ean|isbn|licen[cs]e|bestell|sendungs?|rechnungs?|"
+    r"auftrags?|serien|lizenz|замовлення|накладна|uuid|hash|build|version|transaction|reference|ref)"
+    r"[ -]?(?:nummer|number|num|no|nr|id|code|key)?[ .:#=]*(?:is|was|ist|lautet)?[ :#]*$",
     re.IGNORECASE,
 )
 """Directly before a number: it is somebody else's."""
@@ -130,8 +130,8 @@ def _card_at(text: str, groups: list[tuple[int, int]], at: int) -> int:
             break
         digits += text[start:end]
         if len(digits) in _CARD_DIGITS and _ISSUED.fullmatch(digits) and len(set(digits)) > 1 and luhn.is_valid(digits):
-            if _is_card(text, tuple(last - first for first, last in groups[at : upto + 1]), groups[at][0], end):
-                best = upto + 1
+            shape = tuple(last - first for first, last in groups[at : upto + 1])
+            best = upto + 1 if _is_card(text, shape, groups[at][0], end) else best
     return best
 
 
@@ -153,8 +153,9 @@ _SSN_WORD = re.compile(r"\bSSN\b|social[ -]security|tax(?:payer)?[ -]id", re.IGN
 
 def _ssns(text: str) -> Iterator[Finding]:
     for one in _SSN.finditer(text):
-        named = one[1] == "-" or _SSN_WORD.search(text[max(0, one.start() - _AROUND) : one.start()])
-        if named and ssn.is_valid("-".join(_GROUP.findall(one[0]))) and not _OTHER_WORD.search(text[max(0, one.start() - 40) : one.start()]):
+        before = text[max(0, one.start() - _AROUND) : one.start()]
+        named = one[1] == "-" or _SSN_WORD.search(before)
+        if named and ssn.is_valid("-".join(_GROUP.findall(one[0]))) and not _OTHER_WORD.search(before):
             yield Finding(Sort.SSN, one.start(), one.end())
     for one in _SSN_BARE.finditer(text):
         if ssn.is_valid(one[1]):

@@ -132,6 +132,11 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
             _row(line="reslove", done=False, outcome="there is no command 'reslove'", instead="resolve"),
         ],
     },
+    "private": {
+        "who": _BOB, "at": _at(12, 5), "what": "a card number", "title": "Refund",
+        "text": "Hello,\n\nplease pay it back to my card [card number removed].\n\nBob",
+    },
+    "private-told": {"sorts": ["card number", "password"], "kept": True},
     "held": {
         "held": [
             _row(id=7, at=_at(12, 5), reason="no trusted server vouches for the sender", subject="Re: [Example #1042] Printer down",
@@ -252,6 +257,7 @@ _LINKS: Mapping[str, tuple[Link, ...]] = {
         Link(name, action, request=hold) for hold in (7, 8)
         for name, action in (("confirm", Action.CONFIRM_HELD), ("discard", Action.DISCARD_HELD))
     ),
+    "private": (Link("redact", Action.REDACT), Link("release", Action.RELEASE), Link("erase", Action.ERASE)),
     "nudge": (Link("take", Action.TAKE), Link("wait", Action.WAIT)),
     "wait-over": (Link("take", Action.TAKE), Link("wait", Action.WAIT), Link("resolve", Action.RESOLVE)),
     "unowned": (Link("take", Action.TAKE),),
@@ -315,6 +321,8 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "asked": {"to": _ENGINEER, **staff, **receipt},
         "held": {"to": _ENGINEER, **staff, **receipt, "number": 0, "event": 0, "in_reply_to": ""},
         "held-expired": {"to": _MANAGER, **staff, **told, "reply_to": ReplyTo.COMMENT, "number": 0, "event": 0, "references": ()},
+        "private": {"to": _MANAGER, **staff, **told, **request, "references": (), "reply_to": ReplyTo.COMMENT, "urgency": 0},
+        "private-told": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "received": {"to": _STRANGER, **customers, "auto": Auto.REPLIED, "null_sender": True, "number": 0, "event": 0,
                      "in_reply_to": "<9@elsewhere.example>", "reply_to": ReplyTo.PLAIN},
         "undeliverable": {"to": _ENGINEER, **staff, **receipt, "in_reply_to": _ROOT},

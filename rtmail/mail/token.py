@@ -66,6 +66,7 @@ class Action(IntEnum):
     SEND_AS_CORRESPONDENCE = 28
     SEND_AS_COMMENT = 29
     SEND_AS_WRITTEN = 30
+    ERASE = 31
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from rtmail.store.bundles import Bundles
 from rtmail.store.caps import Caps
 from rtmail.store.copying import Copies, NotEmpty
 from rtmail.store.database import writes
+from rtmail.store.erasing import Erasing
 from rtmail.store.facts import Age, Ages, Facts, Pausable, Pause, Serving
 from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
 from rtmail.store.figures import Due, Figures, Flight
@@ -45,7 +46,9 @@ __all__ = [
 ]
 
 
-class Store(Spool, Parties, Tickets, Ledger, Outbox, Bundles, Holds, Mailboxes, Caps, Policies, Absences, Promises, Facts, Figures, Copies):
+class Store(
+    Spool, Parties, Tickets, Erasing, Ledger, Outbox, Bundles, Holds, Mailboxes, Caps, Policies, Absences, Promises, Facts, Figures, Copies,
+):  # fmt: skip
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
 
     @writes

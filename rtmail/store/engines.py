@@ -100,6 +100,10 @@ class Engine(ABC):
     @abstractmethod
     def in_transaction(self) -> bool: ...
 
+    def forget(self) -> bool:
+        """Empty the log of the database of what was overwritten; False when somebody who reads it keeps it for now."""
+        return True
+
     @abstractmethod
     def reserve(self, name: str, n: int) -> list[int]:
         """Return `n` new ids of the row `name`; none is ever given out twice, gaps are allowed."""
@@ -245,6 +249,12 @@ class SQLite(Engine):
 
     def in_transaction(self) -> bool:
         return not self.database.is_closed() and bool(self.database.connection().in_transaction)
+
+    def forget(self) -> bool:
+        with self.turn():
+            self.connection()
+            (busy, _, _) = self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def reserve(self, name: str, n: int) -> list[int]:
         (last,) = self.execute("UPDATE counter SET value = value + ? WHERE name = ? RETURNING value", (n, name)).fetchone()

@@ -24,6 +24,8 @@ class Held(StrEnum):
     """Released as a comment: its author said that it stays among staff."""
     WRITTEN = "written"
     """Released to the customer with the lines that looked like commands in it."""
+    REDACTED = "redacted"
+    """Released without what seemed private in it."""
     DISCARDED = "discarded"
     ANSWERED = "answered"
     """It waited for nothing: its writer asked something of us and has his answer."""

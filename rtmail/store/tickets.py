@@ -158,7 +158,7 @@ class Tickets(Search):
         if contents:
             self._many("INSERT INTO content (id, ticket_id, subject, text, html, attachments, raw_id, spool_id, party) "
                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       [(event.content_id, ticket_id, clean(c.subject), clean(c.text), clean(c.html), _attachments_text(c.attachments),
+                       [(event.content_id, ticket_id, clean(c.subject), clean(c.text), clean(c.html), attachments_text(c.attachments),
                          c.raw_id, c.spool_id, c.party)
                         for event, (_, c) in zip(kept, events, strict=True) if c is not None])
             self._index([(event.content_id, clean(c.subject), clean(c.text))
@@ -487,7 +487,8 @@ def _content(row: Sequence[Any]) -> Content | None:
     return Content(subject, text, html, tuple(Attachment(**one) for one in load(attachments)), raw_id, spool_id, party, bool(erased), id_)
 
 
-def _attachments_text(attachments: Iterable[Attachment]) -> str:
+def attachments_text(attachments: Iterable[Attachment]) -> str:
+    """Return the attachments of somebody's words as they are kept."""
     return dump([{"name": a.name, "type": a.type, "bytes": a.bytes, "sha256": a.sha256, "part": a.part, "content_id": a.content_id,
                   "inline": a.inline} for a in attachments])
 

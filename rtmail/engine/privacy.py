@@ -1,0 +1,220 @@
+"""Private data on the road of a mail, and what the words release, redact and erase do to what is kept.
+
+`look` is asked before a mail is decided on, `carry_out` by the keeper in the transaction of a decision, `second` when a mail whose
+content waited comes by again. What finds private data is read only where a queue wants it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rtmail.desk.commands import Parsed
+from rtmail.desk.decide import decide
+from rtmail.desk.decision import Deed, Words
+from rtmail.desk.match import Result, Verdict
+from rtmail.desk.people import Directory
+from rtmail.desk.private import HOLD, NO_SUBJECT
+from rtmail.desk.stimulus import LetGo, Private
+from rtmail.desk.ticket import EventKind, Ticket
+from rtmail.mail import address
+from rtmail.mail.message import payload
+from rtmail.mail.model import Attachment, Kind, Mail
+from rtmail.mail.token import Keyring
+from rtmail.store import Held, Hold, NotThere, Outcome, Settlement, SpoolItem, Store
+
+if TYPE_CHECKING:
+    from rtmail.engine.keeping import Keeper
+
+_FORWARDS = frozenset({Result.STAFF_FORWARD_NEW, Result.STAFF_FORWARD_ON_REQUEST})
+_READ_AS_TEXT = (".txt", ".csv", ".log", ".json", ".xml", ".pem", ".key", ".ini", ".env", ".yml", ".yaml", ".md", ".eml", ".ppk", ".sql")
+_ATTACHMENT_BYTES = 1_000_000
+"""So much of an attachment that is text is looked at."""
+
+
+def look(store: Store, directory: Directory, item: SpoolItem, mail: Mail, verdict: Verdict, parsed: Parsed) -> Private | None:
+    """Return what a mail seems to hold, as its queue wants it known; None for nothing. What a colleague wrote himself is only warned of."""
+    queue = directory.queues.get(verdict.queue)
+    mode = queue.private if queue else "off"
+    if mode == "off" or mail.kind is Kind.BOUNCE:
+        return None
+    from rtmail.mail import private
+
+    forwards = bool(verdict.sender.staff) and verdict.result in _FORWARDS
+    if verdict.sender.staff and not forwards:
+        found = private.sorts([parsed.words, *_files(store, item, mail.attachments)])
+        return Private(found, "warn") if found else None
+    forwarded = mail.forwarded
+    words = [forwarded.subject, forwarded.text] if forwarded else []
+    texts = [*words] if forwards else [mail.subject, mail.text, mail.other_text, *words]
+    found = private.sorts([*texts, *_files(store, item, mail.attachments)])
+    if not found:
+        return None
+    subject, text = (words[0], words[1]) if forwards and words else (mail.subject, mail.text)
+    return Private(found, mode, private.redacted(subject), private.redacted(text))
+
+
+def _files(store: Store, item: SpoolItem, attachments: Sequence[Attachment]) -> list[str]:
+    """Return the names of attached files, and the words of those that are text."""
+    if not attachments:
+        return []
+    texts, raw = [one.name for one in attachments], b""
+    for one in attachments:
+        if one.part and (one.type.startswith(("text/", "message/")) or one.name.lower().endswith(_READ_AS_TEXT)):
+            raw = raw or store.raw(item.raw_id)
+            try:
+                texts.append(payload(raw, one.part)[:_ATTACHMENT_BYTES].decode("utf-8", "replace"))
+            except KeyError:
+                continue
+    return texts
+
+
+# -- not taken in again --
+
+
+def digests(keyring: Keyring, fingerprints: Iterable[str]) -> list[str]:
+    """Return the keyed hashes by which an erased mail is known, one a key."""
+    keys = keyring.keys.values()
+    return [hmac.new(key, b"tombstone:" + one.encode(), hashlib.sha256).hexdigest() for one in fingerprints for key in keys]
+
+
+def bury(store: Store, keyring: Keyring, spool_id: int, now: datetime) -> None:
+    """Erase a mail's bytes and note that it is not taken in again."""
+    store.bury(digests(keyring, store.fingerprints(spool_id)), now)
+    store.erase_mail(spool_id)
+
+
+# -- release, redact, erase --
+
+
+def carry_out(store: Store, keyring: Keyring, ticket: Ticket, deed: Deed, now: datetime) -> None:
+    """Do what was said about private content of `ticket`; what waits and is let through takes the road once more, to be read."""
+    if deed.spool_id and deed.word in ("release", "redact"):
+        state = Held.RELEASED if deed.word == "release" else Held.REDACTED
+        store.settle_holds(deed.spool_id, HOLD, state, deed.actor, now)
+        store.requeue_spool(deed.spool_id, now, confirmed=True)
+        return
+    chosen = [(event, content) for event, content in store.events(ticket.id) if content and (not deed.seq or event.seq == deed.seq)]
+    for _, content in chosen:
+        if deed.word == "erase":
+            store.erase_content(content.id)
+            if content.spool_id:
+                store.settle_holds(content.spool_id, HOLD, Held.DISCARDED, deed.actor, now)
+                bury(store, keyring, content.spool_id, now)
+        elif not content.erased:
+            redact(store, content.id, now)
+    if deed.spool_id and not any(content.spool_id == deed.spool_id for _, content in chosen):
+        store.settle_holds(deed.spool_id, HOLD, Held.DISCARDED, deed.actor, now)
+        bury(store, keyring, deed.spool_id, now)
+    if deed.word == "erase":
+        erase_copies(store, ticket.id)
+    else:
+        redact_copies(store, ticket.id)
+
+
+def redact(store: Store, content_id: int, now: datetime) -> None:
+    """Take what is private out of somebody's words, of the mail that they came in, and of the subject of their request."""
+    from rtmail.mail import private, redact
+
+    content = store.content(content_id)
+    raw, attachments = _bytes(store, content.raw_id), content.attachments
+    if raw:
+        raw = redact.rewritten(raw, content.subject, content.text)
+        store.change_raw(content.raw_id, raw)
+        attachments = _left(raw, attachments)
+    store.fill_content(content_id, private.redacted(content.subject), private.redacted(content.text), attachments, content.raw_id)
+    if content.spool_id:
+        store.change_trace(content.spool_id, private.redacted)
+        store.erase_copies(content.spool_id)
+
+
+def redact_copies(store: Store, ticket_id: int) -> None:
+    """Take what is private out of the mails that went out about a request, and out of its subject."""
+    from rtmail.mail import private, redact
+
+    for outbox_id in store.copies_of(ticket_id):
+        raw = store.outbox_mail(outbox_id)
+        if redact.found_in(raw):
+            store.change_copy(outbox_id, redact.rewritten(raw, "", ""))
+    subject = store.ticket(ticket_id).subject
+    if private.find(subject):
+        store.erase_subject(ticket_id, private.redacted(subject))
+
+
+def erase_copies(store: Store, ticket_id: int) -> None:
+    """Erase the bytes of the mails that went out about a request, where they may hold what was erased; those that wait still go."""
+    from rtmail.mail import redact
+
+    for outbox_id in store.copies_of(ticket_id):
+        store.change_copy(outbox_id, redact.rewritten(store.outbox_mail(outbox_id), "", ""))
+
+
+def _bytes(store: Store, raw_id: int) -> bytes:
+    try:
+        return store.raw(raw_id) if raw_id else b""
+    except NotThere:
+        return b""
+
+
+def _left(raw: bytes, attachments: Sequence[Attachment]) -> tuple[Attachment, ...]:
+    """Return those attachments whose bytes redacting left as they were, their names redacted."""
+    from rtmail.mail import private
+
+    kept = []
+    for one in attachments:
+        try:
+            data = payload(raw, one.part)
+        except KeyError:
+            continue
+        if hashlib.sha256(data).hexdigest() == one.sha256:
+            kept.append(replace(one, name=private.redacted(one.name)))
+    return tuple(kept)
+
+
+# -- once more --
+
+
+def second(keeper: Keeper, item: SpoolItem, mail: Mail, now: datetime) -> Settlement | None:
+    """Let the words of a mail whose content waited be seen, where somebody said so; None for any other mail."""
+    store, office = keeper.store, keeper.office
+    hold = next((one for one in store.holds_of(item.id) if one.kind == HOLD and one.state in (Held.RELEASED, Held.REDACTED)), None)
+    found = store.by_number(int(hold.details["number"]), lock=True) if hold else None
+    event = store.event(found.id, int(hold.details["of"])) if hold and found else None
+    if hold is None or found is None or event is None:
+        return None
+    words, attachments = _words(store, item, mail, hold, event.kind is EventKind.OPENED)
+    store.fill_content(event.content_id, words.subject, words.reply_text, attachments, item.raw_id)
+    if hold.state is Held.REDACTED:
+        redact(store, event.content_id, now)
+        content = store.content(event.content_id)
+        attachments = content.attachments
+        words = Words(content.subject, content.text, content.text, item.raw_id, item.id, content.party)
+    sender = mail.forwarded.sender if hold.details.get("forwarded") and mail.forwarded else mail.sender
+    shown = sender or mail.sender
+    stimulus = LetGo(
+        of=event.seq,
+        word="redact" if hold.state is Held.REDACTED else "release",
+        by=hold.settled_by,
+        words=words,
+        who=f"{shown.name} <{shown.spec}>" if shown.name else shown.spec,
+        author=shown.name or shown.spec,
+        attachments=attachments,
+        reached=frozenset(address.key(one.spec) for one in (*mail.to, *mail.cc)),
+        passed_on=bool(hold.details.get("passed_on")),
+    )
+    keeper.keep(decide(office.policy(found.policy_version), found, stimulus, now, office.house), now)
+    return Settlement(item, Outcome.EVENT, f"its content was let through: {stimulus.word}", found.id, event.seq,
+                      store.spool_row(item.id).trace)
+
+
+def _words(store: Store, item: SpoolItem, mail: Mail, hold: Hold, opened: bool) -> tuple[Words, tuple[Attachment, ...]]:
+    """The words that an event of this mail would have had at first."""
+    forwarded = mail.forwarded if hold.details.get("forwarded") else None
+    subject = forwarded.subject if forwarded else mail.subject
+    text = forwarded.text if forwarded else mail.text if opened else mail.reply_text
+    party = store.party_by_address(mail.sender.spec)
+    return Words(subject or NO_SUBJECT, text, text, item.raw_id, item.id, party.id if party else 0), mail.attachments
