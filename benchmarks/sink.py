@@ -20,7 +20,7 @@ async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ou
         while line := await reader.readline():
             verb = line[:4].upper()
             if verb == b"EHLO":
-                writer.write(b"250-sink.example\r\n250 8BITMIME\r\n")
+                writer.write(b"250-sink.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
             elif verb == b"DATA":
                 writer.write(b"354 go on\r\n")
                 raw = await reader.readuntil(b"\r\n.\r\n")

@@ -56,6 +56,12 @@ class Dialogue(asyncio.Protocol):
 
     async def reply(self, seconds: float) -> Reply:
         """Return the next reply that is due. Raises Broken, also when it does not come in time."""
+        if not self._replies:
+            await self._some_reply(seconds)
+        self._due -= 1
+        return self._replies.popleft()
+
+    async def _some_reply(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
                 while not self._replies:
@@ -66,8 +72,6 @@ class Dialogue(asyncio.Protocol):
         except TimeoutError:
             self._break("no answer in time")
             raise Broken(self._broken) from None
-        self._due -= 1
-        return self._replies.popleft()
 
     # What the transport calls
 
