@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import smtplib
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from email.message import Message
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -266,7 +267,7 @@ def test_a_live_robot_without_any_sign(tmp_path: Path) -> None:
 
 
 class Beside(Exchange):
-    """The exchange, with a mailbox beside it whose program answers every mail with the same words and not one sign of a program."""
+    """The exchange, with a mailbox beside it whose program answers every mail under its subject, and without one sign of a program."""
 
     SAYS = "Thank you for your mail. I am not at my desk; Carla helps you."
 
@@ -285,7 +286,7 @@ class Beside(Exchange):
     def _answer(self, number: int, came: Message) -> None:
         to = re.search(r"[^\s<>]+@[^\s<>]+", str(came["From"]))
         assert to is not None
-        self.write(to[0], f"Hello, number {number}", f"<a{number}@acme.example>")
+        self.write(to[0], f"Re: {came['Subject']}", f"<a{number}@acme.example>")
         self.answered += 1
 
     def write(self, to: str, subject: str, message_id: str) -> None:
@@ -298,32 +299,44 @@ class Beside(Exchange):
         return super().quiet and self.answered == len(self.answers)
 
 
-RATE = 7200
-"""So many times as fast as it is does the clock of the daemons run: 24 hours in twelve seconds."""
+def _none(state: Path, counted: str) -> bool:
+    return rows(state, counted) == [(0,)]
+
+
+HOURS = (0, 6, 25)
+"""The daemons are started anew at these hours of the day that is played: a clock that runs fast would outrun their leases."""
 
 
 def test_24_hours_of_two_daemons_and_a_robot_beside_them(tmp_path: Path) -> None:
     """Each conversation that is begun holds three mails at most, the one that began it counted; then a day of silence."""
-    begun = time.time()
-    day = ("--clock-rate", str(RATE), "--clock-from", "2026-11-23T09:00:00+00:00", "--clock-zero", str(begun))
-    with Beside() as exchange, ExitStack() as stack:
+    begun = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+    with Beside() as exchange:
         daemons = []
         for name, domain in (("One", "one.example"), ("Two", "two.example")):
             relay = f"smtp://127.0.0.1:{exchange.port}"
-            daemon = Running(tmp_path / name, relay=relay, name=name, domain=domain, port=free_port(), arguments=day)
-            exchange.routes[domain] = daemon.port
-            daemons.append(stack.enter_context(daemon))
-        first = mail(sender="Two <support@two.example>", to="support@one.example", subject="Hello", message_id="<1@two.example>",
-                     headers="Cc: robot@acme.example")
-        daemons[0].send(first, sender="support@two.example")
-        for name in ("one", "two"):
-            exchange.write(f"support@{name}.example", f"To {name}", f"<r-{name}@acme.example>")
-        wait_for(lambda: exchange.quiet and len(exchange.answers) >= 2, told="the robot was never answered")
-        wait_for(lambda: time.time() - begun > 26 * 3600 / RATE, 120, "the day has no end")
-        wait_for(lambda: exchange.quiet and all(rests(daemon.state) for daemon in daemons), 60, "they go on and on")
+            daemons.append(Running(tmp_path / name, relay=relay, name=name, domain=domain, port=free_port()))
+            exchange.routes[domain] = daemons[-1].port
+        for hour in HOURS:
+            at = begun + timedelta(hours=hour)
+            with ExitStack() as stack:
+                for daemon in daemons:
+                    daemon.arguments = ("--clock-rate", "1", "--clock-from", at.isoformat())
+                    stack.enter_context(daemon)
+                if not hour:
+                    first = mail(sender="Two <support@two.example>", to="support@one.example", subject="Hello",
+                                 message_id="<1@two.example>", headers="Cc: robot@acme.example")
+                    daemons[0].send(first, sender="support@two.example")
+                    for name in ("one", "two"):
+                        exchange.write(f"support@{name}.example", f"To {name}", f"<r-{name}@acme.example>")
+                    wait_for(lambda: exchange.quiet and len(exchange.answers) >= 2, told="the robot was never answered")
+                due = f"SELECT count(*) FROM ticket WHERE wake_at <= {int(at.timestamp())} * 1000000"
+                for daemon in daemons:
+                    wait_for(partial(_none, daemon.state, due), 60, "what was due was not done")
+                wait_for(lambda: exchange.quiet and all(rests(daemon.state) for daemon in daemons), 60, "they go on and on")
         assert 1 + len(exchange.between) <= 3, [parsed(one.raw)["Subject"] for one in exchange.between]
         # The robot's own first mails, one to each house; the acknowledgement of each; what it says to that.
         assert len(exchange.answers) == 2, exchange.answers
+        assert any(one.recipients[0] in STAFF for one in exchange.mails), "staff are told all day"
         for daemon in daemons:
             assert "the sum closes" in daemon.cli("audit")
 
