@@ -37,7 +37,7 @@ from rtmail.desk.people import Directory, ManagementRole, Organisation, Person, 
 from rtmail.errors import ConfigError, PolicyError, Problem
 from rtmail.mail.address import key
 from rtmail.mail.dkim_sign import Signer
-from rtmail.mail.site import Door, OwnAddress, Site
+from rtmail.mail.site import Door, JunkRules, OwnAddress, Site
 from rtmail.mail.token import Keyring
 from rtmail.policy import schema
 from rtmail.policy.model import Policy
@@ -215,6 +215,11 @@ class Config:
             arc_sealers=tuple(name.lower() for name in self.tables.auth.trusted_arc_sealers),
             verp=self.relay.verp,
             precedence=self.relay.precedence,
+            junk=JunkRules(
+                senders=tuple(sender.lower() for sender in self.tables.junk.senders),
+                headers={name.lower(): pattern for name, pattern in self.tables.junk.headers.items()},
+                scl=self.tables.junk.scl,
+            ),
         )
 
     def directory(self, parties: Mapping[str, int] | None = None) -> Directory:
@@ -389,6 +394,7 @@ def _check(tables: Tables, report: reading.Report, folder: Path, found: Secrets)
     duty.check(tables, report)
     checks.organisations(tables, report, site)
     checks.private_data(tables, report)
+    checks.junk(tables, report)
     checks.senders(tables, report)
     checks.trust(tables, report)
     checks.signing(tables, report, folder)

@@ -177,9 +177,20 @@ def private_data(tables: Tables, report: Report) -> None:
             report.tell(("queues", name, "private_data"), f"nobody may see what is withheld in queue {name}", cure)
 
 
+def junk(tables: Tables, report: Report) -> None:
+    """[junk]: patterns that compile, an hour of the day."""
+    for name, pattern in tables.junk.headers.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            report.tell(("junk", "headers", name), f"{pattern!r} is no pattern: {error}", "write a regular expression")
+    if tables.junk.digest and not re.fullmatch(r"(?:[01]\d|2[0-3]):[0-5]\d", tables.junk.digest):
+        report.tell(("junk", "digest"), f"{tables.junk.digest!r} is no time of day", 'write "08:00", or "" for none')
+
+
 def senders(tables: Tables, report: Report) -> None:
     """[machines] and [forms]: addresses, or "@domain"."""
-    for where, table in (("machines", tables.machines), ("forms", tables.forms)):
+    for where, table in (("machines", tables.machines), ("forms", tables.forms), ("junk", tables.junk)):
         for n, sender in enumerate(table.senders):
             if not (valid_spec(sender) or (sender.startswith("@") and _is_domain(sender[1:]))):
                 report.tell((where, "senders", n), f"{sender!r} is no sender", 'write an address or "@domain": "nagios@mon.example.com"')

@@ -199,6 +199,16 @@ class HeartbeatTable(Table):
     every: Duration = timedelta(minutes=1)
 
 
+class JunkTable(Table):
+    """`digest` "" writes none; `headers` are patterns by name of header."""
+
+    senders: list[str] = []
+    headers: dict[str, str] = {}
+    scl: int = Field(default=5, ge=0, le=9)
+    digest: str = "08:00"
+    keep: Duration = timedelta(days=30)
+
+
 class Tables(Table):
     """The whole file."""
 
@@ -216,6 +226,7 @@ class Tables(Table):
     organisations: dict[str, OrganisationTable] = {}
     machines: SendersTable = SendersTable()
     forms: SendersTable = SendersTable()
+    junk: JunkTable = JunkTable()
     log: LogTable = LogTable()
     web: WebTable = WebTable()
     canary: CanaryTable = CanaryTable()

@@ -150,6 +150,8 @@ class Decision:
     """(system, number) by which it is known elsewhere no more."""
     further: tuple[Decision, ...] = ()
     """What follows for other requests: kept with this, or not at all."""
+    junkers: tuple[tuple[int, bool], ...] = ()
+    """(party, whether): his mail is junk from now on, or is no more."""
     deeds: tuple[Deed, ...] = ()
     """What shall become of private content."""
     notices: tuple[Notice, ...] = ()
@@ -181,6 +183,7 @@ class Builder:
         self.unrefs: list[tuple[str, str]] = []
         self.further: list[Builder] = []
         self.deeds: list[Deed] = []
+        self.junkers: list[tuple[int, bool]] = []
         self.promised: dict[str, Any] = {}
         """What staff promised the requestor in this decision; one mail tells him."""
         self.promised_by = 0
@@ -359,6 +362,7 @@ class Builder:
             unrefs=tuple(self.unrefs),
             further=tuple(other.result() for other in self.further),
             deeds=tuple(self.deeds),
+            junkers=tuple(self.junkers),
             notices=tuple(self.noticed),
         )
 

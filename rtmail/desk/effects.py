@@ -256,7 +256,13 @@ def _spam(running: Run, _: str) -> str:
     builder = running.builder
     builder.signal(signals.Ended(at=builder.now, how="spam", event=builder.ticket.events + 1))
     builder.status(Status.REJECTED, actor=running.person.party, reason="spam")
-    return "closed silently as junk"
+    requestor, directory = builder.ticket.requestor, builder.house.directory
+    if requestor is None or not requestor.address:
+        return "closed silently as junk"
+    if directory.staff(requestor.address) or directory.organisation_of(requestor.address):
+        return f"closed silently as junk; {requestor.address} is known here, so his mail goes on opening requests"
+    builder.junkers.append((requestor.person, True))
+    return f"closed silently as junk; mail of {requestor.address} is junk from now on"
 
 
 def _ack(running: Run, value: str) -> str:

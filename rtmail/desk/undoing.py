@@ -132,6 +132,8 @@ def put_back(builder: Builder, person: Person, deed: Mapping[str, Any], former_s
     """Undo what a command changed on this request; return in words what it is again. Raises CannotDo where it changed since."""
     told = []
     ticket = builder.ticket
+    if deed["name"] == "spam" and ticket.requestor:
+        builder.junkers.append((ticket.requestor.person, False))
     for name in ("status", "owner", "priority", "queue"):
         if name in deed and getattr(ticket, name) != deed[name][1]:
             raise CannotDo(f"the {name} was changed since")

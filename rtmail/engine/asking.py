@@ -27,6 +27,7 @@ from rtmail.mail.draft import Auto, Draft, ReplyTo, Visibility
 from rtmail.mail.model import Mail
 from rtmail.mail.token import Action
 from rtmail.store import Held, Hold, NotThere, Outcome, Settlement, SpoolItem
+from rtmail.store.junk import JUNK
 
 HOLD_ACTIONS = {
     Action.CONFIRM_HELD: Held.RELEASED,
@@ -34,6 +35,7 @@ HOLD_ACTIONS = {
     Action.SEND_AS_CORRESPONDENCE: Held.RELEASED,
     Action.SEND_AS_WRITTEN: Held.WRITTEN,
     Action.SEND_AS_COMMENT: Held.COMMENTED,
+    Action.NOT_JUNK: Held.RELEASED,
 }
 ERRAND = "errand"
 """The kind of hold that lists a mail which asked for something and has its answer."""
@@ -81,12 +83,16 @@ class Asking:
         action = verdict.detail.action
         wanted, hold = HOLD_ACTIONS[action], self._hold(verdict.detail.request)
         person = self.office.directory.people[verdict.sender.staff]
-        if hold is None or hold.person != verdict.detail.person:
+        # Whose word a mail awaits stands with it; what is no junk is for anybody of its queue to say.
+        awaited = hold is not None and (hold.kind == JUNK if action is Action.NOT_JUNK else hold.person == verdict.detail.person)
+        if hold is None or not awaited:
             said, about = "answer about a mail that nobody holds for this person", None
             self._refuse(item, mail, verdict, person, action, "that mail does not wait any more", now)
         else:
             about = survivor(self.store, int(hold.details.get("number") or 0))
-            if self.store.settle_hold(hold.id, wanted, hold.person, now):
+            if self.store.settle_hold(hold.id, wanted, verdict.detail.person, now):
+                if action is Action.NOT_JUNK:
+                    self.store.unlearn_junk([str(hold.details.get("from", ""))])
                 if wanted is not Held.DISCARDED:
                     self.store.requeue_spool(hold.spool_id, now, confirmed=True)
                 said = f"{wanted} the held mail {hold.spool_id}"

@@ -27,7 +27,7 @@ from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
 from rtmail.desk.ticket import EventKind, Status, Ticket
 from rtmail.desk.wording import Said
-from rtmail.engine import breaker, notices, privacy
+from rtmail.engine import breaker, junk, notices, privacy
 from rtmail.engine.asking import HOLD_ACTIONS, Asking
 from rtmail.engine.breaker import Trip
 from rtmail.engine.holding import STAFF_CLAIM
@@ -35,7 +35,7 @@ from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import heard, look_up, survivor
 from rtmail.engine.office import Office
 from rtmail.mail import address
-from rtmail.mail.model import Address, Mail, Proof
+from rtmail.mail.model import Address, Kind, Mail, Proof
 from rtmail.mail.site import Door, Site
 from rtmail.mail.token import Action, read_message_id
 from rtmail.mail.transit import taken_at
@@ -74,13 +74,15 @@ class Intake:
 
     def take(self, item: SpoolItem, mail: Mail, now: datetime) -> Settlement:
         """Return how `item` ends; what follows from it is written in the caller's transaction."""
-        if (settled := privacy.second(self.keeper, item, mail, now)) is not None:
+        holds = self.store.holds_of(item.id)
+        if (settled := privacy.second(self.keeper, item, mail, holds, now)) is not None:
             return settled
         if self.store.buried(privacy.digests(self.office.keyring, [mail.fingerprint])):
             self.store.erase_mail(item.id)
             return Settlement(item, Outcome.IGNORED, "erased mail", trace={"rule": "erased"})
         seen = self.store.remember(mail.message_id, mail.fingerprint, item.id, item.arrived_at, mail.date is not None)
-        answered_holds = [hold for hold in self.store.holds_of(item.id) if hold.state in _LET_GO]
+        answered_holds = [hold for hold in holds if hold.state in _LET_GO and hold.kind in (STAFF_CLAIM, "asked")]
+        mail = junk.as_judged(self.store, mail, holds)
         flagged = isinstance(seen, SameIdOtherPrint)
         known = replace(mail, message_id="") if flagged else mail
         evidence = gather(known, item.envelope, self.office.site, self.office.keyring, now.astimezone(UTC).date())
@@ -90,7 +92,12 @@ class Intake:
         lookups, tickets = look_up(self.store, self.office, evidence)
         confirmed = next((hold for hold in answered_holds if hold.kind == STAFF_CLAIM), None)
         person = self.office.directory.by_party(confirmed.person) if confirmed else None
-        verdict = judge(evidence, lookups, self.office.site, self.office.directory, now, confirmed=person.key if person else "")
+        key = person.key if person else ""
+        verdict = judge(evidence, lookups, self.office.site, self.office.directory, now, confirmed=key)
+        if mail.kind is Kind.JUNK and verdict.result is not Result.JUNK:
+            # Of somebody whom no filter sets aside: then it is what it would be without.
+            mail, evidence = junk.beneath(mail), replace(evidence, mail=junk.beneath(evidence.mail))
+            verdict = judge(evidence, lookups, self.office.site, self.office.directory, now, confirmed=key)
         verdict = _as_answered(verdict, answered_holds)
         if item.stub_ticket and verdict.result in _BY_OTHERS:
             opened = self._other(self.store.ticket(item.stub_ticket).number)
@@ -143,7 +150,8 @@ class Intake:
             case Result.LOOP:
                 return Settlement(item, Outcome.IGNORED, f"own loop: {verdict.reason}", trace=trace)
             case Result.JUNK:
-                return Settlement(item, Outcome.JUNK, verdict.reason, trace=trace)
+                junk.box(self.store, item, mail, self._queue(verdict), mail.reason, now)
+                return Settlement(item, Outcome.JUNK, f"{verdict.reason} ({mail.reason})", trace=trace)
             case Result.ADMIN | Result.ADMIN_LOOP:
                 if verdict.result is Result.ADMIN:
                     notices.pass_to_admin(self.keeper, item, mail, now)
@@ -160,6 +168,9 @@ class Intake:
                 return Settlement(item, Outcome.BOUNCE, "bounce of no mail of ours", trace=trace)
             case Result.AUTO_REPLY | Result.REPORT if verdict.number is None:
                 self._absent(verdict, now)
+                if not self.office.directory.staff(mail.sender.spec):
+                    why = "an automatic answer about no request"
+                    junk.box(self.store, item, mail, self._queue(verdict), why, now, waits=False)
                 return Settlement(item, Outcome.IGNORED, f"{verdict.result} without a request", trace=trace)
         if verdict.sender.authenticated and verdict.sender.staff:
             # Who writes is there, whatever his out-of-office says.
@@ -333,6 +344,10 @@ class Intake:
         """Every address of those people whom the mail itself went to."""
         people = self.store.parties_by_address(one.spec for one in (*mail.to, *mail.cc)).values()
         return frozenset(address.key(spec) for party in people for spec in party.addresses)
+
+    def _queue(self, verdict: Verdict) -> str:
+        """The queue whose staff hear of a mail that reached no request."""
+        return verdict.queue or next(iter(self.office.directory.queues))
 
     def _turn(self, queue: str, now: datetime) -> int:
         """Which request of its queue one that opens is, counted where that decides who gets it."""

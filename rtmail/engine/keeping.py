@@ -92,6 +92,12 @@ class Keeper:
         for system, ref in decision.unrefs:
             self.store.remove_outside_ref(ticket.id, system, ref)
         self.post(outgoing, ticket, drafts, now)
+        for person, junk in decision.junkers:
+            addresses = self.store.party(person).addresses
+            if junk:
+                self.store.learn_junk(addresses, now)
+            else:
+                self.store.unlearn_junk(addresses)
         for deed in decision.deeds:
             privacy.carry_out(self.store, self.office.keyring, ticket, deed, now)
         for further in decision.further:

@@ -55,6 +55,8 @@ class Blueprint:
     caps: Caps = Caps()
     retry_for: timedelta = timedelta(days=5)
     signers: tuple[Signer, ...] = ()
+    junk_digest: str = "08:00"
+    """When staff hear daily of what was set aside as junk, in the site's zone; "" for never."""
 
 
 class Office:
@@ -75,6 +77,7 @@ class Office:
         self.keyring = blueprint.keyring
         self.caps = blueprint.caps
         self.retry_for = blueprint.retry_for
+        self.junk_digest = blueprint.junk_digest
         self.workshop = Workshop(
             site=blueprint.site,
             queues={q.name: (q.address, q.comment_address) for q in self.directory.queues.values()},

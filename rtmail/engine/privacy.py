@@ -178,10 +178,10 @@ def _left(raw: bytes, attachments: Sequence[Attachment]) -> tuple[Attachment, ..
 # -- once more --
 
 
-def second(keeper: Keeper, item: SpoolItem, mail: Mail, now: datetime) -> Settlement | None:
+def second(keeper: Keeper, item: SpoolItem, mail: Mail, holds: Sequence[Hold], now: datetime) -> Settlement | None:
     """Let the words of a mail whose content waited be seen, where somebody said so; None for any other mail."""
     store, office = keeper.store, keeper.office
-    hold = next((one for one in store.holds_of(item.id) if one.kind == HOLD and one.state in (Held.RELEASED, Held.REDACTED)), None)
+    hold = next((one for one in holds if one.kind == HOLD and one.state in (Held.RELEASED, Held.REDACTED)), None)
     found = store.by_number(int(hold.details["number"]), lock=True) if hold else None
     event = store.event(found.id, int(hold.details["of"])) if hold and found else None
     if hold is None or found is None or event is None:

@@ -91,6 +91,17 @@ def trusted_peer(envelope: Envelope, site: Site) -> bool:
     return envelope.ingress != "smtp" or _within([envelope.peer], hops)
 
 
+def trusted_fields(fields: Sequence[tuple[str, str]], site: Site, envelope: Envelope) -> Iterator[tuple[str, str]]:
+    """Yield the fields, names in lower case, that machines of ours wrote or let stand; none where none of ours handed the mail in."""
+    if not trusted_peer(envelope, site):
+        return
+    hops = [ipaddress.ip_network(hop, strict=False) for hop in site.trusted_hops]
+    for name, value in fields:
+        if name.lower() == "received" and not _from_trusted_hop(value, hops):
+            return
+        yield name.lower(), value
+
+
 def is_unjudged(fields: Sequence[tuple[str, str]], site: Site, envelope: Envelope) -> bool:
     """Tell whether no server that we trust said anything of signatures or DMARC, so that these are for us to check."""
     if not trusted_peer(envelope, site):

@@ -21,7 +21,7 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from rtmail.mail import address, body, enclosed, own_checks, quoting, robots
+from rtmail.mail import address, body, enclosed, junk, own_checks, quoting, robots
 from rtmail.mail.bounce import read_report
 from rtmail.mail.headers import Field, clean, scan, text_of, unfolded
 from rtmail.mail.identity import prove
@@ -181,6 +181,8 @@ class _Judged:
     verdict: robots.Verdict
     bounce: Bounce | None
     own: bool
+    junk: str = ""
+    """Why it is junk, "" where nobody says so."""
 
 
 @dataclass(slots=True)
@@ -242,9 +244,10 @@ class _Reading:
             text=text,
             reply_text=reply_text,
             attachments=attachments,
-            kind=judged.verdict.kind,
+            kind=Kind.JUNK if judged.junk else judged.verdict.kind,
+            beneath=judged.verdict.kind,
             answerable=judged.verdict.answerable,
-            reason=judged.verdict.reason,
+            reason=judged.junk or judged.verdict.reason,
             bounce=judged.bounce,
             forwarded=attached or inline,
             marks=self._guarded("marks", lambda: marks_in(quoted), ()),
@@ -369,7 +372,10 @@ class _Reading:
             bounce=bounce,
         )
         unknown = robots.Verdict(Kind.REQUEST_OR_REPLY, False, "could not be judged")
-        return _Judged(self._guarded("judgement", lambda: robots.classify(facts), unknown), bounce, own)
+        verdict = self._guarded("judgement", lambda: robots.classify(facts), unknown)
+        pairs = [(entry.name, unfolded(entry.value)) for entry in tree.root.fields]
+        said = self._guarded("junk", lambda: junk.verdict(pairs, sender.spec, self.site, self.envelope), "")
+        return _Judged(verdict, bounce, own, said if verdict.kind in _MAY_BE_JUNK else "")
 
     def _attached(self, gathered: body.Body, tree: Survey, judged: _Judged) -> Forwarded | None:
         """Return the first attached mail, read for whom it is from and what it says; reports carry none of interest."""
@@ -381,6 +387,9 @@ class _Reading:
     def _enclosed(self, gathered: body.Body) -> str:
         files = ((one.attachment.type, one.load()) for one in gathered.found)
         return enclosed.internal(files, self.site) if gathered.found else ""
+
+
+_MAY_BE_JUNK = frozenset({Kind.REQUEST_OR_REPLY, Kind.MACHINE, Kind.LIST})
 
 
 class _Fields:

@@ -164,6 +164,8 @@ class Mail:
     """Hex SHA-256 over From, Date, Subject, decoded body text without list footer, attachment digests (promise 2)."""
     own: bool
     """Carries a header of ours that only our own mail carries (loop sign)."""
+    beneath: Kind = Kind.REQUEST_OR_REPLY
+    """Of junk: what sort of mail it is where it comes from somebody whose mail no filter sets aside."""
     from_html: bool = False
     """The text was made from HTML; there was no text/plain part."""
     other_text: str = ""

@@ -132,6 +132,14 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
             _row(line="reslove", done=False, outcome="there is no command 'reslove'", instead="resolve"),
         ],
     },
+    "junk": {
+        "junk": [
+            _row(id=9, at=_at(3, 12), subject="Win a phone", reason="x-spam-flag: YES", waits=True, **{"from": "win@casino.example"}),
+            _row(id=10, at=_at(4, 1), subject="Automatic reply: Lunch", reason="an automatic answer about no request", waits=False,
+                 **{"from": "carl@elsewhere.example"}),
+        ],
+        "more": 3,
+    },
     "private": {
         "who": _BOB, "at": _at(12, 5), "what": "a card number", "title": "Refund",
         "text": "Hello,\n\nplease pay it back to my card [card number removed].\n\nBob",
@@ -257,6 +265,7 @@ _LINKS: Mapping[str, tuple[Link, ...]] = {
         Link(name, action, request=hold) for hold in (7, 8)
         for name, action in (("confirm", Action.CONFIRM_HELD), ("discard", Action.DISCARD_HELD))
     ),
+    "junk": (Link("not junk", Action.NOT_JUNK, request=9),),
     "private": (Link("redact", Action.REDACT), Link("release", Action.RELEASE), Link("erase", Action.ERASE)),
     "nudge": (Link("take", Action.TAKE), Link("wait", Action.WAIT)),
     "wait-over": (Link("take", Action.TAKE), Link("wait", Action.WAIT), Link("resolve", Action.RESOLVE)),
@@ -321,6 +330,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "asked": {"to": _ENGINEER, **staff, **receipt},
         "held": {"to": _ENGINEER, **staff, **receipt, "number": 0, "event": 0, "in_reply_to": ""},
         "held-expired": {"to": _MANAGER, **staff, **told, "reply_to": ReplyTo.COMMENT, "number": 0, "event": 0, "references": ()},
+        "junk": {"to": _ENGINEER, **staff, **picture},
         "private": {"to": _MANAGER, **staff, **told, **request, "references": (), "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "private-told": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "received": {"to": _STRANGER, **customers, "auto": Auto.REPLIED, "null_sender": True, "number": 0, "event": 0,

@@ -29,6 +29,18 @@ class OwnAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class JunkRules:
+    """What is junk besides what filters say.
+
+    senders  lower-case addr-specs, or "@domain"; headers: lower-case name -> pattern of its value; scl: Exchange's level from which on
+    """
+
+    senders: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    scl: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """The house as mail knows it.
 
@@ -60,3 +72,4 @@ class Site:
     verp: bool = True
     precedence: bool = False
     """Automatic mail says "Precedence: bulk" too, for receivers that know no Auto-Submitted."""
+    junk: JunkRules = JunkRules()

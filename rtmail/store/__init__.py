@@ -16,6 +16,7 @@ from rtmail.store.facts import Age, Ages, Facts, Pausable, Pause, Serving
 from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
 from rtmail.store.figures import Due, Figures, Flight
 from rtmail.store.holds import Held, Hold, Holds
+from rtmail.store.junk import Junk
 from rtmail.store.ledger import Entry, Ledger, Origin
 from rtmail.store.mailboxes import UNFINISHED, AsideRow, Mailboxes, MailboxRow, MailState
 from rtmail.store.outbox import Fate, Outbox, OutboxItem, OutboxRow
@@ -47,7 +48,8 @@ __all__ = [
 
 
 class Store(
-    Spool, Parties, Tickets, Erasing, Ledger, Outbox, Bundles, Holds, Mailboxes, Caps, Policies, Absences, Promises, Facts, Figures, Copies,
+    Spool, Parties, Tickets, Erasing, Ledger, Outbox, Bundles, Holds, Junk, Mailboxes,
+    Caps, Policies, Absences, Promises, Facts, Figures, Copies,
 ):  # fmt: skip
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
 

@@ -47,7 +47,7 @@ class Hold:
     settled_at: datetime | None
 
 
-_ROW = "SELECT id, kind, spool_id, person, reason, details, held_at, state, settled_by, settled_at FROM hold"
+ROW = "SELECT id, kind, spool_id, person, reason, details, held_at, state, settled_by, settled_at FROM hold"
 
 
 class Holds(Caps):
@@ -64,10 +64,10 @@ class Holds(Caps):
     @reads
     def held(self, hold_id: int) -> Hold:
         """Return one hold; raises NotThere."""
-        row = self._row(f"{_ROW} WHERE id = ?", (hold_id,))
+        row = self._row(f"{ROW} WHERE id = ?", (hold_id,))
         if row is None:
             raise NotThere(f"hold {hold_id}")
-        return _hold(row)
+        return hold_of(row)
 
     @reads
     def holds_waiting(self, *, person: int | None = None, kind: str | None = None, held_before: datetime | None = None,
@@ -84,8 +84,8 @@ class Holds(Caps):
                 values.append(value)
         if unshown:
             where.append("NOT EXISTS (SELECT 1 FROM once WHERE once.key = 'held-shown:' || CAST(hold.id AS text))")
-        text = f"{_ROW} WHERE {' AND '.join(where)} ORDER BY id{' DESC' if latest else ''}{f' LIMIT {int(limit)}' if limit >= 0 else ''}"
-        return sorted((_hold(row) for row in self._rows(text, values)), key=lambda hold: hold.id)
+        text = f"{ROW} WHERE {' AND '.join(where)} ORDER BY id{' DESC' if latest else ''}{f' LIMIT {int(limit)}' if limit >= 0 else ''}"
+        return sorted((hold_of(row) for row in self._rows(text, values)), key=lambda hold: hold.id)
 
     @reads
     def waiting_by_person(self, kind: str) -> list[tuple[int, int, int]]:
@@ -96,7 +96,7 @@ class Holds(Caps):
     @reads
     def holds_of(self, spool_id: int) -> list[Hold]:
         """Return the holds of a spooled mail, oldest first."""
-        return [_hold(row) for row in self._rows(f"{_ROW} WHERE spool_id = ? ORDER BY id", (spool_id,))]
+        return [hold_of(row) for row in self._rows(f"{ROW} WHERE spool_id = ? ORDER BY id", (spool_id,))]
 
     @writes
     def settle_hold(self, hold_id: int, state: Held, by: int, now: datetime) -> bool:
@@ -109,7 +109,7 @@ class Holds(Caps):
         return self.once(f"hold-notice:{address.lower()}", now, now + NOTICE_EVERY)
 
 
-def _hold(row: Sequence[Any]) -> Hold:
+def hold_of(row: Sequence[Any]) -> Hold:
     id_, kind, spool_id, person, reason, details, held_at, state, settled_by, settled_at = row
     return Hold(id_, kind, spool_id, person, reason, load(details), instant(held_at), Held(state), settled_by or 0,
                 instant_or_none(settled_at))
