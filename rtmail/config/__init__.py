@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import rtmail
-from rtmail.config import checks, duty, eyes, passwords, reading, secrets
+from rtmail.config import alerts, checks, duty, eyes, passwords, reading, secrets
 from rtmail.config.secrets import Secrets
 from rtmail.config.sections import (
     AuthTable,
@@ -33,6 +33,7 @@ from rtmail.config.sections import (
     WebTable,
 )
 from rtmail.config.values import After, Listen
+from rtmail.desk.monitoring import Monitor
 from rtmail.desk.people import Directory, ManagementRole, Organisation, Person, Queue
 from rtmail.errors import ConfigError, PolicyError, Problem
 from rtmail.mail.address import key
@@ -255,6 +256,10 @@ class Config:
             rosters=duty.rosters(tables),
         )
 
+    def monitors(self) -> tuple[Monitor, ...]:
+        """Return how the alerts of monitoring systems are read."""
+        return alerts.monitors(self.tables, find_shipped("config", alerts.FILE, self.folder))
+
     def policies(self) -> dict[str, Policy]:
         """Return the policy of each name that a queue has. Raises PolicyError with every mistake in any of them."""
         found, problems = _policies(self.tables, self.folder)
@@ -395,6 +400,7 @@ def _check(tables: Tables, report: reading.Report, folder: Path, found: Secrets)
     checks.organisations(tables, report, site)
     checks.private_data(tables, report)
     checks.junk(tables, report)
+    alerts.check(tables, report, find_shipped("config", alerts.FILE, folder))
     checks.senders(tables, report)
     checks.trust(tables, report)
     checks.signing(tables, report, folder)

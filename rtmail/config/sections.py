@@ -199,6 +199,16 @@ class HeartbeatTable(Table):
     every: Duration = timedelta(minutes=1)
 
 
+class MonitorTable(Table):
+    """`rule` "" means the shipped rule of the table's own name; `subject` and `recovered` "" mean the rule's."""
+
+    senders: list[str] = []
+    rule: str = ""
+    subject: str = ""
+    recovered: str = ""
+    on_recovery: Literal["record", "resolve", "close"] = "record"
+
+
 class JunkTable(Table):
     """`digest` "" writes none; `headers` are patterns by name of header."""
 
@@ -227,6 +237,7 @@ class Tables(Table):
     machines: SendersTable = SendersTable()
     forms: SendersTable = SendersTable()
     junk: JunkTable = JunkTable()
+    monitoring: dict[str, MonitorTable] = {}
     log: LogTable = LogTable()
     web: WebTable = WebTable()
     canary: CanaryTable = CanaryTable()
@@ -234,6 +245,7 @@ class Tables(Table):
 
 
 REQUIRED: Mapping[type[Table], Mapping[str, str]] = {
+    MonitorTable: {"senders": '["nagios@mon.example.com"]'},
     SiteTable: {"name": '"Example"', "domain": '"example.com"', "admin": '"ops@example.net"'},
     QueueTable: {"address": '"support@example.com"', "comment_address": '"support-comment@example.com"'},
     PersonTable: {"name": '"Jane Doe"', "email": '"jane@example.net"'},

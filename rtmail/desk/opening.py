@@ -57,6 +57,8 @@ def opened(
     if person and verdict.requestor:
         builder.join(person, Role.REQUESTOR, requestor.spec, requestor.name, reason=verdict.rule)
     arrival.joins(builder, stimulus)
+    if stimulus.problem[0]:
+        builder.refs.append(stimulus.problem)
     for link in verdict.links:
         _link(builder, link)
     builder.signal(signals.Opened(at=stimulus.at, event=event.seq, acknowledge=answerable))

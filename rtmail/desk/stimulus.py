@@ -64,6 +64,7 @@ class Received:
     said              what was said before, asked for where staff words may go out; nothing where their author confirmed them
     known             what its commands name besides this request
     languages         party id -> the language that he is written to in, where it is known
+    problem           (system, id) of the problem that it is a monitoring's first alert of
     private           what it seems to hold that must not lie about; its content is blank here where that waits, or is not kept
     heard             words of the customer's side that everybody in the circle has: an answer between their lines may quote them
     """
@@ -90,6 +91,7 @@ class Received:
     known: Known = field(default_factory=Known)
     heard: str = ""
     private: Private | None = None
+    problem: tuple[str, str] = ("", "")
     languages: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -166,6 +168,21 @@ class LetGo:
 
 
 @dataclass(frozen=True, slots=True)
+class Alerted:
+    """A monitoring system wrote about a problem that has its request.
+
+    recovered    it is over; on_recovery: what that does ("record" | "resolve" | "close"), where its sender is `believed`
+    """
+
+    words: Words
+    message_id: str
+    at: datetime
+    recovered: bool
+    on_recovery: str
+    believed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AlsoSent:
     """A mail of this ticket came by a further delivery, to queues that had not heard of it."""
 
@@ -176,4 +193,4 @@ class AlsoSent:
     at: datetime
 
 
-Stimulus = Received | Asked | Tick | Commanded | Delivered | AlsoSent | LetGo
+Stimulus = Received | Asked | Tick | Commanded | Delivered | AlsoSent | Alerted | LetGo

@@ -91,6 +91,8 @@ class EventKind(StrEnum):
     COMMAND = "command"
     ASKED = "asked"
     """A person was asked before something happens."""
+    ALERT = "alert"
+    """A monitoring system said the same problem again, or that it is over."""
     HELD = "held"
     RELEASED = "released"
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rtmail.desk import commands
+from rtmail.desk import commands, monitoring
 from rtmail.desk.absence import SEEN_FOR, Absence
 from rtmail.desk.accepting import ALIAS
 from rtmail.desk.decide import decide
@@ -27,7 +27,7 @@ from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
 from rtmail.desk.ticket import EventKind, Status, Ticket
 from rtmail.desk.wording import Said
-from rtmail.engine import breaker, junk, notices, privacy
+from rtmail.engine import alerts, breaker, junk, notices, privacy
 from rtmail.engine.asking import HOLD_ACTIONS, Asking
 from rtmail.engine.breaker import Trip
 from rtmail.engine.holding import STAFF_CLAIM
@@ -99,12 +99,18 @@ class Intake:
             mail, evidence = junk.beneath(mail), replace(evidence, mail=junk.beneath(evidence.mail))
             verdict = judge(evidence, lookups, self.office.site, self.office.directory, now, confirmed=key)
         verdict = _as_answered(verdict, answered_holds)
+        alert = monitoring.read(self.office.monitors, mail) if verdict.result in _BY_OTHERS else None
         if item.stub_ticket and verdict.result in _BY_OTHERS:
             opened = self._other(self.store.ticket(item.stub_ticket).number)
             if opened:
                 tickets = {**tickets, opened.ticket.number: opened.ticket}
                 verdict = _read_at_last(verdict, opened.ticket.number)
         trace = _trace(verdict, mail, flagged=flagged, seen=seen)
+        if alert:
+            if (settled := alerts.again(self.keeper, item, mail, verdict, alert, trace, now)) is not None:
+                return settled
+            # A program reads no answer: nobody is written to but the staff.
+            verdict = replace(verdict, answerable=False, requestor=None, joins=(), ask_accept=())
         return self._end(item, mail, verdict, tickets, trace, now, flagged=flagged, answered=answered_holds)
 
     def _again(self, item: SpoolItem, evidence: Evidence, seen: Duplicate, now: datetime) -> Settlement:
@@ -264,6 +270,7 @@ class Intake:
             reached=self._reached(mail),
             said=self._said(verdict, ticket),
             private=private,
+            problem=alerts.named(self.office, mail) if opening else ("", ""),
             **self._state_answered(verdict, mail, ticket),
         )
         try:

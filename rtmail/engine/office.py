@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from rtmail.desk.decision import House
+from rtmail.desk.monitoring import Monitor
 from rtmail.desk.people import Directory
 from rtmail.mail.compose import Workshop
 from rtmail.mail.dkim_sign import Signer
@@ -55,6 +56,7 @@ class Blueprint:
     caps: Caps = Caps()
     retry_for: timedelta = timedelta(days=5)
     signers: tuple[Signer, ...] = ()
+    monitors: tuple[Monitor, ...] = ()
     junk_digest: str = "08:00"
     """When staff hear daily of what was set aside as junk, in the site's zone; "" for never."""
 
@@ -77,6 +79,7 @@ class Office:
         self.keyring = blueprint.keyring
         self.caps = blueprint.caps
         self.retry_for = blueprint.retry_for
+        self.monitors = blueprint.monitors
         self.junk_digest = blueprint.junk_digest
         self.workshop = Workshop(
             site=blueprint.site,

@@ -48,6 +48,7 @@ def blueprint(config: Config) -> Blueprint:
         ),
         retry_for=config.relay.retry_for,
         signers=config.signers(),
+        monitors=config.monitors(),
         junk_digest=config.tables.junk.digest,
     )
 
