@@ -21,7 +21,7 @@ run: $(STAMP)
 $(STAMP): pyproject.toml
 	@sh tools/venv.sh $(PYTHON) $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[postgres,dkim,web]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[postgres,dkim,web,oauth]" --group dev
 	@touch $@
 
 # Debian's servers that the tests start as ordinary processes; what cannot be had is named, and fails the run under CI=true.

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import re
+import select
 import shutil
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from rtmail import config
 from rtmail.cli.check import check
 from rtmail.cli.init import init
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG
+from tests.fakes.imap import ImapServer
+from tests.fakes.sink import Sink
 
 BAD = Path(__file__).parent / "bad_config"
 ROOT = BAD.parent.parent
@@ -161,3 +168,85 @@ def test_init_with_a_relay_that_needs_a_password(tmp_path: Path) -> None:
     assert "RTMAIL_RELAY_PASSWORD" in result.stderr
     (tmp_path / "config" / ".env").write_text("RTMAIL_RELAY_PASSWORD='$x'\n")
     assert CliRunner().invoke(check, ["-c", str(tmp_path / "config" / "rtmail.toml")]).exit_code == 0
+
+
+def test_init_with_a_mailbox_and_another_policy(tmp_path: Path) -> None:
+    """What is commented out in the shipped file stands open, with every comment in its place; the policy's roles are people."""
+    with ImapServer(user="help@acme.example", password="open sesame") as server, Sink() as sink:
+        result = CliRunner().invoke(init, [
+            str(tmp_path), "--domain", "acme.example", "--admin", "ops@else.example", "--policy", "portacare",
+            "--timezone", "Europe/Berlin",
+            "--mailbox", f"imap://help@acme.example@127.0.0.1:{server.port}", "--relay", f"smtp://127.0.0.1:{sink.port}",
+            "--person", "jo=Jo Doe <jo@else.example>", "--lmtp", "127.0.0.1:2424",
+        ], env={"RTMAIL_IMAP_OFFICE_PASSWORD": "open sesame"})  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "ok    relay: " in result.stdout
+    assert "ok    mailbox office: open" in result.stdout
+    assert sink.mails == [], "it was asked, and nothing was sent"
+    file = tmp_path / "config" / "rtmail.toml"
+    assert (file.parent / ".env").read_text().endswith("RTMAIL_IMAP_OFFICE_PASSWORD='open sesame'\n")
+    assert "sesame" not in file.read_text() + result.output
+    found = config.load(file, {})
+    assert (found.ingress.imap["office"].user, found.ingress.imap["office"].port) == ("help@acme.example", server.port)
+    assert (found.queues["support"].policy, found.settings.timezone) == ("portacare", "Europe/Berlin")
+    assert str(found.ingress.lmtp and found.ingress.lmtp.listen) == "127.0.0.1:2424"
+    assert {"technical-support-manager", "customer-relations-manager", "cto"} <= set(found.tables.roles)
+    comments = [re.sub(r"^.*?(#.*)$", r"\1", line) for line in file.read_text().splitlines() if "#" in line and "policies/" not in line]
+    shipped = (ROOT / "config" / "rtmail.toml").read_text()
+    assert all(comment.lstrip("# ")[:60] in shipped for comment in comments)
+
+
+def test_init_tells_what_cannot_be_reached_and_leaves_the_files(tmp_path: Path) -> None:
+    code, out, _ = run_init(tmp_path, "--domain", "acme.example", "--admin", "ops@else.example", "--relay", "smtp://127.0.0.1:1")
+    assert code == 0
+    assert "fail  relay: connect: " in out
+    assert "do:    see that it runs" in out
+    assert (tmp_path / "config" / "rtmail.toml").exists()
+    assert "relay:" not in run_init(tmp_path / "two", "--no-try", "--relay", "smtp://127.0.0.1:1")[1]
+
+
+@pytest.mark.parametrize("words", [("--policy", "gold"), ("--mailbox", "imaps://imap.acme.example"), ("--mailbox", "pop3://a@b")])
+def test_init_refuses_in_a_line_with_the_cure(tmp_path: Path, words: tuple[str, ...]) -> None:
+    code, _, err = run_init(tmp_path / "rt", *words)
+    assert code == 2
+    assert "portacare" in err or "imaps://support@example.com@imap.example.com" in err
+    assert not (tmp_path / "rt").exists()
+
+
+ANSWERS = [
+    ("Name of the house", "Acme"), ("Address that customers write to", "nonsense"), ("write one address", "help@acme.example"),
+    ("Who hears of trouble", "ops@else.example"), ("Time zone", "Europe/Berlin"), ("How mail comes in", "mailbox"),
+    ("The mailbox", "imap://help@acme.example@127.0.0.1:1"), ("Password of help@acme.example", "open sesame"), ("Relay", ""),
+    ("Name:", "Jo Doe"), ("Address of Jo Doe", "jo@else.example"), ("Name:", ""), ("Policy [", "portacare"),
+]  # fmt: skip
+
+
+def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
+    """A person at a real terminal: each question waits for its answer, and the password is not shown."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "rtmail", "init", str(tmp_path / "rt")], {**os.environ, "TERM": "xterm"})
+    heard = b""
+
+    def read_to(what: bytes) -> None:
+        nonlocal heard
+        while what not in heard:
+            assert select.select([terminal], [], [], 60)[0], f"{what!r} was not asked; {heard!r} was"
+            heard += os.read(terminal, 4096)
+        heard = heard[heard.index(what) + len(what) :]
+
+    for question, answer in ANSWERS:
+        read_to(question.encode())
+        os.write(terminal, answer.encode() + b"\n")
+    read_to(b"Next:")
+    with contextlib.suppress(OSError):
+        while chunk := os.read(terminal, 4096):
+            heard += chunk
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(terminal)
+    assert b"sesame" not in heard
+    found = config.load(tmp_path / "rt" / "config" / "rtmail.toml", {})
+    assert (found.settings.name, found.imap_password("office")) == ("Acme", "open sesame")
+    assert found.queues["support"].address == "help@acme.example"
+    assert found.tables.people["jo"].name == "Jo Doe"
+    assert found.queues["support"].policy == "portacare"

@@ -29,6 +29,8 @@ COMMANDS = {
     "junk": "spooled",
     "audit": "audit",
     "doctor": "doctor",
+    "oauth": "oauth",
+    "snippet": "snippet",
     "backup": "backup",
     "restore": "backup",
     "store": "store",

@@ -11,7 +11,7 @@ from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.engine.resolver import DnsResolver
 from rtmail.ops import doctor as ops
-from rtmail.ops.doctor import Verdict
+from rtmail.ops.doctor import Finding, Verdict
 
 CODES = {Verdict.OK: 0, Verdict.WARN: 1, Verdict.FAIL: 2}
 """As monitoring wants them: warning, critical."""
@@ -32,8 +32,13 @@ def doctor(found: Config, as_json: bool) -> None:
         if as_json:
             put({"part": one.part, "verdict": str(one.verdict), "tried": one.tried, "said": one.said, "cure": one.cure})
             continue
-        click.echo(f"{click.style(f'{one.verdict:<4}', fg=COLOURS[one.verdict])}  {one.part}: {one.said}")
-        if one.verdict is not Verdict.OK:
-            click.echo(textwrap.fill(one.tried, 78, initial_indent="      tried: ", subsequent_indent="             "))
-            click.echo(textwrap.fill(one.cure, 78, initial_indent="      do:    ", subsequent_indent="             "))
+        show(one)
     raise SystemExit(CODES[worst])
+
+
+def show(one: Finding) -> None:
+    """Print one part for a person."""
+    click.echo(f"{click.style(f'{one.verdict:<4}', fg=COLOURS[one.verdict])}  {one.part}: {one.said}")
+    if one.verdict is not Verdict.OK:
+        click.echo(textwrap.fill(one.tried, 78, initial_indent="      tried: ", subsequent_indent="             "))
+        click.echo(textwrap.fill(one.cure, 78, initial_indent="      do:    ", subsequent_indent="             "))

@@ -1,46 +1,32 @@
 """`rtmail init DIR`: a commented config to begin with; nothing that exists is touched.
 
-The files are the shipped ones with the given values put in. They are checked before anything is written, so that what
-`init` leaves behind passes `rtmail check`, passwords apart.
+The values come from flags, or on a terminal from questions. The files are the shipped ones with the values put in, and are checked
+before anything is written, so that what `init` leaves behind passes `rtmail check`, passwords apart. Then the relay and the mailbox
+are tried as `rtmail doctor` does.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from rtmail import config
+from rtmail.cli.asking import asked
+from rtmail.clockwork import system
 from rtmail.config.secrets import RELAY_PASSWORD
-from rtmail.errors import EX_CONFIG, ConfigError
-from rtmail.mail.address import parse_list, valid_spec
+from rtmail.errors import EX_CONFIG, ConfigError, PolicyError
+from rtmail.mail.address import parse_list
+from rtmail.ops.beginning import Answers, Staff, env, filled, mailbox_secret, read_mailbox
+from rtmail.policy import schema
 
-ENV = """\
-# Secrets of rtmail: keep this file to yourself (mode 0600) and out of version control. One NAME='value' a line.
-# RTMAIL_RELAY_PASSWORD='…'         the relay's user
-# RTMAIL_STORE_PASSWORD='…'         a postgresql:// store
-# RTMAIL_IMAP_OFFICE_PASSWORD='…'   [ingress.imap.office]
-# RTMAIL_AUTH_JANE='…'              [people.jane] for SMTP AUTH: python -m rtmail.config.passwords makes the value
-# RTMAIL_SECRET_KEY='…'             64 hex digits; without it a key is made in the state folder at first start
-"""
-_HEADER = re.compile(r"\[([a-z0-9_.-]+)\]")
-_PAIR = re.compile(r'(#\s)?([a-z_]+) = ("[^"]*")(\s*#.*)?')
 _FIRST_QUEUE = re.compile(r'^address = "([^"]*)"', re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Staff:
-    """A member of staff as `--person jane="Jane Doe <jane@example.net>"` names him."""
-
-    key: str
-    name: str
-    email: str
 
 
 class _Person(click.ParamType["Staff", object]):
@@ -56,31 +42,50 @@ class _Person(click.ParamType["Staff", object]):
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--site", metavar="NAME", help="the house's name, also the tag in subjects")
-@click.option("--domain", help="domain of the addresses")
-@click.option("--address", help="where customers write; default support@ the domain")
-@click.option("--relay", metavar="URL", help="smtp://…, smtp+starttls://…, smtps://… or maildir:PATH; default maildir:sent")
-@click.option("--admin", metavar="ADDRESS", help="who hears of trouble; not an address that rtmail receives")
+@click.option("--site", default="", metavar="NAME", help="the house's name, also the tag in subjects")
+@click.option("--domain", default="", help="domain of the addresses")
+@click.option("--address", default="", help="where customers write; default support@ the domain")
+@click.option("--timezone", default="", metavar="ZONE", help="IANA name, as Europe/Berlin; default UTC")
+@click.option("--mailbox", default="", metavar="URL", help="a mailbox to read: imaps://USER@HOST[:PORT][/FOLDER], imap+starttls://…")
+@click.option("--lmtp", default="", metavar="PLACE", help="take mail by LMTP too: 127.0.0.1:2424 or unix:PATH")
+@click.option("--relay", default="", metavar="URL", help="smtp://…, smtp+starttls://…, smtps://… or maildir:PATH; default maildir:sent")
+@click.option("--admin", default="", metavar="ADDRESS", help="who hears of trouble; not an address that rtmail receives")
 @click.option("--person", "people", type=_Person(), multiple=True, help="a member of staff, the first also manager; may be repeated")
-def init(folder: Path, site: str | None, domain: str | None, address: str | None, relay: str | None, admin: str | None,
-         people: tuple[Staff, ...]) -> None:  # fmt: skip
-    """Write a commented config into DIR; what exists is left alone."""
-    values = _values(site, domain, address, relay, admin)
-    shipped = {name: config.find_shipped(kind, name) for kind, name in (("config", "rtmail.toml"), ("policies", "default.toml"))}
-    absent = [name for name, file in shipped.items() if file is None]
-    if absent:
-        raise click.ClickException(f"this installation lacks {', '.join(absent)}: reinstall rtmail")
-    texts = {name: file.read_text("utf-8") for name, file in shipped.items() if file is not None}
+@click.option("--policy", default="default", show_default=True, metavar="NAME", help="which of the shipped policies to promise by")
+@click.option("--ask/--no-ask", default=None, help="ask for each value; default: on a terminal, when no value is given")
+@click.option("--try/--no-try", "tries", default=True, help="try relay and mailbox afterwards, as rtmail doctor does")
+def init(folder: Path, ask: bool | None, tries: bool, mailbox: str, people: tuple[Staff, ...], policy: str, **given: str) -> None:
+    """Write a commented config into DIR; what exists is left alone.
+
+    Passwords are asked for, or taken from RTMAIL_RELAY_PASSWORD and RTMAIL_IMAP_OFFICE_PASSWORD, and go into .env alone.
+    """
+    try:
+        answers = Answers(mailbox=read_mailbox(mailbox) if mailbox else None, people=people, policy=policy, **given)
+    except ValueError as error:
+        raise click.UsageError(f"--mailbox {mailbox}: {error}") from None
+    secrets = {name: os.environ[name] for name in (RELAY_PASSWORD, mailbox_secret()) if os.environ.get(name)}
     target = folder / "config" / "rtmail.toml"
+    if ask or (ask is None and answers == Answers() and sys.stdin.isatty() and not target.exists()):
+        answers, told = asked(answers)
+        secrets |= told
+    shipped = {name: _shipped(kind, name) for kind, name in (("config", "rtmail.toml"), ("policies", f"{answers.policy}.toml"))}
+    try:
+        roles = tuple(schema.parse(shipped[f"{answers.policy}.toml"], f"{answers.policy}.toml").roles)
+        text, secret = filled(shipped["rtmail.toml"], replace(answers, roles=roles)), env(secrets)
+    except (ValueError, PolicyError) as error:
+        raise click.UsageError(str(error)) from None
     files = {
-        target: (_filled(texts["rtmail.toml"], values, people), 0o644),
-        folder / "config" / "policies" / "default.toml": (texts["default.toml"], 0o644),
-        folder / "config" / ".env": (ENV, 0o600),
+        target: (text, 0o644),
+        folder / "config" / "policies" / f"{answers.policy}.toml": (shipped[f"{answers.policy}.toml"], 0o644),
+        folder / "config" / ".env": (secret, 0o600),
     }
-    if not target.exists():
-        _check(files[target][0], texts["default.toml"], target)
+    fresh = not target.exists()
+    if fresh:
+        _check({path.relative_to(folder): text for path, (text, _) in files.items() if path.suffix == ".toml"}, target)
     for path, (text, mode) in files.items():
         click.echo(f"{'wrote' if _written(path, text, mode) else 'kept '} {path}")
+    if fresh and tries and (answers.mailbox or answers.relay):
+        _try(target)
     queue = _FIRST_QUEUE.search(target.read_text("utf-8"))
     click.echo("\nNext:")
     click.echo(f"    rtmail check -c {target}")
@@ -88,78 +93,46 @@ def init(folder: Path, site: str | None, domain: str | None, address: str | None
     click.echo(f"    rtmail receive -c {target} --to {queue[1] if queue else 'ADDRESS'} < a-mail.eml")
 
 
-def _values(site: str | None, domain: str | None, address: str | None, relay: str | None, admin: str | None) -> dict[tuple[str, str], str]:
-    """Return what the flags set, by table and key."""
-    if address and not valid_spec(address):
-        raise click.UsageError(f"--address {address!r} is no address")
-    queue = address or (f"support@{domain}" if domain else None)
-    values: dict[tuple[str, str], str | None] = {
-        ("site", "name"): site,
-        ("site", "tag"): site,
-        ("site", "domain"): domain or (queue.rpartition("@")[2] if queue else None),
-        ("site", "admin"): admin,
-        ("relay", "url"): relay,
-        ("queues.support", "address"): queue,
-        ("queues.support", "comment_address"): queue.replace("@", "-comment@") if queue else None,
-    }
-    return {place: value for place, value in values.items() if value is not None}
+def _shipped(kind: str, name: str) -> str:
+    file = config.find_shipped(kind, name)
+    if file is not None:
+        return file.read_text("utf-8")
+    if kind == "policies":
+        raise click.UsageError(f"no policy {name.removesuffix('.toml')!r} is shipped: name one of {', '.join(config.shipped_policies())}")
+    raise click.ClickException(f"this installation lacks {name}: reinstall rtmail")
 
 
-def _filled(text: str, values: Mapping[tuple[str, str], str], people: tuple[Staff, ...]) -> str:
-    """Return the shipped config with `values` in place, and with `people` instead of its example staff."""
-    lines: list[str] = []
-    table = ""
-    skipped = False
-    for line in text.splitlines():
-        header = _HEADER.match(line)
-        if header:
-            table = header[1]
-            skipped = bool(people) and table.startswith(("people.", "roles."))
-            if skipped and table.startswith("people.") and people and not any(done.startswith("[people.") for done in lines):
-                lines += _staff(people)
-        elif line.startswith("# ["):
-            table, skipped = "", False
-        if skipped:
-            continue
-        pair = _PAIR.fullmatch(line)
-        value = values.get((table, pair[2])) if pair else None
-        if pair and value is not None:
-            start = f"{pair[2]} = {_quoted(value)}"
-            lines.append(f"{start:<39} {pair[4].strip()}" if pair[4] else start)
-        else:
-            lines.append(line)
-    return "\n".join(lines) + "\n"
-
-
-def _staff(people: tuple[Staff, ...]) -> list[str]:
-    lines = []
-    for number, person in enumerate(people):
-        rights = '["engineer"]' if number else '["engineer", "manager"]'
-        lines += [f"[people.{person.key}]", f"name = {_quoted(person.name)}", f"email = {_quoted(person.email)}", f"rights = {rights}", ""]
-    for role in ("support-manager", "director"):
-        lines += [f"[roles.{role}]", f"person = {_quoted(people[0].key)}"]
-        lines += [f"deputy = {_quoted(people[1].key)}", ""] if len(people) > 1 else [""]
-    return lines[:-1]
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _check(text: str, policy: str, target: Path) -> None:
+def _check(files: Mapping[Path, str], target: Path) -> None:
     """End with the mistakes that the values make, before anything is written."""
     with tempfile.TemporaryDirectory() as scratch:
-        trial = Path(scratch).resolve() / "config"
-        (trial / "policies").mkdir(parents=True)
-        (trial / "rtmail.toml").write_text(text, "utf-8")
-        (trial / "policies" / "default.toml").write_text(policy, "utf-8")
+        trial = Path(scratch).resolve()
+        for path, text in files.items():
+            (trial / path).parent.mkdir(parents=True, exist_ok=True)
+            (trial / path).write_text(text, "utf-8")
         try:
-            config.load(trial / "rtmail.toml", {RELAY_PASSWORD: "given later"})
+            config.load(trial / "config" / "rtmail.toml", {RELAY_PASSWORD: "given later", mailbox_secret(): "given later"})
         except ConfigError as error:
             for problem in error.problems:
-                click.echo(str(problem).replace(str(trial), str(target.parent)), err=True)
+                click.echo(str(problem).replace(str(trial / "config"), str(target.parent)), err=True)
             click.echo("nothing written", err=True)
             raise SystemExit(EX_CONFIG) from None
+
+
+def _try(target: Path) -> None:
+    """Tell how relay and mailbox let us in; the files stay, whatever they say."""
+    from rtmail.cli.doctor import show
+    from rtmail.ops.doctor import mailboxes, relay
+
+    click.echo("")
+    try:
+        found = config.load(target)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        return
+    show(relay(found, system()))
+    for one in mailboxes(found):
+        show(one)
 
 
 def _written(path: Path, text: str, mode: int) -> bool:

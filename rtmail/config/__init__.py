@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import rtmail
-from rtmail.config import alerts, checks, duty, eyes, passwords, reading, secrets
+from rtmail.config import alerts, checks, duty, eyes, oauth, passwords, reading, secrets
 from rtmail.config.secrets import Secrets
 from rtmail.config.sections import (
     AuthTable,
@@ -57,6 +57,7 @@ __all__ = [
     "find_config",
     "find_shipped",
     "load",
+    "shipped_policies",
 ]
 
 LAST_RESORT = Path("/etc/rtmail/rtmail.toml")
@@ -171,6 +172,10 @@ class Config:
     def imap_password(self, name: str) -> str:
         """Return the password of mailbox `name`."""
         return self._secrets.get(secrets.imap_password(name))
+
+    def oauth_secret(self, name: str) -> str:
+        """Return the secret of [oauth.NAME], "" for none."""
+        return self._secrets.get(secrets.oauth_secret(name))
 
     def path(self, text: str) -> Path | None:
         """Return a path of the config (certificates and the like), relative ones below `folder`; None for ""."""
@@ -379,6 +384,11 @@ def find_shipped(kind: str, name: str, folder: Path | None = None) -> Path | Non
     return next((place / name for place in _places(kind, folder) if (place / name).is_file()), None)
 
 
+def shipped_policies() -> list[str]:
+    """Return the names of the policies that come with rtmail."""
+    return sorted({file.stem for place in _places("policies", None) for file in place.glob("*.toml")})
+
+
 def _places(kind: str, folder: Path | None) -> list[Path]:
     package = Path(rtmail.__file__).resolve().parent
     places = [folder if kind == "config" else folder / kind] if folder else []
@@ -409,6 +419,7 @@ def _check(tables: Tables, report: reading.Report, folder: Path, found: Secrets)
     checks.imap(tables, report, folder, found)
     checks.relay(tables, report, folder, found, site)
     eyes.check(tables, report)
+    oauth.check(tables, report, folder, found)
 
 
 def _addresses(tables: Tables) -> dict[str, OwnAddress]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from rtmail.config import passwords, secrets
+from rtmail.config import oauth, passwords, secrets
 from rtmail.config.reading import Report, suggestion
 from rtmail.config.secrets import Secrets
 from rtmail.config.sections import Tables
@@ -333,7 +333,9 @@ def imap(tables: Tables, report: Report, folder: Path, found: Secrets) -> None:
             report.tell(
                 (*path, "queue"), f"there is no queue {table.queue!r}", suggestion(table.queue, tables.queues, "name a queue of this file")
             )
-        if not found.get(secrets.imap_password(name)):
+        if table.oauth:
+            oauth.used(tables, report, (*path, "oauth"), table.oauth)
+        elif not found.get(secrets.imap_password(name)):
             report.tell(path, "the mailbox has no password", f"set {secrets.imap_password(name)} in .env beside the config")
         for n, header in enumerate(table.trusted_headers):
             if header.lower() not in TRUSTED_HEADERS:
@@ -355,6 +357,10 @@ def relay(tables: Tables, report: Report, folder: Path, found: Secrets, site: Si
         report.tell(("relay", "user"), "the url names a user already", "leave one of the two out")
     elif user and parts.scheme == "smtp" and not is_loopback(parts.hostname or ""):
         report.tell(path, f"the password would go to {parts.hostname} in the clear", "write smtp+starttls:// or smtps://")
+    elif table.oauth and not user:
+        report.tell(("relay", "oauth"), "a token is for a user, and none is named", 'add user = "support@example.com"')
+    elif table.oauth:
+        oauth.used(tables, report, ("relay", "oauth"), table.oauth)
     elif user and not found.get(secrets.RELAY_PASSWORD):
         report.tell(
             ("relay", "user" if table.user else "url"),
@@ -380,6 +386,7 @@ def relay(tables: Tables, report: Report, folder: Path, found: Secrets, site: Si
 def secret_values(tables: Tables, found: Secrets) -> Iterator[Problem]:
     """Secrets that nobody uses (a misspelt name), and those that cannot be used."""
     used = {secrets.SECRET_KEY, secrets.RELAY_PASSWORD, secrets.STORE_PASSWORD, secrets.HEARTBEAT_URL, "RTMAIL_CONFIG"}
+    used |= {secrets.oauth_secret(name) for name in tables.oauth}
     used |= {secrets.imap_password(name) for name in tables.ingress.imap} | {secrets.auth_password(name) for name in tables.people}
     for name, (file, line) in sorted(found.where.items()):
         if name not in used and file != "environment":

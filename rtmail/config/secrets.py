@@ -48,6 +48,11 @@ def imap_password(name: str) -> str:
     return f"RTMAIL_IMAP_{_upper(name)}_PASSWORD"
 
 
+def oauth_secret(name: str) -> str:
+    """Return the variable that holds the secret of [oauth.NAME]."""
+    return f"RTMAIL_OAUTH_{_upper(name)}_SECRET"
+
+
 def auth_password(person: str) -> str:
     """Return the variable that holds the password hash of a person for SMTP AUTH."""
     return f"RTMAIL_AUTH_{_upper(person)}"

@@ -73,6 +73,7 @@ class ImapTable(Table):
     tls: Literal["implicit", "starttls", "none"] = "implicit"
     ca_file: str = ""
     user: str = ""
+    oauth: str = ""
     mailbox: str = "INBOX"
     after: AfterReading = After("flag")
     queue: str = ""
@@ -92,6 +93,7 @@ class RelayTable(Table):
 
     url: str = "smtp://127.0.0.1:25"
     user: str = ""
+    oauth: str = ""
     hostname: str = ""
     ca_file: str = ""
     verp: bool = True
@@ -175,6 +177,18 @@ class SendersTable(Table):
     senders: list[str] = []
 
 
+class OauthTable(Table):
+    """`authority` "" means Microsoft's for the tenant."""
+
+    provider: Literal["microsoft", "google"] = "microsoft"
+    flow: Literal["device", "client"] = "device"
+    tenant: str = ""
+    client_id: str = ""
+    key_file: str = ""
+    authority: str = ""
+    ca_file: str = ""
+
+
 class LogTable(Table):
     format: Literal["text", "json", "journald"] = "text"
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -238,6 +252,7 @@ class Tables(Table):
     forms: SendersTable = SendersTable()
     junk: JunkTable = JunkTable()
     monitoring: dict[str, MonitorTable] = {}
+    oauth: dict[str, OauthTable] = {}
     log: LogTable = LogTable()
     web: WebTable = WebTable()
     canary: CanaryTable = CanaryTable()

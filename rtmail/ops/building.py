@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from rtmail.config import Config
 from rtmail.egress import relay
@@ -14,6 +18,7 @@ from rtmail.engine.sender_checks import SenderChecks
 from rtmail.ingress import imap, mailbox
 from rtmail.ingress.limits import Limits
 from rtmail.mail.templates import Templates
+from rtmail.ops.oauth import MICROSOFT, Account, Tokens
 from rtmail.store import Store
 
 
@@ -70,6 +75,7 @@ def mailboxes(config: Config) -> list[mailbox.Settings]:
                 tls=table.tls,
                 user=table.user,
                 password=config.imap_password(name),
+                token=tokens(config, table.oauth, table.user).token if table.oauth else None,
                 ca_file=str(config.path(table.ca_file) or ""),
                 folder=table.mailbox,
             ),
@@ -83,14 +89,42 @@ def mailboxes(config: Config) -> list[mailbox.Settings]:
     ]
 
 
+def account(config: Config, name: str, user: str) -> Account:
+    """Return [oauth.NAME] as it is for one user."""
+    table = config.tables.oauth[name]
+    return Account(
+        name=name,
+        provider=table.provider,
+        flow=table.flow,
+        client_id=table.client_id,
+        secret=config.oauth_secret(name),
+        authority=table.authority or f"{MICROSOFT}/{table.tenant}",
+        key_file=str(config.path(table.key_file) or ""),
+        user=user if table.provider == "google" else "",
+        ca_file=str(config.path(table.ca_file) or ""),
+    )
+
+
+def tokens(config: Config, name: str, user: str) -> Tokens:
+    """Return who gives the tokens of [oauth.NAME]; the same one as long as nothing of it changes, so that a reload disturbs no mailbox."""
+    return _tokens(account(config, name, user), config.state)
+
+
+@functools.cache
+def _tokens(account: Account, folder: Path) -> Tokens:
+    return Tokens(account, folder)
+
+
 def make_relay(config: Config, timeouts: relay.Timeouts | None = None) -> relay.Relay:
     """Return the relay that the config names; `timeouts` other than those of mail. Raises ValueError or OSError."""
-    ca_file = config.path(config.relay.ca_file)
+    ca_file, user = config.path(config.relay.ca_file), unquote(urlsplit(config.relay_url).username or "")
+    own = tokens(config, config.relay.oauth, user) if config.relay.oauth else None
     return relay.make_relay(
         relay.Settings(
             url=config.relay_url,
             hostname=config.relay_hostname,
             password=config.relay_password,
+            token=(lambda: asyncio.to_thread(own.token)) if own else None,
             ca_file=str(ca_file) if ca_file else "",
             timeouts=timeouts or relay.Timeouts(),
         ),
@@ -120,7 +154,9 @@ def needs_restart(begun: Config, found: Config) -> list[str]:
         "[store]": lambda one: (one.store_url, one.state),
         "[ingress.smtp]": lambda one: (one.ingress.smtp, one.smtp_hostname),
         "[ingress.lmtp]": lambda one: one.ingress.lmtp,
-        "[relay]": lambda one: (one.relay.model_dump(exclude=taken), one.relay_password),
+        "[relay]": lambda one: (
+            one.relay.model_dump(exclude=taken), one.relay_password, account(one, one.relay.oauth, "") if one.relay.oauth else None
+        ),
         "[log]": lambda one: one.log,
         "[web]": lambda one: one.web,
         "[heartbeat]": lambda one: (one.heartbeat, one.heartbeat_url),

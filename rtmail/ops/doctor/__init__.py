@@ -16,7 +16,7 @@ from rtmail.ops.doctor.house import disk, inside, state_folder
 from rtmail.ops.doctor.names import Names, certificate, names
 from rtmail.ops.doctor.neighbours import mailboxes, relay
 
-__all__ = ["Finding", "Names", "Verdict", "examine"]
+__all__ = ["Finding", "Names", "Verdict", "examine", "mailboxes", "relay"]
 
 
 def examine(config: Config, now: datetime, asking: Names) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from rtmail.errors import RtmailError
 from rtmail.ingress import imap
 from rtmail.ops import building
 from rtmail.ops.doctor.finding import Finding, fail, ok, warn
+from rtmail.ops.oauth import NoToken
 
 PATIENCE = Timeouts(connect=10, hello=10, starttls=10, auth=10, mail=10, rcpt=10)
 ENDS_SOON = timedelta(days=14)
@@ -37,10 +38,20 @@ def relay(config: Config, now: datetime) -> Finding:
         return fail("relay", f"made ready for {config.relay_url}", str(error), "mend [relay]; rtmail check names the line")
     if not found.taken:
         said = found.said if found.said.startswith(found.stage) else f"{found.stage}: {found.said}"
-        return fail("relay", tried, said, CURES.get(found.stage, "see its log"))
+        cure = CURES.get(found.stage, "see its log")
+        if found.stage == "AUTH" and config.relay.oauth:
+            cure = _by_token(config, config.relay.oauth)
+        return fail("relay", tried, said, cure)
     if found.certificate_ends is not None and found.certificate_ends - now < ENDS_SOON:
         return warn("relay", tried, f"{found.said}; its certificate ends {found.certificate_ends:%Y-%m-%d}", "renew its certificate")
     return ok("relay", tried, found.said)
+
+
+def _by_token(config: Config, name: str) -> str:
+    """Return what to do when a login by token fails."""
+    if config.tables.oauth[name].flow == "device":
+        return f"rtmail oauth login {name}, as the user of this mailbox or one who may open it"
+    return f"see the rights and the secret of [oauth.{name}]: docs/oauth.md"
 
 
 def mailboxes(config: Config) -> Iterator[Finding]:
@@ -51,7 +62,12 @@ def mailboxes(config: Config) -> Iterator[Finding]:
         try:
             connection = imap.Connection(server, settings.limit_bytes)
         except imap.LoginRefused as error:
-            yield fail(part, tried, str(error), f"set RTMAIL_IMAP_{settings.name.upper()}_PASSWORD to what it takes")
+            oauth = config.ingress.imap[settings.name].oauth
+            cure = _by_token(config, oauth) if oauth else f"set RTMAIL_IMAP_{settings.name.upper()}_PASSWORD to what it takes"
+            yield fail(part, tried, str(error), cure)
+            continue
+        except NoToken as error:
+            yield fail(part, tried, str(error), _by_token(config, config.ingress.imap[settings.name].oauth))
             continue
         except Exception as error:  # whatever nonsense a server talks is what was asked for
             said = str(error) if isinstance(error, RtmailError | OSError) and str(error) else type(error).__name__

@@ -1,0 +1,185 @@
+"""The config that `rtmail init` writes: the shipped files with a house's own values put in, every comment kept.
+
+Pure text: who asks for the values, writes and tries them is the command.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from rtmail.config.secrets import imap_password
+from rtmail.mail.address import valid_spec
+
+MAILBOX = "office"
+ENV = """\
+# Secrets of rtmail: keep this file to yourself (mode 0600) and out of version control. One NAME='value' a line.
+# RTMAIL_RELAY_PASSWORD='…'         the relay's user
+# RTMAIL_STORE_PASSWORD='…'         a postgresql:// store
+# RTMAIL_IMAP_OFFICE_PASSWORD='…'   [ingress.imap.office]
+# RTMAIL_AUTH_JANE='…'              [people.jane] for SMTP AUTH: python -m rtmail.config.passwords makes the value
+# RTMAIL_HEARTBEAT_URL='…'          asked while all is well, by whoever calls you when it falls silent
+# RTMAIL_SECRET_KEY='…'             64 hex digits; without it a key is made in the state folder at first start
+"""
+_HEADER = re.compile(r"(# )?\[([a-z0-9_.-]+)\]")
+_PAIR = re.compile(r'(# )?([a-z_]+) = ("[^"]*"|\[.*?\]|[\w.-]+)(\s*#.*)?')
+_SCHEMES = {"imaps": "implicit", "imap+starttls": "starttls", "imap": "none"}
+
+Place = tuple[str, str]
+"""Table and key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """A member of staff; `key` names him in the config."""
+
+    key: str
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """An IMAP mailbox to read. `port` 0 is the usual one."""
+
+    host: str
+    user: str
+    port: int = 0
+    tls: str = "implicit"
+    folder: str = "INBOX"
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a house said of itself; "" and None leave what the shipped file has."""
+
+    site: str = ""
+    domain: str = ""
+    address: str = ""
+    admin: str = ""
+    relay: str = ""
+    timezone: str = ""
+    lmtp: str = ""
+    mailbox: Mailbox | None = None
+    people: Sequence[Staff] = ()
+    policy: str = "default"
+    roles: Sequence[str] = ("support-manager", "director")
+    """Whom the policy tells."""
+
+
+def read_mailbox(url: str) -> Mailbox:
+    """Return the mailbox of `imaps://USER@HOST[:PORT][/FOLDER]` (@ in USER as it is, or %40). Raises ValueError with the cure."""
+    scheme, _, rest = url.partition("://")
+    user, at, place = rest.rpartition("@")
+    try:
+        parts = urlsplit(f"//{place}")
+        host, port = parts.hostname or "", parts.port or 0
+    except ValueError:
+        host, port = "", 0
+    if scheme not in _SCHEMES or not at or not user or not host or ":" in user:
+        cure = "write imaps://support@example.com@imap.example.com, or imap+starttls://…"
+        raise ValueError(f"{cure}; the password is asked for, or goes into .env")
+    return Mailbox(host, unquote(user), port, _SCHEMES[scheme], unquote(parts.path.strip("/")) or "INBOX")
+
+
+def filled(text: str, answers: Answers) -> str:
+    """Return the shipped rtmail.toml with the answers in place, and with the people of the house instead of its example staff.
+
+    Raises ValueError for an address that is none.
+    """
+    values, opened, own_staff = _values(answers), _opened(answers), _staff(answers)
+    lines: list[str] = []
+    table, skipped, told = "", False, False
+    for line in text.splitlines():
+        header = _HEADER.match(line)
+        if header:
+            table = header[2] if not header[1] or header[2] in opened else ""
+            skipped = bool(own_staff) and table.startswith(("people.", "roles."))
+            if skipped and not told:
+                lines += own_staff
+                told = True
+        if skipped:
+            continue
+        if header and header[1] and table:
+            line = line.removeprefix("# ")
+        pair = _PAIR.fullmatch(line)
+        value = values.get((table, pair[2])) if pair else None
+        if pair and value is not None:
+            start = f"{pair[2]} = {value}"
+            comment = f"# policies/{answers.policy}.toml" if pair[2] == "policy" else (pair[4] or "").strip()
+            line = f"{start:<39} {comment}" if comment else start
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def env(secrets: Mapping[str, str]) -> str:
+    """Return the `.env` with these secrets. Raises ValueError for one that cannot stand there."""
+    lines = []
+    for name, value in secrets.items():
+        if "'" in value or not value.isprintable():
+            raise ValueError(f"{name} has a ' or a control character: write it into .env by hand")
+        lines.append(f"{name}='{value}'\n")
+    return ENV + "".join(lines)
+
+
+def mailbox_secret() -> str:
+    """Return the name of the mailbox's password."""
+    return imap_password(MAILBOX)
+
+
+def _values(answers: Answers) -> dict[Place, str]:
+    """Return TOML values by table and key."""
+    if answers.address and not valid_spec(answers.address):
+        raise ValueError(f"{answers.address!r} is no address")
+    queue = answers.address or (f"support@{answers.domain}" if answers.domain else "")
+    said: dict[Place, str] = {
+        ("site", "name"): answers.site,
+        ("site", "tag"): answers.site,
+        ("site", "domain"): answers.domain or queue.rpartition("@")[2],
+        ("site", "admin"): answers.admin,
+        ("site", "timezone"): answers.timezone,
+        ("relay", "url"): answers.relay,
+        ("ingress.lmtp", "listen"): answers.lmtp,
+        ("queues.support", "address"): queue,
+        ("queues.support", "comment_address"): queue.replace("@", "-comment@"),
+        ("queues.support", "policy"): answers.policy if answers.policy != "default" else "",
+    }
+    values = {place: _quoted(value) for place, value in said.items() if value}
+    if box := answers.mailbox:
+        table = f"ingress.imap.{MAILBOX}"
+        values |= {(table, "host"): _quoted(box.host), (table, "user"): _quoted(box.user)}
+        if box.port:
+            values[table, "port"] = str(box.port)
+        if box.tls != "implicit":
+            values[table, "tls"] = _quoted(box.tls)
+        if box.folder != "INBOX":
+            values[table, "mailbox"] = _quoted(box.folder)
+    return values
+
+
+def _opened(answers: Answers) -> set[str]:
+    """Return the tables that are commented out in the shipped file and that this house has."""
+    lmtp = {"ingress.lmtp"} if answers.lmtp else set()
+    return lmtp | ({f"ingress.imap.{MAILBOX}"} if answers.mailbox else set())
+
+
+def _staff(answers: Answers) -> list[str]:
+    """Return the tables of people and roles; [] where the shipped ones do."""
+    if not answers.people and answers.policy == "default":
+        return []
+    people = answers.people or (Staff("jane", "Jane Doe", "jane@example.net"), Staff("carl", "Carl Boss", "carl@example.net"))
+    lines = []
+    for number, person in enumerate(people):
+        rights = '["engineer"]' if number else '["engineer", "manager"]'
+        lines += [f"[people.{person.key}]", f"name = {_quoted(person.name)}", f"email = {_quoted(person.email)}", f"rights = {rights}", ""]
+    for role in answers.roles:
+        lines += [f"[roles.{role}]", f"person = {_quoted(people[0].key)}"]
+        lines += [f"deputy = {_quoted(people[1].key)}", ""] if len(people) > 1 else [""]
+    return lines
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
