@@ -7,8 +7,9 @@ about; where it is about none, it is listed among what was held, as answered: no
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rtmail.desk import commands, inquiry
 from rtmail.desk.audience import staff_recipient
@@ -26,7 +27,7 @@ from rtmail.engine.lookup import survivor
 from rtmail.mail.draft import Auto, Draft, ReplyTo, Visibility
 from rtmail.mail.model import Mail
 from rtmail.mail.token import Action
-from rtmail.store import Held, Hold, NotThere, Outcome, Settlement, SpoolItem
+from rtmail.store import Held, Hold, NotThere, Outcome, Settlement, SpoolItem, SpoolRow
 from rtmail.store.junk import JUNK
 
 HOLD_ACTIONS = {
@@ -37,6 +38,7 @@ HOLD_ACTIONS = {
     Action.SEND_AS_COMMENT: Held.COMMENTED,
     Action.NOT_JUNK: Held.RELEASED,
 }
+REPLAY_TOLD_EVERY = timedelta(hours=1)
 ERRAND = "errand"
 """The kind of hold that lists a mail which asked for something and has its answer."""
 _SAID = {
@@ -61,6 +63,21 @@ class Asking:
         self._receipt(item, mail, verdict.queue, person, results, errand.queries, now)
         return self._ended(item, mail, self._about(errand.queries), person.party, errand.queries, "commands about no request, answered",
                            trace, now)
+
+    def replayed(self, item: SpoolItem, mail: Mail, verdict: Verdict, parsed: commands.Parsed, before: SpoolRow, trace: dict[str, Any],
+                 now: datetime) -> Settlement:
+        """A mail of staff whose commands ran already came again, under another Message-ID: nothing of it is done a second time.
+
+        Whoever has a copy of a mail can change its Message-ID and pass the rest on as it was proven. The author is told, once an hour.
+        """
+        person = self.office.directory.people[verdict.sender.staff]
+        if self.store.once(f"replay:{mail.fingerprint}", now, now + REPLAY_TOLD_EVERY):
+            at = before.arrived_at.astimezone(ZoneInfo(self.office.site.timezone))
+            why = f"this mail came before, on {at:%a %d %b, %H:%M}, and its commands ran then. To run them again write a new mail"
+            lines = [one.line.strip() or one.name for one in parsed.commands] or [_word(verdict)]
+            self._receipt(item, mail, verdict.queue, person, [refused(line, why) for line in lines], (), now)
+        reason = f"duplicate of spool {before.id} under another Message-ID: its commands ran then"
+        return Settlement(item, Outcome.IGNORED, reason, before.ticket, 0, {**trace, "rule": "replay", "of": before.id})
 
     def participant(self, item: SpoolItem, mail: Mail, verdict: Verdict, parsed: commands.Parsed, trace: dict[str, Any],
                     now: datetime) -> Settlement | None:
@@ -87,7 +104,7 @@ class Asking:
         awaited = hold is not None and (hold.kind == JUNK if action is Action.NOT_JUNK else hold.person == verdict.detail.person)
         if hold is None or not awaited:
             said, about = "answer about a mail that nobody holds for this person", None
-            self._refuse(item, mail, verdict, person, action, "that mail does not wait any more", now)
+            self._refuse(item, mail, verdict, person, "that mail does not wait any more", now)
         else:
             about = survivor(self.store, int(hold.details.get("number") or 0))
             if self.store.settle_hold(hold.id, wanted, verdict.detail.person, now):
@@ -99,12 +116,11 @@ class Asking:
             else:
                 said = f"hold {hold.id} was answered before"
                 if hold.state is not wanted:
-                    self._refuse(item, mail, verdict, person, action, f"that mail {_SAID.get(hold.state, 'is settled')} before", now)
+                    self._refuse(item, mail, verdict, person, f"that mail {_SAID.get(hold.state, 'is settled')} before", now)
         return self._ended(item, mail, about, person.party, (), said, trace, now, action=action.name.lower().replace("_", "-"))
 
-    def _refuse(self, item: SpoolItem, mail: Mail, verdict: Verdict, person: Person, action: Action, why: str, now: datetime) -> None:
-        line = action.name.lower().replace("_", " ")
-        self._receipt(item, mail, verdict.queue, person, [refused(line, why)], (), now)
+    def _refuse(self, item: SpoolItem, mail: Mail, verdict: Verdict, person: Person, why: str, now: datetime) -> None:
+        self._receipt(item, mail, verdict.queue, person, [refused(_word(verdict), why)], (), now)
 
     def _receipt(self, item: SpoolItem, mail: Mail, queue: str, person: Person, results: Iterable[Result], asked: Sequence[Query],
                  now: datetime) -> None:
@@ -145,3 +161,8 @@ class Asking:
             return self.store.held(hold_id)
         except NotThere:
             return None
+
+
+def _word(verdict: Verdict) -> str:
+    """The action that a mail came in by, as a word."""
+    return verdict.detail.action.name.lower().replace("_", " ") if verdict.detail else ""

@@ -182,6 +182,9 @@ class Intake:
             # Who writes is there, whatever his out-of-office says.
             self.store.end_absence(verdict.sender.party, only_seen=True)
         parsed = commands.of_mail(mail)
+        ran = self.store.commands_ran(mail.fingerprint, item.id, item.arrived_at, mail.date is not None) if _orders(verdict, parsed) else 0
+        if ran:
+            return self.asking.replayed(item, mail, verdict, parsed, self.store.spool_row(ran), trace, now)
         if verdict.result is Result.STAFF_TO_US and verdict.commands and only_errands(parsed, mail):
             return self.asking.errands(item, mail, verdict, parsed, trace, now)
         asks = verdict.result is Result.NEW_REQUEST and verdict.answerable and not flagged and asked_by_participant(parsed, mail)
@@ -520,6 +523,12 @@ def _with_action(parsed: commands.Parsed, verdict: Verdict) -> commands.Parsed:
         return parsed
     name, value = ACTIONS[detail.action]
     return replace(parsed, commands=(*parsed.commands, commands.Command(name, value, "", 0)))
+
+
+def _orders(verdict: Verdict, parsed: commands.Parsed) -> bool:
+    """Tell whether a mail has commands of staff that would run."""
+    acts = verdict.result is Result.ACTION and verdict.detail is not None and verdict.detail.action in ACTIONS
+    return verdict.commands and bool(verdict.sender.staff) and verdict.sender.authenticated and (acts or bool(parsed.commands))
 
 
 def _shown(one: Address) -> str:

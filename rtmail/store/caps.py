@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rtmail.store.database import Database, reads, writes
+from rtmail.store.spool import UNDATED_SAME_WITHIN
 from rtmail.store.values import clean, length, micros
 
 FOR_EVER = (1 << 63) - 1
@@ -63,6 +64,22 @@ class Caps(Database):
     def known(self, key: str, now: datetime) -> bool:
         """Tell whether `once` was called with `key` and has not expired."""
         return self._row("SELECT 1 FROM once WHERE key = ? AND expires_at > ?", (clean(key), micros(now))) is not None
+
+    @writes
+    def commands_ran(self, fingerprint: str, spool_id: int, at: datetime, has_date: bool) -> int:
+        """Note that the commands of a spooled mail run now; return the spool id of the same mail if they ran before, 0 if never.
+
+        Mails without a date are the same within UNDATED_SAME_WITHIN only: "take" written a second time looks like the first.
+        """
+        apart = FOR_EVER if has_date else length(UNDATED_SAME_WITHIN)
+        if self._rows(
+            "INSERT INTO commands_ran (fingerprint, spool_id, at) VALUES (?, ?, ?) ON CONFLICT (fingerprint) "
+            "DO UPDATE SET spool_id = excluded.spool_id, at = excluded.at "
+            "WHERE commands_ran.spool_id = excluded.spool_id OR abs(excluded.at - commands_ran.at) >= ? RETURNING spool_id",
+            (fingerprint, spool_id, micros(at), apart)):
+            return 0
+        ((before,),) = self._rows("SELECT spool_id FROM commands_ran WHERE fingerprint = ?", (fingerprint,))
+        return int(before)
 
     @writes
     def forget_expired(self, now: datetime) -> int:

@@ -12,15 +12,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from email.utils import format_datetime
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = "6b" * 32
+_FIRST_DATE = datetime(2026, 11, 23, 11, tzinfo=timezone(timedelta(hours=1)))
+_WRITTEN = count()
 
 CONFIG = """
 [site]
@@ -224,6 +229,11 @@ def plain(raw: bytes) -> str:
     return str(body.get_content())
 
 
+def next_date() -> str:
+    """A Date for a mail that somebody writes now: no two are of the same second."""
+    return format_datetime(_FIRST_DATE + timedelta(seconds=next(_WRITTEN)))
+
+
 def reply(raw: bytes, text: str, *, sender: str, message_id: str, references: bool = True, subject: str | None = None,
           top: bool = True) -> bytes:
     """What a client sends when its user answers `raw`: to Reply-To, with the old words quoted below."""
@@ -233,7 +243,7 @@ def reply(raw: bytes, text: str, *, sender: str, message_id: str, references: bo
     answer = EmailMessage(policy=default.clone(linesep="\r\n", max_line_length=998))
     answer["From"], answer["To"], answer["Message-ID"] = sender, to, message_id
     answer["Subject"] = subject if subject is not None else ("Re: " + str(old["Subject"]).removeprefix("Re: "))
-    answer["Date"] = "Mon, 23 Nov 2026 11:00:00 +0100"
+    answer["Date"] = next_date()
     if references:
         answer["In-Reply-To"] = str(old["Message-ID"])
         answer["References"] = " ".join(filter(None, [str(old["References"] or ""), str(old["Message-ID"])]))

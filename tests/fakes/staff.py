@@ -6,7 +6,7 @@ from itertools import count
 from urllib.parse import parse_qs
 
 from rtmail.desk.ticket import Ticket
-from tests.fakes.daemon import reply
+from tests.fakes.daemon import next_date, reply
 from tests.fakes.house import House, Sent, mail
 
 BOB, ANN, EVE, BOSS = "bob@acme.example", "ann@acme.example", "eve@elsewhere.example", "boss@acme.example"
@@ -72,7 +72,7 @@ def answered(house: House, to: Sent, text: str, *, who: str = "", proven: bool =
 
 def told_us(house: House, who: str, text: str, *, subject: str = "", to: str = "support@example.com", proven: bool = True) -> list[Sent]:
     """`who` writes a fresh mail to us; returns what went out."""
-    raw = mail(sender=f"{NAMES[who]} <{who}>", to=to, subject=subject, text=text, message_id=fresh_id(who))
+    raw = mail(sender=f"{NAMES[who]} <{who}>", to=to, subject=subject, text=text, message_id=fresh_id(who), date=next_date())
     house.receive(trusted(raw, who) if proven else raw, to=to, sender=who, peer="127.0.0.1")
     return house.sent()
 
@@ -85,7 +85,8 @@ def clicked(house: House, on: Sent, action: str, *, who: str = "", body: str = "
     start = next(at for at in starts if text[:at].rstrip(" :").lower().endswith(action.lower()))
     to, _, query = text[start + len("<mailto:") :].partition(">")[0].partition("?")
     subject = parse_qs(query)["subject"][0]
-    house.receive(mail(sender=f"{NAMES[who]} <{who}>", to=to, subject=subject, text=body, message_id=fresh_id(who)), to=to, sender=who)
+    raw = mail(sender=f"{NAMES[who]} <{who}>", to=to, subject=subject, text=body, message_id=fresh_id(who), date=next_date())
+    house.receive(raw, to=to, sender=who)
     return house.sent()
 
 
