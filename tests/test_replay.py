@@ -120,7 +120,7 @@ def test_a_mail_whose_author_was_asked_runs_when_he_has_answered(house: House) -
     raw, to = written(house, notice, "take\nstauts: resolved\n\nWords.")
     question = sent_to(house.sent(), JANE, "asked")
     assert not request(house).owner, "it waits as a whole"
-    assert SAID not in "".join(" ".join(one.text.split()) for one in clicked(house, question, "send as you wrote it"))
+    assert SAID not in "".join(" ".join(one.text.split()) for one in clicked(house, question, "Send with the lines above in it"))
     assert request(house).owner == jane(house)
     again(house, raw, to)
     assert [one.item.template for one in house.sent()] == ["receipt"]
