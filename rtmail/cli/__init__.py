@@ -27,6 +27,7 @@ COMMANDS = {
     "quarantine": "spooled",
     "held": "spooled",
     "junk": "spooled",
+    "privacy": "privacy",
     "audit": "audit",
     "doctor": "doctor",
     "oauth": "oauth",

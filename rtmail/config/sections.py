@@ -138,6 +138,9 @@ class QueueTable(Table):
     duty: str = ""
     crossed: Literal["send", "ask"] = "send"
     pass_on: bool = True
+    keep_raw: Duration | None = None
+    keep_closed: Duration | None = None
+    keep_quarantine: Duration | None = None
     private_data: Literal["off", "warn", "hold", "discard"] = "off"
 
 

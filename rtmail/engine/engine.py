@@ -20,7 +20,7 @@ from rtmail.desk.match import Result
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded, Delivered, Tick
 from rtmail.desk.ticket import Event
-from rtmail.engine import breaker, bundles, canary, holding, junk, notices, watching
+from rtmail.engine import breaker, bundles, canary, holding, junk, notices, retention, watching
 from rtmail.engine.batches import AGAIN_AFTER, BATCH, DEATHS, LEASE_SECONDS, Batches
 from rtmail.engine.digests import Digests
 from rtmail.engine.intake import Intake
@@ -292,6 +292,8 @@ class Engine:
 
     def digest(self, now: datetime) -> int:
         """Write the daily and weekly mails whose hour has come; returns how many."""
+        if retention.run(self.store, self.office, self.office.retention, now) and self.store.forgets():
+            self.store.forget()
         sent = self._digests.send(now) + junk.digest(self._keeper, self.office.junk_digest, now)
         if sent:
             self.posted()

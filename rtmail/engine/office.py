@@ -6,7 +6,7 @@ A reload builds a new Office and hands it over whole; requests that are open kee
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -44,6 +44,23 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
+class Ages:
+    """How long a queue keeps what: None for ever."""
+
+    raw: timedelta | None = None
+    closed: timedelta | None = None
+    quarantine: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The ages of all queues, by name, and of junk."""
+
+    queues: Mapping[str, Ages]
+    junk: timedelta | None = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
 class Blueprint:
     """What the config says, before the store gave ids to people and policies."""
 
@@ -57,6 +74,7 @@ class Blueprint:
     retry_for: timedelta = timedelta(days=5)
     signers: tuple[Signer, ...] = ()
     monitors: tuple[Monitor, ...] = ()
+    retention: Retention = field(default_factory=lambda: Retention({}))
     junk_digest: str = "08:00"
     """When staff hear daily of what was set aside as junk, in the site's zone; "" for never."""
 
@@ -79,6 +97,7 @@ class Office:
         self.keyring = blueprint.keyring
         self.caps = blueprint.caps
         self.retry_for = blueprint.retry_for
+        self.retention = blueprint.retention
         self.monitors = blueprint.monitors
         self.junk_digest = blueprint.junk_digest
         self.workshop = Workshop(

@@ -12,7 +12,7 @@ from rtmail.config import Config
 from rtmail.egress import relay
 from rtmail.egress.courier import Settings as CourierSettings
 from rtmail.engine import canary as canaries
-from rtmail.engine.office import Blueprint, Caps
+from rtmail.engine.office import Ages, Blueprint, Caps, Retention
 from rtmail.engine.resolver import DnsResolver
 from rtmail.engine.sender_checks import SenderChecks
 from rtmail.ingress import imap, mailbox
@@ -53,6 +53,10 @@ def blueprint(config: Config) -> Blueprint:
         ),
         retry_for=config.relay.retry_for,
         signers=config.signers(),
+        retention=Retention(
+            {name: Ages(queue.keep_raw, queue.keep_closed, queue.keep_quarantine) for name, queue in config.queues.items()},
+            config.tables.junk.keep,
+        ),
         monitors=config.monitors(),
         junk_digest=config.tables.junk.digest,
     )

@@ -15,6 +15,7 @@ from rtmail.store.erasing import Erasing
 from rtmail.store.facts import Age, Ages, Facts, Pausable, Pause, Serving
 from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
 from rtmail.store.figures import Due, Figures, Flight
+from rtmail.store.forgetting import Forgetting
 from rtmail.store.holds import Held, Hold, Holds
 from rtmail.store.junk import Junk
 from rtmail.store.ledger import Entry, Ledger, Origin
@@ -48,7 +49,7 @@ __all__ = [
 
 
 class Store(
-    Spool, Parties, Tickets, Erasing, Ledger, Outbox, Bundles, Holds, Junk, Mailboxes,
+    Spool, Parties, Tickets, Erasing, Forgetting, Ledger, Outbox, Bundles, Holds, Junk, Mailboxes,
     Caps, Policies, Absences, Promises, Facts, Figures, Copies,
 ):  # fmt: skip
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""

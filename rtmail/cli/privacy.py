@@ -1,0 +1,49 @@
+"""`rtmail privacy export|erase ADDRESS`: what is kept of one person, handed out or erased."""
+
+from __future__ import annotations
+
+import click
+
+from rtmail.cli.common import config_option, end, opened, put
+from rtmail.clockwork import system
+from rtmail.config import Config
+from rtmail.ops import privacy as ops
+
+
+@click.group(help="What is kept of one person, handed out or erased.")
+def privacy() -> None:
+    pass
+
+
+@privacy.command("export", help="Print what is kept of a person, one JSON object a line.")
+@click.argument("address")
+@click.option("--raw", is_flag=True, help="His mails as they came, too, in base64.")
+@config_option
+def export(found: Config, address: str, raw: bool) -> None:
+    with opened(found) as store:
+        lines = list(ops.export(store, address, raw=raw))
+    for line in lines:
+        put(line)
+    if not lines:
+        end(f"rtmail: nothing is kept of {address}")
+
+
+@privacy.command("erase", help="Erase a person: his words, mails, name and addresses. The log of events stays.")
+@click.argument("address")
+@click.option("--dry-run", is_flag=True, help="Only say how much that is.")
+@config_option
+def erase(found: Config, address: str, dry_run: bool) -> None:
+    keyring = found.keyring()
+    with opened(found) as store:
+        try:
+            what = ops.count(store, address) if dry_run else ops.erase(store, keyring, address, system())
+        except PermissionError as error:
+            end(f"rtmail: {error}")
+    verb = "would be erased" if dry_run else "erased"
+    told = f"texts {what.words}, mails of his {what.received}, mails to him {what.sent}; requests touched {what.requests}"
+    click.echo(f"{address}, {verb}: {told}")
+    named = [name for name, one in found.tables.organisations.items() if address.lower() in [spec.lower() for spec in one.contacts]]
+    if named:
+        click.echo(f"still in {found.file.name}: he is a contact of {', '.join(named)}")
+    if not dry_run:
+        click.echo("backups made before keep what they held")
