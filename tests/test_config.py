@@ -26,6 +26,7 @@ from rtmail.config.sections import (
     OauthTable,
     OrganisationTable,
     PersonTable,
+    PlanTable,
     QueueTable,
     RoleTable,
     SmtpTable,
@@ -162,7 +163,8 @@ def every_key(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[
     """Every key of the file with its default; NAME stands for a name that a sysadmin chooses."""
     inner = {
         "smtp": SmtpTable, "lmtp": LmtpTable, "imap": ImapTable, "queues": QueueTable, "people": PersonTable, "roles": RoleTable,
-        "organisations": OrganisationTable, "duty": DutyTable, "dkim": DkimTable, "oauth": OauthTable, "monitoring": MonitorTable,
+        "organisations": OrganisationTable, "plans": PlanTable, "duty": DutyTable, "dkim": DkimTable,
+        "oauth": OauthTable, "monitoring": MonitorTable,
     }  # fmt: skip
     found: list[tuple[tuple[str, ...], Any]] = []
     for name, field in model.model_fields.items():
@@ -211,7 +213,7 @@ def test_the_example_shows_the_defaults() -> None:
         pair = re.match(r"# ([a-z_]+) = (.*)", line)
         if not pair or "default:" in line:
             continue
-        named = r"\b(imap|queues|people|roles|organisations|duty|dkim|oauth|monitoring)\.[a-z0-9-]+"
+        named = r"\b(imap|queues|people|roles|organisations|plans|duty|dkim|oauth|monitoring)\.[a-z0-9-]+"
         name = re.sub(named, r"\1.NAME", f"{table}.{pair[1]}")
         (default,) = (default for path, default in every_key(Tables) if ".".join(path) == name)
         shown = tomllib.loads(line[2:])[pair[1]]

@@ -15,6 +15,7 @@ from rtmail.desk.ticket import EventKind, Role, Status
 from rtmail.engine.engine import Engine
 from rtmail.engine.office import Office
 from rtmail.policy.rows import ClockKind
+from rtmail.policy.schema import parse as parse_policy
 from tests.fakes.daemon import reply
 from tests.fakes.house import House, Sent, blueprint
 from tests.fakes.staff import (
@@ -105,6 +106,18 @@ def always(_: House) -> bool:
 
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+TERMS = """
+[customers]
+unknown = "hold"
+[answers.forum]
+text = "Please ask in the forum."
+[urgency.impact]
+data-loss = 5
+question = 1
+[urgency.spread]
+all-users = 3
+one = 1
+"""
 ROWS = [
     Row("status", "Status: waiting", "request #1 is waiting", status(Status.WAITING), ("Status: merged", "is no status"),
         "Status: resolved", "it is open again"),
@@ -112,6 +125,16 @@ ROWS = [
         "nobody owns it again"),
     Row("priority", "Priority: P2", "the priority is P2", lambda h: request(h).priority == "P2",
         ("Priority: P9", "there is no priority P9"), "Priority: P1", "the priority is P3", before="prioritised"),
+    Row("reclassify", "Reclassify: P2, it stops all work", "the priority is P2", lambda h: request(h).priority == "P2",
+        ("Reclassify: P2", "say why"), "Reclassify: P2, it works slowly", "the priority is P3", before="prioritised"),
+    Row("impact", "impact: data loss", "the urgency is 5", lambda h: request(h).fields["urgency"].get("impact") == "data-loss",
+        ("impact: boredom", "there are data-loss"), "impact: data-loss", "the urgency is 1 again"),
+    Row("spread", "spread: all users", "the urgency is 3", lambda h: request(h).fields["urgency"].get("spread") == "all-users",
+        ("spread: nobody", "there are all-users"), "spread: all-users", "the urgency is 1 again"),
+    Row("redirect", "redirect forum", "forum went to Bob Roe", status(Status.CLOSED), ("redirect moon", "there is no prepared answer moon"),
+        "redirect forum", final="the customer has the answer"),
+    Row("serve", "serve", "it is served from now on", lambda h: request(h, 2).fields["terms"].get("promises", True),
+        ("serve", "is served with all that is promised"), final="its clocks run", before="held"),
     Row("queue", "Queue: sales", "it is in sales now", lambda h: request(h).queue == "sales", ("Queue: moon", "there is no queue moon"),
         "Queue: support", "it is in support again"),
     Row("subject", "Subject: Toner empty", "the subject is changed", lambda h: request(h).subject == "Toner empty",
@@ -198,7 +221,9 @@ ROWS = [
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    one = House(tmp_path, blueprint(policy="portacare"))
+    plan = blueprint(policy="portacare")
+    text = next(iter(plan.policies.values())).text + TERMS
+    one = House(tmp_path, replace(plan, policies=dict.fromkeys(plan.policies, parse_policy(text, "x.toml"))))
     yield one
     one.close()
 
@@ -213,6 +238,8 @@ def prepared(house: House, row: Row) -> Sent:
             answered(house, mine, "Priority: P3")
         case "changed":
             answered(house, mine, "Priority: P3\nPriority: P2")
+        case "held":
+            mine = sent_to(opened(house, who=EVE), JANE, "opened")
         case "two":
             opened(house, who=ANN, subject="Printer broken")
         case "Kim watches":

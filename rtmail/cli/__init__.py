@@ -35,6 +35,7 @@ COMMANDS = {
     "backup": "backup",
     "restore": "backup",
     "store": "store",
+    "customer": "customer",
     "pause": "pause",
     "resume": "pause",
 }

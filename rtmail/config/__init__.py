@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import rtmail
-from rtmail.config import alerts, checks, duty, eyes, oauth, passwords, reading, secrets
+from rtmail.config import alerts, checks, customers, duty, eyes, oauth, passwords, reading, secrets
 from rtmail.config.secrets import Secrets
 from rtmail.config.sections import (
     AuthTable,
@@ -34,7 +34,7 @@ from rtmail.config.sections import (
 )
 from rtmail.config.values import After, Listen
 from rtmail.desk.monitoring import Monitor
-from rtmail.desk.people import Directory, ManagementRole, Organisation, Person, Queue
+from rtmail.desk.people import Directory, ManagementRole, Person, Queue
 from rtmail.errors import ConfigError, PolicyError, Problem
 from rtmail.mail.address import key
 from rtmail.mail.dkim_sign import Signer
@@ -254,11 +254,9 @@ class Config:
                 for name, queue in tables.queues.items()
             },
             roles={name: ManagementRole(name, role.person, role.deputy) for name, role in tables.roles.items()},
-            organisations={
-                name: Organisation(name, one.name, tuple(one.domains), tuple(one.contacts), one.plan, one.language)
-                for name, one in tables.organisations.items()
-            },
+            organisations={name: customers.organisation(name, one) for name, one in tables.organisations.items()},
             rosters=duty.rosters(tables),
+            plans=customers.plans(tables.plans),
         )
 
     def monitors(self) -> tuple[Monitor, ...]:
@@ -407,7 +405,7 @@ def _check(tables: Tables, report: reading.Report, folder: Path, found: Secrets)
     checks.people(tables, report, site)
     checks.roles(tables, report)
     duty.check(tables, report)
-    checks.organisations(tables, report, site)
+    customers.check(tables, report, site)
     checks.private_data(tables, report)
     checks.junk(tables, report)
     alerts.check(tables, report, find_shipped("config", alerts.FILE, folder))

@@ -21,7 +21,7 @@ from rtmail.config.values import is_loopback, one_line
 from rtmail.engine.resolver import split_place
 from rtmail.errors import Problem
 from rtmail.mail import dkim_sign
-from rtmail.mail.address import is_public_domain, key, organisational_domain, split_detail, valid_spec
+from rtmail.mail.address import key, organisational_domain, split_detail, valid_spec
 from rtmail.mail.identity import INTERNAL_HEADERS
 from rtmail.mail.site import Site
 from rtmail.mail.token import LENGTH
@@ -33,13 +33,13 @@ TRUSTED_HEADERS = {"authentication-results", *INTERNAL_HEADERS}
 SCHEMES = ("smtp", "smtp+starttls", "smtps", "maildir")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
-_WHERE: Mapping[str, str] = {"people": "person", "queues": "queue", "roles": "role", "organisations": "organisation"}
+_WHERE: Mapping[str, str] = {"people": "person", "queues": "queue", "roles": "role", "organisations": "organisation", "plans": "plan"}
 
 
 def site(tables: Tables, report: Report) -> None:
     """[site]: names, domain, zone, languages."""
     table = tables.site
-    if table.domain and not _is_domain(table.domain):
+    if table.domain and not is_domain(table.domain):
         report.tell(("site", "domain"), f"{table.domain!r} is no domain", 'write the domain of the addresses: "example.com"')
     for path, tag in [(("site", "tag"), table.tag), *((("site", "old_tags", n), tag) for n, tag in enumerate(table.old_tags))]:
         if tag and (not one_line(tag) or len(tag) > 40 or set(tag) & set("[]#")):
@@ -49,9 +49,9 @@ def site(tables: Tables, report: Report) -> None:
     if not is_timezone(table.timezone):
         cure = suggestion(table.timezone, available_timezones(), 'write a name of the IANA list: "Europe/Berlin"')
         report.tell(("site", "timezone"), f"unknown timezone {table.timezone!r}", cure)
-    _languages(report, ("site", "language"), table.language)
+    languages(report, ("site", "language"), table.language)
     for n, domain in enumerate(table.public_domains):
-        if not _is_domain(domain):
+        if not is_domain(domain):
             report.tell(("site", "public_domains", n), f"{domain!r} is no domain", 'write a domain: "isp.example"')
 
 
@@ -85,7 +85,7 @@ def queues(tables: Tables, report: Report) -> None:
         )
     seen = {f"{box}@{tables.site.domain.lower()}": f"{box}@, which goes to the admin" for box in ADMIN_BOXES}
     for name, queue in tables.queues.items():
-        _named(report, ("queues", name))
+        named(report, ("queues", name))
         for door in ("address", "comment_address"):
             spec, path = getattr(queue, door), ("queues", name, door)
             if not spec:
@@ -111,10 +111,10 @@ def people(tables: Tables, report: Report, site: Site) -> None:
     seen: dict[str, str] = {}
     for name, person in tables.people.items():
         path = ("people", name)
-        _named(report, path)
+        named(report, path)
         own: set[str] = set()
         for where, spec in [("email", person.email), *(("aliases", alias) for alias in person.aliases)]:
-            if not spec or not _address(report, (*path, where), spec, site):
+            if not spec or not mail_address(report, (*path, where), spec, site):
                 continue
             if key(spec) in seen:
                 report.tell((*path, where), f"{spec} is also the address of {seen[key(spec)]}", "give it to one of the two")
@@ -123,18 +123,18 @@ def people(tables: Tables, report: Report, site: Site) -> None:
             own.add(key(spec))
         seen.update(dict.fromkeys(own, name))
         if person.page:
-            _address(report, (*path, "page"), person.page, site)
+            mail_address(report, (*path, "page"), person.page, site)
         if not one_line(person.name):
             report.tell((*path, "name"), "the name is not one line", "write printable characters only")
-        _languages(report, (*path, "language"), person.language)
-        _known(report, path, "queues", person.queues, tables.queues)
+        languages(report, (*path, "language"), person.language)
+        known(report, path, "queues", person.queues, tables.queues)
 
 
 def roles(tables: Tables, report: Report) -> None:
     """[roles]: people who exist."""
     for name, role in tables.roles.items():
         path = ("roles", name)
-        _named(report, path)
+        named(report, path)
         for key_, person in (("person", role.person), ("deputy", role.deputy)):
             if person and person not in tables.people:
                 cure = suggestion(
@@ -143,29 +143,6 @@ def roles(tables: Tables, report: Report) -> None:
                 report.tell((*path, key_), f"{name}: there is no person {person!r}", cure)
         if role.person and role.person == role.deputy:
             report.tell((*path, "deputy"), f"{name}: {role.person} is his own deputy", "name another person, or leave deputy out")
-
-
-def organisations(tables: Tables, report: Report, site: Site) -> None:
-    """[organisations]: domains that belong to one customer, contacts that are addresses."""
-    domains: dict[str, str] = {}
-    contacts: dict[str, str] = {}
-    for name, organisation in tables.organisations.items():
-        path = ("organisations", name)
-        _named(report, path)
-        _languages(report, (*path, "language"), organisation.language)
-        for n, domain in enumerate(organisation.domains):
-            at = (*path, "domains", n)
-            if not _is_domain(domain):
-                report.tell(at, f"{domain!r} is no domain", 'write a domain: "acme.example"')
-            elif is_public_domain(domain, site):
-                cure = "name its people as contacts: at this domain anybody can have an address"
-                report.tell(at, f"{domain} is no organisation's own domain", cure)
-            elif domains.setdefault(domain.lower(), name) != name:
-                report.tell(at, f"{domain} is also a domain of {domains[domain.lower()]}", "give it to one of the two")
-        for n, spec in enumerate(organisation.contacts):
-            at = (*path, "contacts", n)
-            if _address(report, at, spec, site) and contacts.setdefault(key(spec), name) != name:
-                report.tell(at, f"{spec} is also a contact of {contacts[key(spec)]}", "give it to one of the two")
 
 
 def private_data(tables: Tables, report: Report) -> None:
@@ -192,7 +169,7 @@ def senders(tables: Tables, report: Report) -> None:
     """[machines] and [forms]: addresses, or "@domain"."""
     for where, table in (("machines", tables.machines), ("forms", tables.forms), ("junk", tables.junk)):
         for n, sender in enumerate(table.senders):
-            if not (valid_spec(sender) or (sender.startswith("@") and _is_domain(sender[1:]))):
+            if not (valid_spec(sender) or (sender.startswith("@") and is_domain(sender[1:]))):
                 report.tell((where, "senders", n), f"{sender!r} is no sender", 'write an address or "@domain": "nagios@mon.example.com"')
 
 
@@ -216,7 +193,7 @@ def trust(tables: Tables, report: Report) -> None:
                 "write the first word of your server's Authentication-Results",
             )
     for n, name in enumerate(tables.auth.trusted_arc_sealers):
-        if not _is_domain(name):
+        if not is_domain(name):
             report.tell(("auth", "trusted_arc_sealers", n), f"{name!r} is no domain", "write the d= of its ARC-Seal")
     for n, place in enumerate(tables.auth.nameservers):
         try:
@@ -236,7 +213,7 @@ def signing(tables: Tables, report: Report, folder: Path) -> None:
         domain = table.domain.lower() or tables.site.domain.lower()
         if not dkim_sign.SELECTOR.fullmatch(selector):
             report.tell(path, f"{selector!r} is no selector", "write letters, digits and hyphens, as in DNS: [dkim.rtmail2026]")
-        if not _is_domain(domain):
+        if not is_domain(domain):
             report.tell((*path, "domain"), f"{domain!r} is no domain", 'write the name in DNS: "example.com"')
         elif tables.site.domain and organisational_domain(domain) != organisational_domain(tables.site.domain.lower()):
             report.tell((*path, "domain"), f"a signature of {domain} says nothing about mail from {tables.site.domain}",
@@ -266,7 +243,7 @@ def smtp(tables: Tables, report: Report, folder: Path, found: Secrets) -> None:
         return
     if table.listen.path:
         report.tell((*path, "listen"), "SMTP listens on a network address", 'write "127.0.0.1:2525"; a unix socket is for [ingress.lmtp]')
-    if table.hostname and not _is_domain(table.hostname):
+    if table.hostname and not is_domain(table.hostname):
         report.tell((*path, "hostname"), f"{table.hostname!r} is no host name", 'write the name in DNS: "mail.example.com"')
     for name in ("tls_certificate", "tls_key"):
         file = getattr(table, name)
@@ -313,7 +290,7 @@ def imap(tables: Tables, report: Report, folder: Path, found: Secrets) -> None:
     """[ingress.imap]: TLS across the network, a password, a queue that exists."""
     for name, table in tables.ingress.imap.items():
         path = ("ingress", "imap", name)
-        _named(report, path)
+        named(report, path)
         if table.host and not one_line(table.host):
             report.tell((*path, "host"), f"{table.host!r} is no host", "write a host name")
         if table.tls == "none" and not is_loopback(table.host):
@@ -367,7 +344,7 @@ def relay(tables: Tables, report: Report, folder: Path, found: Secrets, site: Si
             f"user {user!r} has no password",
             f"set {secrets.RELAY_PASSWORD} in .env beside the config",
         )
-    if table.hostname and not _is_domain(table.hostname):
+    if table.hostname and not is_domain(table.hostname):
         report.tell(("relay", "hostname"), f"{table.hostname!r} is no host name", 'write the name in DNS: "mail.example.com"')
     if table.ca_file and not (folder / table.ca_file).is_file():
         report.tell(
@@ -376,7 +353,7 @@ def relay(tables: Tables, report: Report, folder: Path, found: Secrets, site: Si
             "write the path of a PEM file, relative to the config folder",
         )
     if table.redirect_to:
-        _address(report, ("relay", "redirect_to"), table.redirect_to, site)
+        mail_address(report, ("relay", "redirect_to"), table.redirect_to, site)
     if table.min_pause > table.max_pause or not table.min_pause:
         report.tell(
             ("relay", "min_pause"), "min_pause is zero or longer than max_pause", 'write lengths such as min_pause = "1m", max_pause = "4h"'
@@ -413,26 +390,26 @@ def is_timezone(name: str) -> bool:
     return True
 
 
-def _named(report: Report, path: tuple[str, ...]) -> None:
+def named(report: Report, path: tuple[str, ...]) -> None:
     if not _NAME.fullmatch(path[-1]):
         report.tell(
             path, f"{path[-1]!r} cannot be a name here", "write lower-case letters, digits, - and _, beginning with a letter or digit"
         )
 
 
-def _languages(report: Report, path: tuple[str, ...], language: str) -> None:
+def languages(report: Report, path: tuple[str, ...], language: str) -> None:
     if language and not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?", language):
         report.tell(path, f"{language!r} is no language", 'write its code: "en", "de", "uk"')
 
 
-def _known(report: Report, path: tuple[str, ...], key_: str, names: list[str], known: Mapping[str, object]) -> None:
+def known(report: Report, path: tuple[str, ...], key_: str, names: list[str], known: Mapping[str, object]) -> None:
     for n, name in enumerate(names):
         if name not in known:
             cure = suggestion(name, known, f"name one of: {', '.join(known) or 'none is configured'}")
             report.tell((*path, key_, n), f"{path[-1]}: there is no {_WHERE[key_]} {name!r}", cure)
 
 
-def _address(report: Report, path: tuple[str | int, ...], spec: str, site: Site) -> bool:
+def mail_address(report: Report, path: tuple[str | int, ...], spec: str, site: Site) -> bool:
     """Tell whether `spec` is an address that is not ours, and report it when not."""
     if not valid_spec(spec):
         report.tell(path, f"{spec!r} is no address", 'write one address: "jane@example.net"')
@@ -443,7 +420,7 @@ def _address(report: Report, path: tuple[str | int, ...], spec: str, site: Site)
     return False
 
 
-def _is_domain(text: str) -> bool:
+def is_domain(text: str) -> bool:
     return valid_spec(f"a@{text}")
 
 

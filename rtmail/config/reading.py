@@ -148,6 +148,10 @@ def _known_at(path: Path) -> list[str]:
             found = found.model_fields[str(part)].annotation
         elif get_origin(found) is dict:
             found = get_args(found)[1]
+        elif get_origin(found) is list:
+            found = get_args(found)[0]
+        while hasattr(found, "__metadata__"):
+            found = get_args(found)[0]
         if type(None) in get_args(found):
             found = next(arm for arm in get_args(found) if arm is not type(None))
     return list(found.model_fields) if isinstance(found, type) and issubclass(found, BaseModel) else []

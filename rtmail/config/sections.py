@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from rtmail.config.values import After, AfterReading, Duration, Listen, Mode, Place, Size
+from rtmail.config.values import After, AfterReading, Day, Duration, Listen, Mode, Place, Size
 
 Right = Literal["engineer", "manager", "privacy", "admin"]
 
@@ -168,12 +168,44 @@ class RoleTable(Table):
     deputy: str = ""
 
 
+class ContactTable(Table):
+    """A contact with more than an address: `contacts = [{email = "bob@acme.example", roles = ["designated"]}]`."""
+
+    email: str = ""
+    name: str = ""
+    roles: list[str] = []
+
+
+def _contact(value: Any) -> Any:
+    """A contact that is written as an address alone."""
+    return {"email": value} if isinstance(value, str) else value
+
+
+Contact = Annotated[ContactTable, BeforeValidator(_contact)]
+
+
 class OrganisationTable(Table):
+    """`plan_from` and `plan_until` are the first and the last day of the plan."""
+
     name: str = ""
     domains: list[str] = []
-    contacts: list[str] = []
+    contacts: list[Contact] = []
     plan: str = ""
+    plan_from: Day | None = None
+    plan_until: Day | None = None
     language: str = ""
+    timezone: str = ""
+    holidays: str = ""
+
+
+class PlanTable(Table):
+    """`contacts` is the most that may have a role; `priorities` what its contacts may name; 0 and None set no limit."""
+
+    name: str = ""
+    queues: list[str] = []
+    priorities: list[str] | None = None
+    contacts: int = Field(default=0, ge=0, le=100_000)
+    telephone: str = ""
 
 
 class SendersTable(Table):
@@ -251,6 +283,7 @@ class Tables(Table):
     roles: dict[str, RoleTable] = {}
     duty: dict[str, DutyTable] = {}
     organisations: dict[str, OrganisationTable] = {}
+    plans: dict[str, PlanTable] = {}
     machines: SendersTable = SendersTable()
     forms: SendersTable = SendersTable()
     junk: JunkTable = JunkTable()
@@ -269,6 +302,7 @@ REQUIRED: Mapping[type[Table], Mapping[str, str]] = {
     PersonTable: {"name": '"Jane Doe"', "email": '"jane@example.net"'},
     RoleTable: {"person": '"jane"'},
     OrganisationTable: {"name": '"Acme Ltd"'},
+    PlanTable: {"name": '"Premium"'},
     DkimTable: {"key": '"dkim/rtmail.pem"'},
     ImapTable: {"host": '"imap.example.com"', "user": '"support@example.com"'},
 }

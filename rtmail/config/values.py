@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -118,6 +118,14 @@ def read_mode(value: Any) -> int:
     return int(value, 8)
 
 
+def read_day(value: Any) -> date:
+    """Return the date of `2026-12-31`, with or without quotes."""
+    try:
+        return value if type(value) is date else date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise Mistake(f"{value!r} is no date", 'write "2026-12-31"') from None
+
+
 def one_line(text: str) -> bool:
     """Tell whether `text` has only printable characters."""
     return text.isprintable()
@@ -127,4 +135,5 @@ Duration = Annotated[timedelta, BeforeValidator(read_duration)]
 Size = Annotated[int, BeforeValidator(read_size)]
 Place = Annotated[Listen, BeforeValidator(read_listen)]
 AfterReading = Annotated[After, BeforeValidator(read_after)]
+Day = Annotated[date, BeforeValidator(read_day)]
 Mode = Annotated[int, BeforeValidator(read_mode)]

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rtmail.desk import arguments, audience
+from rtmail.desk.commands import Parsed
 from rtmail.desk.decision import Builder
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.ticket import EventKind, Status, Ticket
@@ -82,6 +83,17 @@ def eta_of(ticket: Ticket) -> datetime | None:
     """When staff said that it will be solved, None where nobody did."""
     said = ticket.fields.get("eta")
     return datetime.fromisoformat(said) if said else None
+
+
+def lacks_eta(builder: Builder, parsed: Parsed) -> bool:
+    """Tell whether an engineer's words would go out without saying by when it will be solved, at a priority that wants it said."""
+    ticket = builder.ticket
+    named = next((one.value for one in parsed.commands if one.name in ("priority", "reclassify")), "").split(" ")[0]
+    key = next((one for one in builder.policy.priorities if one.casefold() == named.rstrip(":,;").casefold()), ticket.priority)
+    wanted = bool(key) and builder.policy.priority(key).needs_eta
+    ends = any(one.name in ("eta", "resolve", "status", "close", "reject") for one in parsed.commands)
+    known = eta_of(ticket)
+    return wanted and not ends and not (known and known > builder.now)
 
 
 def promised_at(ticket: Ticket) -> datetime | None:

@@ -23,6 +23,8 @@ from rtmail.mail.draft import AttachmentRef, Auto, Draft, Link, Recipient, Reply
 from rtmail.mail.model import Attachment
 from rtmail.mail.token import Action
 from rtmail.policy import signals
+from rtmail.policy.hours import next_open
+from rtmail.policy.terms import TERMS, Terms
 
 THREADS = "threads"
 """The field that holds the Message-IDs by which people of a merged request know their conversation: party id -> ids."""
@@ -64,13 +66,32 @@ def acknowledge(builder: Builder, promised_at: datetime | None) -> None:
             queue=builder.ticket.queue,
             number=builder.ticket.number,
             event=event.seq,
-            facts={"looked_at": promised_at},
+            facts={"looked_at": promised_at, **_hours(builder)},
             in_reply_to=thread[-1] if thread else "",
             references=thread,
             auto=Auto.REPLIED,
             reply_to=ReplyTo.CUSTOMER,
         )
     )
+
+
+def telephone(builder: Builder) -> str:
+    """Return the number that the requestor may call by his plan, "" for none."""
+    terms = Terms.from_row(builder.ticket.fields.get(TERMS))
+    plan = builder.house.directory.plans.get(terms.plan) if terms else None
+    return plan.telephone if plan else ""
+
+
+def _hours(builder: Builder) -> dict[str, Any]:
+    """What an acknowledgement says of hours: after them when the office opens, and by which word it is critical; whom to call."""
+    facts: dict[str, Any] = {"telephone": telephone(builder)}
+    after = builder.policy.after_hours
+    if after is None or builder.ticket.priority == after.priority:
+        return facts
+    hours = builder.policy.hours(after.calendar)
+    if after.closed(builder.now, hours):
+        facts |= {"opens_at": next_open(builder.now, hours), "critical_word": next(iter(after.words), "")}
+    return facts
 
 
 def to_requestor(
@@ -82,6 +103,7 @@ def to_requestor(
     links: Sequence[Link] = (),
     urgency: int = 1,
     report: bool = False,
+    auto: Auto = Auto.GENERATED,
 ) -> None:
     """Draft one of our own mails to the requestor alone."""
     ticket, requestor = builder.ticket, builder.ticket.requestor
@@ -96,7 +118,7 @@ def to_requestor(
             queue=ticket.queue,
             number=ticket.number,
             event=event.seq,
-            auto=Auto.GENERATED,
+            auto=auto,
             reply_to=ReplyTo.CUSTOMER,
             links=tuple(links),
             references=ticket.thread,

@@ -43,7 +43,7 @@ _PROVES = frozenset({Sign.SIGNED, Sign.OUR_ID, Sign.MARK})
 """What proves a participant; someone else's signed address rather shows that it was handed on."""
 
 _ANSWERS = frozenset({Action.REPLY, Action.COMMENT})
-_BY_REQUESTOR = frozenset({Action.APPROVE, Action.AGREE, Action.DISAGREE})
+_BY_REQUESTOR = frozenset({Action.APPROVE, Action.AGREE, Action.DISAGREE, Action.APPEAL})
 _BY_PARTICIPANT = frozenset({Action.REOPEN, Action.MUTE, Action.UNMUTE, Action.SHOW, Action.CONFIRM_ALIAS})
 _BY_STAFF = frozenset(Action) - _ANSWERS - _BY_REQUESTOR - {Action.BOUNCE, Action.MARK, Action.CONFIRM_ALIAS}
 BY_PRIVACY = frozenset({Action.RELEASE, Action.REDACT, Action.ERASE})

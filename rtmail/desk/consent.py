@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from rtmail.desk import agreed, audience, closing, muting, thanks
+from rtmail.desk import agreed, appeals, audience, closing, muting, thanks
 from rtmail.desk.decision import Builder, Words
+from rtmail.desk.outcome import CannotDo
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import Event, EventKind, Role, Status
 from rtmail.mail.draft import Link, Visibility
@@ -38,6 +39,7 @@ _LINKS = (Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE))
 _SAID = {
     "approve": Action.APPROVE,
     **dict.fromkeys(("agree", "i agree", "agreed", "einverstanden", "згоден", "згодна"), Action.AGREE),
+    **dict.fromkeys(("appeal", "i appeal", "einspruch", "оскаржую", "оскарження"), Action.APPEAL),
     **dict.fromkeys(("disagree", "i disagree", "nicht einverstanden", "не згоден", "не згодна"), Action.DISAGREE),
 }
 """Lines that stand for a link. Approving has one word only: whatever else is said of a solution is answered by a person."""
@@ -138,6 +140,8 @@ def heard(builder: Builder, stimulus: Received, event: Event, *, trusted: bool) 
     action = said(stimulus.mail).action
     if trusted and action in (Action.AGREE, Action.DISAGREE):
         return _agree(builder, event.actor, State.AGREED if action is Action.AGREE else State.DISPUTED)
+    if trusted and action is Action.APPEAL and builder.ticket.priority:
+        return appeals.made(builder, stimulus, event, _agree(builder, event.actor, State.DISPUTED))
     return _wished(builder, stimulus, event, trusted=trusted)
 
 
@@ -202,6 +206,8 @@ def act(builder: Builder, action: Action, person: int, words: Words, stimulus: R
         new = State.AGREED if action is Action.AGREE else State.DISPUTED
         flags = _agree(builder, person, new)
         changed = ("Priority", f"{ticket.priority} ({ticket.priority_state})", f"{ticket.priority} ({new})") if flags else changed
+    elif action is Action.APPEAL and mine and ticket.priority:
+        flags, telling = appeals.made(builder, stimulus, event, _agree(builder, person, State.DISPUTED)), True
     elif action in (Action.MUTE, Action.UNMUTE) and muting.may(builder, person):
         muting.by_participant(builder, person, action)
         return
@@ -232,22 +238,33 @@ def _more(builder: Builder, stimulus: Received, action: Action) -> bool:
 # -- what staff do --------------------------------------------------------------------------------------------------
 
 
-def propose(builder: Builder, target: Priority, actor: int) -> str:
-    """Staff set or confirm a priority; the requestor hears of it unless it stood so before. Returns what happened, in words."""
+def propose(builder: Builder, target: Priority, actor: int, reason: str = "") -> str:
+    """Staff set or confirm a priority; the requestor hears of it unless it stood so before. Returns what happened, in words.
+
+    reason  why, as he is told; a priority that he chose or agreed to is not changed without one where he can appeal
+    """
+    chosen = builder.ticket.priority_state in (State.SUGGESTED, State.AGREED)
+    if builder.policy.appeal and chosen and target.key != builder.ticket.priority and not reason:
+        raise CannotDo(
+            f"the customer chose {builder.ticket.priority}; say why it is changed, he is told", f"Reclassify: {target.key}, it works slowly"
+        )
+    decided = appeals.decides(builder, actor)
     old, state, asked = builder.ticket.priority, builder.ticket.priority_state, builder.ticket.fields.get(ASKED)
     if target.key == old:
         new = State.AGREED if state == State.SUGGESTED else State(state or State.PROPOSED)
     else:
         new = State.AGREED if asked == target.key else State.PROPOSED
     event = _set(builder, target, new, actor=actor, by_staff=True)
-    if target.key == old and state != State.SUGGESTED:
+    if decided:
+        builder.signal(signals.AppealDecided(at=builder.now, event=event.seq))
+    if target.key == old and state != State.SUGGESTED and not decided:
         return f"{target.key} is confirmed"
-    _tell(builder, event, target)
+    _tell(builder, event, target, reason, decided=decided)
     meaning = f": {target.meaning}" if target.meaning else ""
     return f"the priority is {target.key}{meaning}; the requestor is told{', who asked for it' if new is State.AGREED else ''}"
 
 
-def _tell(builder: Builder, event: Event, target: Priority) -> None:
+def _tell(builder: Builder, event: Event, target: Priority, reason: str, *, decided: bool) -> None:
     """The requestor hears what priority his request has and what that means, and may agree or not."""
     first = next((clock.due_at for clock in builder.ticket.clocks if clock.name == "first-response" and clock.running), None)
     facts = {
@@ -255,9 +272,13 @@ def _tell(builder: Builder, event: Event, target: Priority) -> None:
         "meaning": target.meaning,
         "first_by": first,
         "agreed": builder.ticket.priority_state == State.AGREED,
+        "reason": reason,
+        "decided": decided,
+        "appeal": builder.policy.appeal is not None and not decided,
         **agreed.spoken(builder.facts().cadence or target.update_every),
     }
-    audience.to_requestor(builder, event, "priority-told", facts=facts, links=_LINKS)
+    links = (*_LINKS, Link("appeal", Action.APPEAL)) if facts["appeal"] else _LINKS
+    audience.to_requestor(builder, event, "priority-told", facts=facts, links=links)
 
 
 def _set(builder: Builder, target: Priority, state: State, *, actor: int, by_staff: bool) -> Event:
@@ -272,6 +293,11 @@ def _set(builder: Builder, target: Priority, state: State, *, actor: int, by_sta
     if builder.ticket.fields.get(ASKED) == target.key:
         builder.note(ASKED, None)
     return event
+
+
+def suggested(builder: Builder, target: Priority, actor: int) -> None:
+    """The customer's own word, or his mail by the policy's rules, gives the request a priority; staff confirm or change it."""
+    _set(builder, target, State.SUGGESTED, actor=actor, by_staff=False)
 
 
 def _agree(builder: Builder, person: int, new: State) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from rtmail.policy import clocks, signals
 from rtmail.policy.clocks import Notice
 from rtmail.policy.duration import Duration
 from rtmail.policy.model import Policy
+from rtmail.policy.terms import TERMS, Terms
 
 SHOUT_AT = "shout_at"
 """The field that holds when it is next said that nobody has the request (`shouting`)."""
@@ -166,7 +167,8 @@ class Builder:
     """Collects a decision step by step; every event is applied at once, so later steps see what earlier ones did."""
 
     def __init__(self, policy: Policy, ticket: Ticket, now: datetime, house: House) -> None:
-        self.policy, self.before, self.ticket, self.now, self.house = policy, ticket, ticket, now, house
+        self.general, self.policy = policy, policy.under(Terms.from_row(ticket.fields.get(TERMS)))
+        self.before, self.ticket, self.now, self.house = ticket, ticket, now, house
         self.entries: list[Entry] = []
         self.drafts: list[Draft] = []
         self.asks: list[Ask] = []

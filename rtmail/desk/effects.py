@@ -22,8 +22,11 @@ from rtmail.desk import (
     merging,
     ownership,
     paperwork,
+    prepared,
     private,
+    standing,
     undoing,
+    urgency,
     waits,
 )
 from rtmail.desk.arguments import ArgumentError
@@ -208,6 +211,18 @@ def _priority(running: Run, value: str) -> str:
     return consent.propose(builder, target, running.person.party)
 
 
+def _reclassify(running: Run, value: str) -> str:
+    builder = running.builder
+    named, _, reason = value.strip().partition(" ")
+    target, reason = consent.find(builder.policy, named.rstrip(":,;")), reason.strip(" :-")
+    if target is None:
+        known = builder.policy.priorities
+        raise CannotDo(f"there is no priority {named}; there are {', '.join(known)}", f"Reclassify: {next(iter(known))}, it stops all work")
+    if not reason:
+        raise CannotDo("say why: the customer is told", f"Reclassify: {target.key}, it works slowly")
+    return consent.propose(builder, target, running.person.party, reason)
+
+
 def _subject(running: Run, value: str) -> str:
     # The old one stays beside the event, where erasing finds it and undoing too.
     old = running.builder.ticket.subject
@@ -365,7 +380,8 @@ def _shown(at: datetime, zone: ZoneInfo) -> str:
 
 
 AFTER_WORDS = frozenset(
-    {"status", "resolve", "wait", "close", "reject", "spam", "reopen", "priority", "update-every", "next", "eta", "merge", "undo"}
+    {"status", "resolve", "wait", "close", "reject", "spam", "reopen", "priority", "reclassify", "redirect", "update-every",
+     "next", "eta", "merge", "undo"}
 )
 """Commands on which the order of signals depends (`policy.signals`): an answer first, then what its author changed."""
 EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
@@ -374,6 +390,11 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "take": _take,
     "untake": _untake,
     "priority": _priority,
+    "reclassify": _reclassify,
+    "serve": lambda running, _: standing.serve(running.builder),
+    "redirect": lambda running, value: prepared.redirect(running.builder, value, running.me()),
+    "impact": lambda running, value: urgency.noted(running.builder, "impact", value, running.person.party),
+    "spread": lambda running, value: urgency.noted(running.builder, "spread", value, running.person.party),
     "subject": _subject,
     "addcc": lambda running, value: company.add(running.builder, Role.CC, value, running.person, running.parties),
     "delcc": lambda running, value: company.remove(running.builder, Role.CC, value, running.person),

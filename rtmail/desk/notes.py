@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from rtmail.desk.ticket import WAIT_UNTIL
 
-WORKED, DUE, REFS = "worked", "due", "refs"
+WORKED, DUE, REFS, URGENCY = "worked", "due", "refs", "urgency"
 
 
 def rows(fields: Mapping[str, Any], zone: ZoneInfo) -> list[dict[str, str]]:
@@ -22,6 +22,10 @@ def rows(fields: Mapping[str, Any], zone: ZoneInfo) -> list[dict[str, str]]:
     ]
     if (fields.get(WORKED) or {}).get("minutes"):
         found.append({"what": "Time worked", "value": spent(fields)})
+    if fields.get(URGENCY):
+        noted = fields[URGENCY]
+        said = ", ".join(f"{name} {noted[name]}" for name in ("impact", "spread") if noted.get(name))
+        found.append({"what": "Urgency", "value": f"{noted['value']}{f' ({said})' if said else ''}"})
     if fields.get(REFS):
         found.append({"what": "Elsewhere", "value": ", ".join(fields[REFS])})
     return found

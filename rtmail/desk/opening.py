@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import accepting, arrival, audience, consent, ownership
+from rtmail.desk import accepting, afterhours, arrival, audience, consent, ownership, prepared, standing, urgency
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.known import LINKED
 from rtmail.desk.match import Link as RequestLink
@@ -18,6 +18,7 @@ from rtmail.mail.draft import Link, Visibility
 from rtmail.mail.model import Address, Kind
 from rtmail.mail.token import Action
 from rtmail.policy import signals
+from rtmail.policy.terms import Service
 
 FROM_SHOWN = 200
 """Characters of a From line that names nobody, as staff see it."""
@@ -61,10 +62,19 @@ def opened(
         builder.refs.append(stimulus.problem)
     for link in verdict.links:
         _link(builder, link)
-    builder.signal(signals.Opened(at=stimulus.at, event=event.seq, acknowledge=answerable))
+    found = standing.settle(builder, requestor.spec)
+    urgency.begin(builder)
+    service = found.treatment.service if found else Service.SERVE
+    critical = afterhours.critical(builder, stimulus, found.terms if found else None) if by_customer else ""
+    quiet = service in (Service.ANSWER, Service.HOLD)
+    if critical:
+        afterhours.terms(builder)
+    builder.signal(signals.Opened(at=stimulus.at, event=event.seq, acknowledge=answerable and not quiet))
+    if critical:
+        afterhours.raised(builder, event)
     assigned = ownership.assign(builder, stimulus.turn)
     trusted = by_customer and stimulus.mail.kind is Kind.REQUEST_OR_REPLY and not verdict.stops_closing
-    heard = consent.heard(builder, stimulus, event, trusted=trusted) if by_customer else ()
+    heard = consent.heard(builder, stimulus, event, trusted=trusted) if by_customer and not critical else ()
     audience.to_staff(
         builder,
         event,
@@ -74,11 +84,20 @@ def opened(
         text=words.text,
         people=_but(builder.staff(all_of_queue=not assigned), person),
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
-        flags=arrival.flags_of(stimulus, *filter(None, (assigned,)), *_nobody(stimulus), *_linked_words(verdict.links), *heard),
+        flags=arrival.flags_of(
+            stimulus,
+            *(found.flags if found else ()),
+            *filter(None, (critical, assigned)),
+            *_nobody(stimulus),
+            *_linked_words(verdict.links),
+            *heard,
+        ),
         links=(*audience.STAFF_LINKS, *(accepting.LINKS if verdict.ask_accept else ()), *_same(verdict.links)),
         human=stimulus.mail.kind is not Kind.MACHINE,
         facts=opening_facts(builder, event),
     )
+    if found and service is Service.ANSWER and answerable:
+        prepared.by_itself(builder, found.treatment.answer)
     if verdict.other_queues:
         builder.note("queues", list(verdict.other_queues))
         _tell_queues(builder, verdict.other_queues, who=arrival.shown(requestor), text=words.text, received=event.at)

@@ -7,7 +7,8 @@ wrote it: that is `match`'s to judge.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import StrEnum
 
 from rtmail.desk.duty import Roster
@@ -82,6 +83,39 @@ class Organisation:
     plan: str = ""
     language: str = ""
     """In which its people are written to, whatever they write in; "" lets each one's mail tell."""
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Address key of a contact -> his roles."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Address key of a contact -> his name, where the list of customers has it."""
+    plan_from: date | None = None
+    plan_until: date | None = None
+    """First and last day of the plan, in the organisation's zone; None: without beginning, without end."""
+    timezone: str = ""
+    holidays: str = ""
+    """Country, or country and region, whose holidays it keeps: "DE", "DE-BY"."""
+    imported: bool = False
+
+    def holds_on(self, day: date) -> bool:
+        """Tell whether its plan holds on this day."""
+        return (self.plan_from is None or self.plan_from <= day) and (self.plan_until is None or day <= self.plan_until)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a customer has bought. What is promised for it in time stands in the policy, under `[plans.NAME]` there.
+
+    queues      that it may use; none named means all
+    priorities  that its contacts may name themselves; None: as the policy says
+    contacts    most contacts with the role that counts, 0 for any number
+    telephone   number that its contacts may call, "" for none
+    """
+
+    key: str
+    name: str
+    queues: tuple[str, ...] = ()
+    priorities: tuple[str, ...] | None = None
+    contacts: int = 0
+    telephone: str = ""
 
 
 class Tie(StrEnum):
@@ -103,6 +137,7 @@ class Directory:
     roles: Mapping[str, ManagementRole] = field(default_factory=dict)
     organisations: Mapping[str, Organisation] = field(default_factory=dict)
     rosters: Mapping[str, Roster] = field(default_factory=dict)
+    plans: Mapping[str, Plan] = field(default_factory=dict)
     _staff: Mapping[str, Person] = field(init=False, repr=False, compare=False)
     _parties: Mapping[int, Person] = field(init=False, repr=False, compare=False)
     _contacts: Mapping[str, Organisation] = field(init=False, repr=False, compare=False)
@@ -161,6 +196,21 @@ class Directory:
         labels = domain.split(".") if at else []
         below = (".".join(labels[start:]) for start in range(len(labels)))
         return next((self._domains[domain] for domain in below if domain in self._domains), None)
+
+    def with_customers(self, imported: Mapping[str, Organisation]) -> Directory:
+        """Return this directory with imported organisations beside those of the config, which come first where both name one."""
+        taken = {address.key(spec) for one in self.organisations.values() for spec in one.contacts}
+        domains = {domain.lower().strip(".") for one in self.organisations.values() for domain in one.domains}
+        fresh = {
+            key: replace(
+                one,
+                contacts=tuple(spec for spec in one.contacts if address.key(spec) not in taken),
+                domains=tuple(domain for domain in one.domains if domain.lower().strip(".") not in domains),
+            )
+            for key, one in imported.items()
+            if key not in self.organisations
+        }
+        return replace(self, organisations={**fresh, **self.organisations}) if fresh else self
 
     def is_contact(self, spec: str) -> bool:
         """Tell whether `spec` is a registered contact of an organisation."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rtmail.desk import arrival, audience, crossing, effects, opening
+from rtmail.desk import agreed, arrival, audience, crossing, effects, opening
 from rtmail.desk.commands import BY_NAME, Parsed
 from rtmail.desk.decision import Ask, Builder, Words
 from rtmail.desk.known import last_deed
@@ -52,6 +52,9 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
         return
     if told and not inside and (waits := _crossing(builder, stimulus, person)):
         _ask(builder, stimulus, person, waits)
+        return
+    if told and not inside and agreed.lacks_eta(builder, parsed) and not stimulus.chosen:
+        _ask(builder, stimulus, person, "at this priority they say by when it will be solved: write a line `eta 15:00` above them.")
         return
     if told and not inside and parsed.unclear and not stimulus.chosen:
         _ask(builder, stimulus, person, "a line in them looks like a command, but cannot be carried out.", text=parsed.words)

@@ -16,6 +16,7 @@ from rtmail.desk.ticket import EventKind, Status, Ticket
 from rtmail.policy import clocks, signals
 from rtmail.policy.clocks import Clock
 from rtmail.policy.model import Policy
+from rtmail.policy.terms import TERMS, Terms
 
 OPEN = (Status.NEW, Status.OPEN, Status.WAITING, Status.RESOLVED)
 """Requests in these statuses have clocks that a policy can move."""
@@ -35,6 +36,7 @@ class Move:
 
 def moves(policy: Policy, ticket: Ticket, now: datetime) -> tuple[Move, ...]:
     """Return the due instants of `ticket` that `policy` would move if it were applied now."""
+    policy = policy.under(Terms.from_row(ticket.fields.get(TERMS)))
     advance = clocks.advance(policy, ticket.clocks, facts_of(ticket), signals.PolicyApplied(now))
     return moved(ticket.clocks, advance.clocks)
 

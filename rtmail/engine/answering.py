@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rtmail.desk import audience, history, notes, queries
-from rtmail.desk.people import Person
+from rtmail.desk.people import Directory, Person
 from rtmail.desk.queries import Query
 from rtmail.desk.ticket import Event, EventKind, Role, Status, Ticket
 from rtmail.engine.office import Office
@@ -49,7 +49,11 @@ class Answerer:
     """Answers for one office."""
 
     def __init__(self, store: Store, office: Office) -> None:
-        self._store, self._office, self._directory = store, office, office.directory
+        self._store, self._office = store, office
+
+    @property
+    def _directory(self) -> Directory:
+        return self._office.directory
 
     def answer(self, asked: Sequence[Query], now: datetime) -> Answered:
         """Return the answers in the order of the questions."""

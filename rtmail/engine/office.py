@@ -87,13 +87,9 @@ class Office:
         store.sync_organisations(blueprint.directory.organisations)
         people = {key: replace(person, party=parties[key]) for key, person in blueprint.directory.people.items()}
         self.site = blueprint.site
-        self.directory = Directory(
-            people=people,
-            queues=blueprint.directory.queues,
-            roles=blueprint.directory.roles,
-            organisations=blueprint.directory.organisations,
-            rosters=blueprint.directory.rosters,
-        )
+        self._configured = replace(blueprint.directory, people=people)
+        self.directory: Directory = self._configured
+        self._customers = 0
         self.keyring = blueprint.keyring
         self.caps = blueprint.caps
         self.retry_for = blueprint.retry_for
@@ -126,11 +122,15 @@ class Office:
         return ZoneInfo(self.site.timezone)
 
     def look_round(self, now: datetime) -> None:
-        """See who is away; called before each batch, since other daemons and earlier mails change it."""
+        """See who is away, and who is a customer; called before each batch, since other daemons and earlier mails change it."""
         found = self._store.absences(now)
         absences = {person.key: found[person.party] for person in self.directory.people.values() if person.party in found}
         if absences != self.house.absences:
             self.house = replace(self.house, absences=absences)
+        mark = self._store.customers_mark()
+        if mark != self._customers:
+            self.directory, self._customers = self._configured.with_customers(self._store.customers()), mark
+            self.house = replace(self.house, directory=self.directory)
 
     def current_policy(self, queue: str) -> tuple[int, Policy]:
         """Return the version under which a new request of `queue` opens."""

@@ -98,7 +98,9 @@ _SHOWN = [
 ]
 
 _FACTS: Mapping[str, Mapping[str, Any]] = {
-    "acknowledgement": {"looked_at": _at(14, 30)},
+    "acknowledgement": {"looked_at": _at(14, 30), "opens_at": _at(8, day=24), "critical_word": "outage", "telephone": "+49 30 1234"},
+    "prepared": {"text": "Questions about how to use it are answered at https://docs.example.com, or in the forum."},
+    "appealed": {"priority": "P3", "decided_by": _at(10, day=24)},
     "opened": {
         "who": _BOB, "text": _QUESTION, "received_at": SENT_AT, "flags": ["The sender is not verified."],
         "due": [_row(what="Triage", at=_at(14, 30)), _row(what="First response", at=_at(15))],
@@ -218,8 +220,10 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
     "closed": {},
     "alias": {"asked_about": "bob.private@elsewhere.example"},
     "closing": {"text": "The spare part is in, the printer works again.", "close_at": _at(14, day=26)},
-    "priority-told": {"priority": "P2", "meaning": "The network is degraded", "first_by": _at(16), "update_every": timedelta(hours=2),
-                      "update_days": 0, "agreed": False},
+    "priority-told": {
+        "priority": "P2", "meaning": "The network is degraded", "first_by": _at(16), "update_every": timedelta(hours=2),
+        "update_days": 0, "agreed": False, "reason": "It works, but slowly.", "decided": True, "appeal": True,
+    },
     "promised": {
         "text": "The technician comes on Friday.", "update_every": timedelta(hours=4), "update_days": 0, "next_at": _at(15),
         "eta_at": _at(16, day=27),
@@ -231,7 +235,8 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 OPTIONAL: Mapping[str, frozenset[str]] = {
-    "acknowledgement": frozenset({"looked_at"}), "opened": frozenset({"flags", "due"}), "notice": frozenset({"flags", "joined"}),
+    "acknowledgement": frozenset({"looked_at", "opens_at", "critical_word", "telephone"}), "opened": frozenset({"flags", "due"}),
+    "notice": frozenset({"flags", "joined"}),
     "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went", "answers"}),
     "held": frozenset({"more"}), "held-expired": frozenset({"more"}),
     "undeliverable": frozenset({"at", "clock", "text"}), "admin-notice": frozenset({"rows", "cure"}),
@@ -242,7 +247,8 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "holding-update": frozenset({"owner", "eta_at", "next_at"}),
     "missed": frozenset({"said_at", "text", "instead"}),
     "escalation": frozenset({"late", "late_why", "acked", "alarm", "customer", "staff"}),
-    "closing": frozenset({"text", "close_at"}), "priority-told": frozenset({"first_by", "update_every", "update_days", "agreed"}),
+    "closing": frozenset({"text", "close_at"}), "appealed": frozenset({"decided_by"}),
+    "priority-told": frozenset({"first_by", "update_every", "update_days", "agreed", "reason", "decided", "appeal"}),
     "promised": frozenset({"text", "update_every", "update_days", "next_at", "eta_at"}), "undelivered": frozenset({"said_at", "text"}),
 }
 """Facts that the desk may leave out; a template tests for them with `|default`."""
@@ -279,7 +285,7 @@ _LINKS: Mapping[str, tuple[Link, ...]] = {
     "closed": (Link("reopen", Action.REOPEN),),
     "alias": (Link("confirm", Action.CONFIRM_ALIAS),),
     "closing": (Link("approve", Action.APPROVE), Link("reopen", Action.REOPEN)),
-    "priority-told": (Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE)),
+    "priority-told": (Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE), Link("appeal", Action.APPEAL)),
 }
 
 
@@ -355,6 +361,8 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "closed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "alias": {"to": _CUSTOMER, **customers, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "closing": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
+        "prepared": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "references": (_ROOT,)},
+        "appealed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "priority-told": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "promised": {"to": _CUSTOMER, **customers, **words, "author": "Jane Doe", "urgency": 0},
         "undelivered": {"to": _ENGINEER, **staff, **told, **due, "reply_to": ReplyTo.COMMENT, "urgency": 0},

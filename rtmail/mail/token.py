@@ -67,6 +67,7 @@ class Action(IntEnum):
     SEND_AS_COMMENT = 29
     SEND_AS_WRITTEN = 30
     ERASE = 31
+    APPEAL = 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ STAFF_MARK = "[internal: staff only]"
 
 _PUBLIC = frozenset({
     Action.REPLY, Action.BOUNCE, Action.MARK, Action.APPROVE, Action.REOPEN, Action.AGREE, Action.DISAGREE, Action.MUTE,
-    Action.UNMUTE, Action.SHOW, Action.CONFIRM_ALIAS,
+    Action.UNMUTE, Action.SHOW, Action.CONFIRM_ALIAS, Action.APPEAL,
 })
 """Actions whose details go to participants too."""
 _TAG = re.compile(r"<[^<>]{0,2000}>")

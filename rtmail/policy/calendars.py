@@ -26,7 +26,7 @@ class Calendars:
     """The calendars of one policy as they are read; "always" is there from the start.
 
     hours     by name
-    holidays  the expanded dates of those that name a country
+    holidays  the expanded dates of those that name a country; observing: those closed on the customer's own holidays too
     """
 
     def __init__(self, problems: Problems, timezone: str, source: HolidaySource) -> None:
@@ -35,6 +35,7 @@ class Calendars:
         self._source = source
         self.hours: dict[str, Hours] = {ALWAYS: always(timezone)}
         self.holidays: dict[str, tuple[date, ...]] = {}
+        self.observing: list[str] = []
 
     def read(self, name: str, table: Table) -> None:
         """Add the calendar that a table describes; one with mistakes is noted and never closes, so that nothing trips over it."""
@@ -45,6 +46,8 @@ class Calendars:
         week, days = self._week(table)
         closed = frozenset(self._closed(table))
         codes = table.names("holidays")
+        if table.flag("customer_holidays", False):
+            self.observing.append(name)
         try:
             holidays = self._source(name, codes)
         except ValueError as error:

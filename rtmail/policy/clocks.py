@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from rtmail.policy import agreements, answers, course, ladder, targets
+from rtmail.policy import agreements, answers, appeals, course, ladder, targets
 from rtmail.policy.due import fall_due, wake_at
 from rtmail.policy.model import MetBy, Policy
 from rtmail.policy.rows import Clock, ClockKind, Reach, State
@@ -22,6 +22,8 @@ from rtmail.policy.sheet import Advance, Change, Notice, NoticeKind, Sheet, What
 from rtmail.policy.signals import (
     AcknowledgementSent,
     Answered,
+    AppealDecided,
+    Appealed,
     CadenceSet,
     ClosingHeld,
     ClosingReleased,
@@ -112,6 +114,10 @@ def _apply(sheet: Sheet, signal: Signal) -> None:
             course.end(sheet, at, how)
         case PolicyApplied(at):
             targets.policy_applied(sheet, at)
+        case Appealed(at, event):
+            appeals.appealed(sheet, at, event)
+        case AppealDecided(at, event):
+            appeals.decided(sheet, at, event)
 
 
 # opening and triage

@@ -44,6 +44,7 @@ def fall_due(sheet: Sheet, now: datetime, *, inclusive: bool) -> None:
     told_late = _tell_ladder(sheet, moment, misses, climbs)
     _nudge(sheet, moment, silently=told_late)
     _warn(sheet, moment)
+    _appeal_due(sheet, moment)
     _close(sheet, moment)
 
 
@@ -261,6 +262,19 @@ def _warn(sheet: Sheet, moment: _Moment) -> None:
         sheet.put(replace(row, warned_at=moment.now), What.WARNED, rule, moment.now)
         sheet.notices.append(Notice(NoticeKind.NUDGE, row.name, row.generation, None, ("author", "admin"), "undelivered", rule, due_at,
                                     moment.now, late_by=moment.now - due_at))
+
+
+def _appeal_due(sheet: Sheet, moment: _Moment) -> None:
+    """Tell management again of an appeal that it has not decided in time."""
+    row = sheet.open(ClockKind.APPEAL)
+    if row is None or not row.running or not moment.reached(row.due_at):
+        return
+    due_at, rule = row.due_at or moment.now, "appeal: nobody decided it in time"
+    tell = tuple(role for step in row.steps for role in step.tell)
+    steps = tuple(replace(step, done_at=moment.now, outcome="told") for step in row.steps)
+    sheet.put(replace(row, state=State.MISSED, steps=steps, told=_with_told(row, tell, moment.now)), What.MISSED, rule, moment.now)
+    sheet.notices.append(Notice(NoticeKind.MISSED, row.name, row.generation, None, tell, "missed", rule, due_at, moment.now,
+                                late_by=moment.now - due_at, bundle=False))
 
 
 def _close(sheet: Sheet, moment: _Moment) -> None:

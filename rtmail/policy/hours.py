@@ -234,3 +234,11 @@ def holidays_of(code: str, years: Iterable[int]) -> frozenset[date]:
         return frozenset(holidays.country_holidays(country, subdiv=subdivision or None, years=list(years)))
     except NotImplementedError:
         raise ValueError(f'no holidays are known for {code!r}: write an ISO 3166 code such as "DE", "DE-BY" or "US-CO"') from None
+
+
+def yearly(code: str, at: datetime) -> tuple[date, ...]:
+    """Return the public holidays of a country from the year of `at` on, for as long as a request may live; () for an unknown code."""
+    try:
+        return tuple(sorted(holidays_of(code, range(at.year, at.year + 3))))
+    except ValueError:
+        return ()

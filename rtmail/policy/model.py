@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
 from rtmail.policy.duration import Duration
 from rtmail.policy.hours import Hours, add, always, between
+from rtmail.policy.terms import AfterHours, Appeal, CustomerRules, Prepared, Terms, Urgency
 
 ALWAYS = "always"
 """The built-in calendar that never closes, its business days those of the site's zone."""
@@ -120,6 +121,8 @@ class Priority:
     page: bool
     bundle: bool
     shout_every: Duration | None = None
+    needs_eta: bool = False
+    """Whoever writes to the customer says by when it will be solved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,8 @@ class Policy:
     nudge           when staff are reminded of an untriaged request
     on_call         role reminded of untriaged requests; "" for the queue
     roles           every role the policy tells, with the line that first names it
+    plans           priorities of those plans that have their own, by plan
+    observing       calendars that are closed on the holidays of the customer as well
     """
 
     name: str
@@ -187,6 +192,31 @@ class Policy:
     thanks: Thanks
     digest: Digest
     roles: Mapping[str, int]
+    plans: Mapping[str, Mapping[str, Priority]] = field(default_factory=dict)
+    observing: frozenset[str] = frozenset()
+    customers: CustomerRules | None = None
+    answers: Mapping[str, Prepared] = field(default_factory=dict)
+    appeal: Appeal | None = None
+    after_hours: AfterHours | None = None
+    urgency: Urgency | None = None
+
+    def under(self, terms: Terms | None) -> Policy:
+        """Return the policy as it counts for a request on these terms: its plan's priorities, its holidays, or no promises at all."""
+        if terms is None:
+            return self
+        priorities, triage, triage_calendar = self.plans.get(terms.plan, self.priorities), self.triage, self.triage_calendar
+        if not terms.promises:
+            priorities, triage = {key: _unpromised(one) for key, one in priorities.items()}, None
+        elif terms.critical and self.after_hours and self.after_hours.triage:
+            triage, triage_calendar = self.after_hours.triage, ALWAYS
+        calendars = self.calendars
+        if terms.holidays and self.observing:
+            calendars = {name: replace(one, closed=one.closed | frozenset(terms.holidays)) if name in self.observing else one
+                         for name, one in calendars.items()}
+        suggest = self.suggest
+        if terms.priorities is not None:
+            suggest = replace(suggest, allow=tuple(one for one in suggest.allow if one in terms.priorities))
+        return replace(self, priorities=priorities, triage=triage, triage_calendar=triage_calendar, calendars=calendars, suggest=suggest)
 
     def hours(self, calendar: str) -> Hours:
         """Return the calendar of that name; a clock that came from another policy may name one that is not here, and never closes."""
@@ -209,3 +239,8 @@ class Policy:
     def hash(self) -> str:
         """Name of this version: hex SHA-256 of the text and its expansion."""
         return hashlib.sha256(f"{self.text}\0{self.expanded()}".encode()).hexdigest()
+
+
+def _unpromised(priority: Priority) -> Priority:
+    return replace(priority, first_response=None, update_every=None, resolution=None, reply_within=None, ladder=(), shout_every=None,
+                   needs_eta=False)

@@ -22,6 +22,8 @@ class ClockKind(StrEnum):
     RESOLUTION = "resolution"
     LADDER = "ladder"
     CLOSING = "closing"
+    APPEAL = "appeal"
+    """A customer's appeal against a priority, until management decided it."""
 
 
 class State(StrEnum):

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import date, time
 
 from rtmail.errors import PolicyError, Problem
+from rtmail.policy import term_rules
 from rtmail.policy.calendars import REFERENCE, WEEKDAYS, Calendars, HolidaySource
 from rtmail.policy.duration import Duration
 from rtmail.policy.hours import between, holidays_of, next_open
@@ -108,6 +109,9 @@ class _Reader:
         on_call = top.text("on_call")
         if on_call:
             self._tell(("on_call",), (on_call,))
+        answers, appeal = term_rules.answers(top), term_rules.appeal(top, self._calendars)
+        if appeal and appeal.tell:
+            self._tell(("appeal", "tell"), (appeal.tell,))
         policy = Policy(
             name=name, text=self._text, timezone=self._timezone, calendars=self._calendars.hours, holidays=self._calendars.holidays,
             priorities=priorities, untriaged=self._priority_name(top, "untriaged", priorities), triage=triage,
@@ -115,7 +119,9 @@ class _Reader:
             waiting_pauses=frozenset(waiting_pauses), reopen_within=top.length("reopen_within", "30d") or Duration(days=30),
             close_after=close_after, close_calendar=close_calendar, forward_ack=top.choice("forward_ack", ForwardAck.ASK),
             suggest=self._suggest(top.table("suggest"), priorities), thanks=self._thanks(top.table("thanks")),
-            digest=self._digest(top.table("digest")), roles=self._roles,
+            digest=self._digest(top.table("digest")), roles=self._roles, plans=self._plans(top, priorities, defaults),
+            observing=frozenset(self._calendars.observing), customers=term_rules.customers(top, answers, priorities), answers=answers,
+            appeal=appeal, after_hours=term_rules.after_hours(top, self._calendars, priorities), urgency=term_rules.urgency(top),
         )
         top.done()
         return policy
@@ -133,6 +139,25 @@ class _Reader:
                 table.complain(priority.key, f"{codes[priority.code]} and {priority.key} have the same code", cure)
             codes[priority.code] = priority.key
         return {priority.key: priority for priority in sorted(found, key=lambda priority: -priority.code)}
+
+    def _plans(self, top: Table, priorities: Mapping[str, Priority], defaults: _Defaults) -> dict[str, dict[str, Priority]]:
+        """What `[plans.NAME.priorities.P1]` says anew for the customers of a plan; all else is as for everybody."""
+        plans, base = top.table("plans"), top.table("priorities").values
+        found: dict[str, dict[str, Priority]] = {}
+        for plan in plans.values:
+            table = plans.table(plan)
+            own = table.table("priorities")
+            found[plan] = dict(priorities)
+            for key in own.values:
+                if key not in priorities:
+                    own.complain(key, f"{own.named(key)} is no priority", suggestion(key, priorities))
+                    continue
+                said = own.table(key)
+                if "code" in said.values:
+                    said.complain("code", f"{said.named('code')} cannot differ by plan", "leave it out: it stands in [priorities]")
+                found[plan][key] = self._priority(key, said.over(base[key]), defaults)
+            table.done()
+        return found
 
     def _priority(self, key: str, table: Table, defaults: _Defaults) -> Priority:
         calendar = self._calendars.named(table, "calendar", ALWAYS)
@@ -154,7 +179,7 @@ class _Reader:
             reply_within=table.length("reply_within") or defaults.reply_within,
             update_mode=table.choice("update_mode", defaults.update_mode), met_by=table.choice("met_by", defaults.met_by), nudge=nudge,
             ladder=self._ladder(table, ladder_calendar, defaults), page=table.flag("page", False), bundle=table.flag("bundle", True),
-            shout_every=self._shout(table),
+            shout_every=self._shout(table), needs_eta=table.flag("needs_eta", False),
         )
         table.done()
         return priority

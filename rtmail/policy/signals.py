@@ -188,6 +188,22 @@ class NoticeFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Appealed:
+    """The customer appeals against the priority."""
+
+    at: datetime
+    event: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AppealDecided:
+    """Management set or confirmed the priority."""
+
+    at: datetime
+    event: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ClosingHeld:
     """Automatic closing stops until staff looked."""
 
@@ -239,5 +255,5 @@ class Tick:
 Signal = (
     Opened | Prioritised | Answered | Delivered | Returned | CustomerWrote | StatusChanged | Refused | ReopenedAfterClosed | Promised
     | DueSet | CadenceSet | Taken | AcknowledgementSent | ManagerAcked | Snoozed | NoticeFailed | ClosingHeld | ClosingReleased | Merged
-    | Ended | PolicyApplied | Tick
+    | Ended | PolicyApplied | Appealed | AppealDecided | Tick
 )

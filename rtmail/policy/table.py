@@ -128,6 +128,10 @@ class Table:
                 self._problems.complain((*self.path, key, index), f"{self.named(key)} holds {item!r}", "write each entry as a table: {…}")
         return found
 
+    def over(self, base: Mapping[str, Any]) -> Table:
+        """This table laid over another one: what it does not say is as there."""
+        return Table(self._problems, self.path, {**base, **self.values})
+
     def done(self, *also: str) -> None:
         """Complain of the keys that nothing asked for; `also` are keys that could stand here too."""
         known = self._known.union(also)

@@ -10,6 +10,7 @@ from rtmail.store.absences import Absences
 from rtmail.store.bundles import Bundles
 from rtmail.store.caps import Caps
 from rtmail.store.copying import Copies, NotEmpty
+from rtmail.store.customers import Customers
 from rtmail.store.database import writes
 from rtmail.store.erasing import Erasing
 from rtmail.store.facts import Age, Ages, Facts, Pausable, Pause, Serving
@@ -49,7 +50,7 @@ __all__ = [
 
 
 class Store(
-    Spool, Parties, Tickets, Erasing, Forgetting, Ledger, Outbox, Bundles, Holds, Junk, Mailboxes,
+    Spool, Customers, Parties, Tickets, Erasing, Forgetting, Ledger, Outbox, Bundles, Holds, Junk, Mailboxes,
     Caps, Policies, Absences, Promises, Facts, Figures, Copies,
 ):  # fmt: skip
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from rtmail.desk.notes import URGENCY
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply
 from rtmail.failpoint import failpoint
 from rtmail.mail.draft import Visibility
@@ -94,7 +95,8 @@ _SUMMARY = ("t.id, t.number, t.subject, t.status, t.priority, coalesce(o.staff, 
 _COLUMNS = ("id, number, queue, subject, status, opened_at, policy_version, priority, priority_state, owner, removed, events, "
             "thread, status_at, last_public_seq, last_public_at, answered, merged_into, fields")
 _CHANGING = ("queue", "subject", "status", "policy_version", "priority", "priority_state", "owner", "requestor", "removed", "events",
-             "thread", "status_at", "last_public_seq", "last_public_at", "answered", "merged_into", "fields", "wake_at", "next_due_at")
+             "thread", "status_at", "last_public_seq", "last_public_at", "answered", "merged_into", "fields", "urgency", "wake_at",
+             "next_due_at")
 _UPDATE = (f"UPDATE ticket SET {', '.join(f'{column} = ?' for column in _CHANGING)}, sweep_until = 0 WHERE id = ? AND events = ?")
 _INSERT = (f"INSERT INTO ticket ({', '.join(_CHANGING)}, id, number, opened_at) VALUES {places(len(_CHANGING) + 3)}")
 
@@ -351,7 +353,7 @@ class Tickets(Search):
     def find_tickets(self, *, queues: Collection[str] | None = None, owner: int | None = None, requestor: int | None = None,
                      organisation: str = "", domain: str = "", due_before: datetime | None = None, ids: Collection[int] | None = None,
                      statuses: Collection[Status] = LIVE, limit: int = 50) -> tuple[list[TicketSummary], int]:
-        """Return the tickets that all of these hold for, what is due first on top and `limit` at most, and how many there are.
+        """Return the tickets that all of these hold for, most urgent and then first due on top, `limit` at most, and how many.
 
         More than COUNTED are not counted: how many a list of a thousand pages has is not worth reading a million rows.
         owner 0: nobody's; organisation, domain: of the requestor; ids: row ids to choose from; None or "" asks for nothing.
@@ -377,7 +379,8 @@ class Tickets(Search):
                 rest += chosen
         source = ("FROM ticket t LEFT JOIN party o ON o.id = t.owner LEFT JOIN party r ON r.id = t.requestor "
                   f"WHERE {' AND '.join(where)}")
-        rows = self._rows(f"SELECT {_SUMMARY} {source} ORDER BY t.next_due_at IS NULL, t.next_due_at, t.number LIMIT ?", [*rest, limit])
+        order = "t.urgency DESC, t.next_due_at IS NULL, t.next_due_at, t.number"
+        rows = self._rows(f"SELECT {_SUMMARY} {source} ORDER BY {order} LIMIT ?", [*rest, limit])
         if len(rows) < limit:
             return [_summary(row) for row in rows], len(rows)
         count = self._row(f"SELECT count(*) FROM (SELECT t.id {source} LIMIT {COUNTED}) AS counted", rest)
@@ -458,7 +461,8 @@ def _changing(ticket: Ticket, wake_at: datetime | None) -> tuple[Any, ...]:
     return (clean(ticket.queue), clean(ticket.subject), str(ticket.status), ticket.policy_version, clean(ticket.priority),
             clean(ticket.priority_state), ticket.owner, requestor.person if requestor else 0, dump(ticket.removed), ticket.events,
             dump(ticket.thread), micros_or_none(ticket.status_at), ticket.last_public_seq, micros_or_none(ticket.last_public_at),
-            int(ticket.answered), ticket.merged_into, dump(ticket.fields), micros_or_none(wake_at), min(due, default=None))
+            int(ticket.answered), ticket.merged_into, dump(ticket.fields), _urgency(ticket), micros_or_none(wake_at),
+            min(due, default=None))
 
 
 def _summary(row: Sequence[Any]) -> TicketSummary:
@@ -493,3 +497,5 @@ def attachments_text(attachments: Iterable[Attachment]) -> str:
                   "inline": a.inline} for a in attachments])
 
 
+def _urgency(ticket: Ticket) -> int:
+    return int((ticket.fields.get(URGENCY) or {}).get("value", 0))

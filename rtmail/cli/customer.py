@@ -1,0 +1,129 @@
+"""`rtmail customer list|show|import`: who the customers are, and taking them over from a list of somebody else's."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rtmail.cli.common import config_option, end, json_option, opened, put, refuse
+from rtmail.clockwork import system
+from rtmail.config import Config
+from rtmail.config.importing import read_customers
+from rtmail.desk.people import Directory, Organisation
+from rtmail.errors import ConfigError
+from rtmail.mail.address import key
+
+
+@click.group()
+def customer() -> None:
+    """Customers: organisations, their contacts and plans, of the config and imported."""
+
+
+@customer.command("list")
+@click.option("--expired", is_flag=True, help="only those whose plan does not hold today")
+@json_option
+@config_option
+def list_(found: Config, expired: bool, as_json: bool) -> None:
+    """Every organisation, one line each."""
+    today = system().date()
+    for one in sorted(_directory(found).organisations.values(), key=lambda one: one.key):
+        if expired and one.holds_on(today):
+            continue
+        if as_json:
+            put(_facts(one, today))
+            continue
+        ends = f" until {one.plan_until}" if one.plan_until else ""
+        plan = f"{one.plan}{ends}{'' if one.holds_on(today) else ' (does not hold)'}" if one.plan else "no plan"
+        click.echo(f"{one.key:20.20}  {one.name:28.28}  {plan:32}  contacts: {len(one.contacts)}{'  imported' if one.imported else ''}")
+
+
+@customer.command()
+@click.argument("who")
+@json_option
+@config_option
+def show(found: Config, who: str, as_json: bool) -> None:
+    """One organisation: WHO is its name in the config, or the address of one of its people."""
+    directory = _directory(found)
+    one = directory.organisations.get(who) or (directory.organisation_of(who) if "@" in who else None)
+    if one is None:
+        end(f"rtmail: no organisation is known by {who!r}\nnext: rtmail customer list")
+    today, plan = system().date(), directory.plans.get(one.plan)
+    if as_json:
+        put(_facts(one, today))
+        return
+    rows = {
+        "name": one.name,
+        "domains": ", ".join(one.domains),
+        "plan": f"{plan.name if plan else one.plan or 'none'}{'' if one.holds_on(today) else ' (does not hold today)'}",
+        "from": str(one.plan_from or ""),
+        "until": str(one.plan_until or ""),
+        "queues": ", ".join(plan.queues) or "all" if plan else "",
+        "telephone": plan.telephone if plan else "",
+        "language": one.language,
+        "timezone": one.timezone,
+        "holidays": one.holidays,
+        "kept in": "the store (imported)" if one.imported else "the config",
+    }
+    for what, value in rows.items():
+        if value:
+            click.echo(f"{what:10} {value}")
+    for spec in one.contacts:
+        name, roles = one.names.get(key(spec), ""), ", ".join(one.roles.get(key(spec), ()))
+        click.echo(f"{'contact':10} {f'{name} <{spec}>' if name else spec}{f' ({roles})' if roles else ''}")
+    if "@" in who and not directory.is_contact(who):
+        click.echo(f"{who} is known by its domain, and is no contact")
+
+
+@customer.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--sync", is_flag=True, help="forget imported organisations that the file does not name")
+@click.option("--dry-run", is_flag=True, help="say what would change, and change nothing")
+@config_option
+def import_(found: Config, file: Path, sync: bool, dry_run: bool) -> None:
+    """Take organisations over from FILE: CSV with one line a contact, or JSON as `customer list --json` prints it.
+
+    What the config says of an organisation, an address or a domain comes first. A running daemon takes it at once.
+    """
+    try:
+        fresh = read_customers(file, found)
+    except ConfigError as error:
+        refuse(error)
+    with opened(found) as store, store.transaction():
+        known = store.customers()
+        gone = sorted(known.keys() - fresh.keys()) if sync else []
+        changed = {name: one for name, one in fresh.items() if known.get(name) != one}
+        if not dry_run and (changed or gone):
+            store.put_customers(changed, system(), gone=gone)
+    added = sum(name not in known for name in changed)
+    would = "would be " if dry_run else ""
+    click.echo(f"{would}added: {added}, changed: {len(changed) - added}, unchanged: {len(fresh) - len(changed)}, removed: {len(gone)}")
+    for name in sorted(fresh.keys() & found.tables.organisations.keys()):
+        click.echo(f"{name} stands in the config too, which comes first", err=True)
+
+
+def _directory(found: Config) -> Directory:
+    with opened(found) as store:
+        return found.directory().with_customers(store.customers())
+
+
+def _facts(one: Organisation, today: date) -> dict[str, Any]:
+    contacts = [
+        {"email": spec, "name": one.names.get(key(spec), ""), "roles": list(one.roles.get(key(spec), ()))} for spec in one.contacts
+    ]
+    return {
+        "key": one.key,
+        "name": one.name,
+        "domains": list(one.domains),
+        "plan": one.plan,
+        "plan_from": str(one.plan_from) if one.plan_from else None,
+        "plan_until": str(one.plan_until) if one.plan_until else None,
+        "holds": one.holds_on(today),
+        "language": one.language,
+        "timezone": one.timezone,
+        "holidays": one.holidays,
+        "imported": one.imported,
+        "contacts": contacts,
+    }

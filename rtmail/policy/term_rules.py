@@ -1,0 +1,106 @@
+"""The tables of a policy about terms -> values: `[customers]`, `[answers]`, `[appeal]`, `[after_hours]`, `[urgency]`.
+
+Called by `policy.schema`, which knows calendars and priorities and hands them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from rtmail.policy.calendars import Calendars
+from rtmail.policy.duration import Duration
+from rtmail.policy.model import Priority
+from rtmail.policy.table import Table, suggestion
+from rtmail.policy.terms import AfterHours, Appeal, CustomerRules, Prepared, Service, Standing, Then, Treatment, Urgency
+
+_JUDGED = tuple(one for one in Standing if one is not Standing.ENTITLED)
+_CURE = 'write "serve", "best-effort", "hold" or "answer NAME", a name of [answers]'
+
+
+def answers(top: Table) -> dict[str, Prepared]:
+    """Return the prepared answers by name."""
+    found: dict[str, Prepared] = {}
+    tables = top.table("answers")
+    for name in tables.values:
+        table = tables.table(name)
+        texts = {"": table.text("text").strip()}
+        texts |= {key: table.text(key).strip() for key in table.values if len(key) == 2 and key.isalpha() and key.islower()}
+        if not texts[""]:
+            table.complain(None, f"the answer {name} has no words", 'write text = "…", and de = "…" for German')
+        found[name] = Prepared(name, texts, table.choice("then", Then.CLOSE), table.text("mark"))
+        table.done()
+    return found
+
+
+def customers(top: Table, known: Collection[str], priorities: Mapping[str, Priority]) -> CustomerRules | None:
+    """Return what `[customers]` says, None where there is no such table."""
+    if "customers" not in top.values:
+        top.table("customers")
+        return None
+    table = top.table("customers")
+    treatments: dict[Standing, Treatment] = {}
+    for standing in _JUDGED:
+        key = standing.value.replace("-", "_")
+        text = " ".join(table.text(key, "serve").split())
+        word, _, name = text.partition(" ")
+        if word not in list(Service) or (word == Service.ANSWER) != bool(name):
+            table.complain(key, f"{table.named(key)} is {text!r}", _CURE)
+            continue
+        if name and name not in known:
+            table.complain(key, f"{table.named(key)} names no answer: {name!r}", suggestion(name, known, f"add [answers.{name}]"))
+        treatments[standing] = Treatment(Service(word), name)
+    chosen = None
+    if "best_effort_priorities" in table.values:
+        chosen = table.names("best_effort_priorities")
+        _priorities(table, "best_effort_priorities", chosen, priorities)
+    rules = CustomerRules(table.text("contact_role"), treatments, chosen)
+    table.done()
+    return rules
+
+
+def appeal(top: Table, calendars: Calendars) -> Appeal | None:
+    """Return what `[appeal]` says, None where there is no such table."""
+    table = top.table("appeal")
+    if not table.values:
+        return None
+    tell = table.text("tell").strip()
+    if not tell:
+        table.complain(None, "an appeal reaches nobody", 'write tell = "support-manager", a role of [roles]')
+    found = Appeal(tell, table.length("within", "1bd") or Duration(business_days=1), calendars.named(table, "calendar", "always"))
+    table.done()
+    return found
+
+
+def after_hours(top: Table, calendars: Calendars, priorities: Mapping[str, Priority]) -> AfterHours | None:
+    """Return what `[after_hours]` says, None where there is no such table."""
+    table = top.table("after_hours")
+    if not table.values:
+        return None
+    calendar = calendars.named(table, "calendar", "always")
+    if calendar == "always":
+        table.complain("calendar", "after_hours.calendar never closes", 'name the calendar of the office: calendar = "office"')
+    priority = table.text("priority") or next(iter(priorities))
+    _priorities(table, "priority", (priority,), priorities)
+    found = AfterHours(calendar, priority, table.length("triage"), table.names("queues"),
+                       tuple(" ".join(word.lower().split()) for word in table.names("words")))
+    table.done()
+    return found
+
+
+def urgency(top: Table) -> Urgency | None:
+    """Return what `[urgency]` says, None where there is no such table."""
+    table = top.table("urgency")
+    if not table.values:
+        return None
+    columns = {}
+    for name in ("package", "impact", "spread"):
+        column = table.table(name)
+        columns[name] = {key: column.number(key, 1, 1, 1000) for key in column.values}
+    table.done()
+    return Urgency(**columns)
+
+
+def _priorities(table: Table, key: str, named: Collection[str], priorities: Mapping[str, Priority]) -> None:
+    for name in named:
+        if name not in priorities:
+            table.complain(key, f"{table.named(key)} names no priority: {name!r}", suggestion(name, priorities))

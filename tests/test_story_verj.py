@@ -1,0 +1,85 @@
+"""Two helpdesks behind packages, by real mail: what each package has, lists by urgency, redirects, taking as the first response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rtmail.desk.people import Plan
+from rtmail.policy.clocks import State
+from tests.fakes.entitled import BOB, OLD, WORKDAY, clock, due, entitled, request
+from tests.fakes.house import House
+from tests.fakes.staff import ANN, EVE, JANE, KIM, answered, opened, sent_to, told_us
+
+ENTERPRISE = Plan("enterprise", "Enterprise", queues=("support",), telephone="+44 20 7946 0000")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    one = entitled(tmp_path, "verj", roles=("helpdesk-lead",), plan=ENTERPRISE)
+    yield one
+    one.close()
+
+
+def test_the_package_says_how_soon_work_begins_and_whom_to_call(house: House) -> None:
+    sent = opened(house)
+    assert "+44 20 7946 0000" in sent_to(sent, BOB, "acknowledgement").text
+    answered(house, sent_to(sent, JANE, "opened"), "Priority: production-critical")
+    assert due(house, "first-response") == WORKDAY + timedelta(minutes=30)
+    answered(house, sent_to(sent, JANE, "opened"), "take")
+    first = clock(house, "first-response")
+    assert first is not None
+    assert (first.state, first.settled_by) == (State.MET, "taken")
+
+
+def test_a_queue_that_the_package_does_not_have_is_answered(house: House) -> None:
+    sent = opened(house, queue="sales")
+    assert "ordinary helpdesk" in sent_to(sent, BOB, "prepared").text
+    assert "does not have this queue" in " ".join(sent_to(sent, KIM, "opened").text.split())
+    assert request(house).status == "closed"
+
+
+@pytest.mark.parametrize("who", [OLD, EVE])
+def test_no_package_is_answered(house: House, who: str) -> None:
+    assert "Support is part of a package" in " ".join(sent_to(opened(house, who=who), who, "prepared").text.split())
+    assert request(house).status == "closed"
+
+
+@pytest.mark.parametrize(("word", "said"), [
+    ("documentation", "documentation"), ("forum", "community forum"), ("third-party", "maker's support"),
+    ("account-manager", "account manager"), ("end-of-life", "end of life"), ("training", "training"), ("english", "English only"),
+])
+def test_what_does_not_belong_here_is_redirected(house: House, word: str, said: str) -> None:
+    sent = answered(house, sent_to(opened(house), JANE, "opened"), f"redirect {word}")
+    words = sent_to(sent, BOB, "words")
+    assert said in " ".join(words.text.split())
+    assert words["From"].startswith('"Jane Doe via Example"') or words["From"].startswith("Jane Doe via Example")
+    assert request(house).status == "closed"
+    assert f"{word} went to Bob Roe" in " ".join(sent_to(sent, JANE, "receipt").text.split())
+
+
+def test_an_answer_that_there_is_not_names_those_that_are(house: House) -> None:
+    said = " ".join(sent_to(answered(house, sent_to(opened(house), JANE, "opened"), "redirect nowhere"), JANE, "receipt").text.split())
+    assert "there is no prepared answer nowhere; there are no-package, ordinary-helpdesk" in said
+
+
+def test_the_open_list_is_sorted_by_package_impact_and_spread(house: House) -> None:
+    first = sent_to(opened(house, subject="A question"), JANE, "opened")
+    second = sent_to(opened(house, who=ANN, subject="It is wrong"), JANE, "opened")
+    answered(house, first, "impact: question\nspread: some-environment")
+    said = " ".join(sent_to(answered(house, second, "impact: data loss\nspread: all users"), JANE, "receipt").text.split())
+    assert "the urgency is 30" in said, "2 x 5 x 3: Ann is no contact, so no package counts for her"
+    assert request(house).fields["urgency"]["value"] == 4
+    rows, _ = house.store.find_tickets(queues=["support"])
+    assert [row.number for row in rows] == [2, 1]
+    listed = sent_to(told_us(house, JANE, "list"), JANE).text
+    assert listed.index("It is wrong") < listed.index("A question")
+
+
+def test_several_requests_hang_on_one_bug(house: House) -> None:
+    for subject in ("It fails", "It fails too"):
+        answered(house, sent_to(opened(house, subject=subject), JANE, "opened"), "bug EB-12")
+    assert [request(house, number).fields["refs"] for number in (1, 2)] == [["EB-12"], ["EB-12"]]
