@@ -7,6 +7,7 @@ import click
 from rtmail.cli.common import config_option, end, opened, put
 from rtmail.clockwork import system
 from rtmail.config import Config
+from rtmail.mail.address import key
 from rtmail.ops import privacy as ops
 
 
@@ -39,11 +40,15 @@ def erase(found: Config, address: str, dry_run: bool) -> None:
             what = ops.count(store, address) if dry_run else ops.erase(store, keyring, address, system())
         except PermissionError as error:
             end(f"rtmail: {error}")
+        listed = [name for name, one in store.customers().items() if key(address) in map(key, one.contacts)]
     verb = "would be erased" if dry_run else "erased"
     told = f"texts {what.words}, mails of his {what.received}, mails to him {what.sent}; requests touched {what.requests}"
     click.echo(f"{address}, {verb}: {told}")
-    named = [name for name, one in found.tables.organisations.items() if address.lower() in [spec.lower() for spec in one.contacts]]
+    tables = found.tables.organisations
+    named = [name for name, one in tables.items() if key(address) in [key(contact.email) for contact in one.contacts]]
     if named:
         click.echo(f"still in {found.file.name}: he is a contact of {', '.join(named)}")
+    if listed:
+        click.echo(f"still in the imported customers: he is a contact of {', '.join(listed)}; import a list without him, with --sync")
     if not dry_run:
         click.echo("backups made before keep what they held")
