@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-long test-systemd lint bench demo fuzz servers clean
+.PHONY: man run test test-long test-systemd lint bench demo fuzz servers clean
 
 run: $(STAMP)
 	@echo "A first mail, from a second terminal:"
@@ -55,6 +55,10 @@ bench: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group fuzz
 	$(BIN)/python -m fuzz
+
+# rtmail(1) and rtmail.toml(5), from the commands and the commented config themselves.
+man: $(STAMP)
+	$(BIN)/python -m rtmail.cli.manual build/man
 
 clean:
 	rm -rf $(VENV) build dist

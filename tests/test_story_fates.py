@@ -53,7 +53,7 @@ def test_a_dead_relay_stops_nothing_else(tmp_path: Path) -> None:
         for number in range(3):
             daemon.send(mail(message_id=f"<{number}@acme.example>", subject=f"Case {number}"))
         wait_for(lambda: len(daemon.tickets()) == 3, told="requests did not open while the relay was dead")
-        assert len(daemon.cli("outbox", "list").splitlines()) == 9
+        assert len(daemon.cli("outbox", "list", "--json").splitlines()) == 9
         with Sink(port=port) as sink:
             sink.wait(9, 60)
             wait_for(lambda: daemon.cli("outbox", "list").strip() == "none")

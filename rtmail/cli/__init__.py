@@ -6,10 +6,13 @@ Each command is a module of its own and is imported when it is called, so that `
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 
 import click
 
 from rtmail import __version__
+from rtmail.errors import RtmailError
 
 COMMANDS = {
     "init": "init",
@@ -55,8 +58,21 @@ class _Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(f"rtmail.cli.{module}"), cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; what it did not foresee is told in one line, as a traceback would help nobody who did not write it."""
+        try:
+            return super().invoke(ctx)
+        except (RtmailError, OSError) as error:
+            if isinstance(error, BrokenPipeError) or sys.argv[1:2] == ["receive"]:
+                raise
+            said = " ".join(str(error).split()) or type(error).__name__
+            click.echo(f"rtmail: {said}; rtmail doctor looks at every part", err=True)
+            raise SystemExit(getattr(error, "exit_code", 1)) from None
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rtmail")
 def rtmail() -> None:
     """A request tracker that lives in e-mail."""
+    if os.environ.get("NO_COLOR"):
+        click.get_current_context().color = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from rtmail import clockwork, config
+from rtmail.cli.common import json_option, put
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG, ConfigError, Problem
 from rtmail.mail.dkim_sign import public_record
@@ -18,9 +19,12 @@ from rtmail.mail.templates import LAYOUT, Templates
 
 
 @click.command()
+@json_option
 @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="the rtmail.toml to check")
-def check(path: Path | None) -> None:
-    """Tell every mistake in config, policies and templates."""
+def check(path: Path | None, as_json: bool) -> None:
+    """Tell every mistake in config, policies and templates: one JSON object a mistake with --json, none when there is none."""
+    if as_json:
+        _as_json(path)
     try:
         found = config.load(path)
     except ConfigError as error:
@@ -39,6 +43,16 @@ def check(path: Path | None) -> None:
     for signer in found.signers():
         click.echo(f"signed, as DNS must know it: {signer.selector}._domainkey.{signer.domain} TXT {public_record(signer.pem)}")
     click.echo(f"data: {found.state}")
+
+
+def _as_json(path: Path | None) -> NoReturn:
+    try:
+        problems: Sequence[Problem] = template_problems(config.load(path))
+    except ConfigError as error:
+        problems = error.problems
+    for problem in problems:
+        put({"file": problem.file, "line": problem.line, "what": problem.what, "cure": problem.cure})
+    raise SystemExit(EX_CONFIG if problems else 0)
 
 
 def on_duty(found: Config, now: datetime) -> Iterator[str]:

@@ -7,6 +7,7 @@ import getpass
 import click
 
 from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.store import Fate, NotThere, OutboxRow
@@ -18,26 +19,25 @@ def outbox() -> None:
 
 
 @outbox.command("list")
-@click.option("--fate", type=click.Choice([str(fate) for fate in Fate]), default=str(Fate.WAITING), show_default=True)
+@click.option("--fate", type=click.Choice([str(fate) for fate in Fate]), default=str(Fate.WAITING), show_default=True,
+              help="what became of them")
 @json_option
 @config_option
 def list_(found: Config, fate: str, as_json: bool) -> None:
     """List mails by their fate."""
     with opened(found) as store:
         rows = list(store.list_outbox(Fate(fate)))
-    for row in rows:
-        if as_json:
+    if as_json:
+        for row in rows:
             put(_described(row))
-        else:
-            when = (
-                f"next try {shown(row.due_at, found.settings.timezone)}"
-                if row.fate is Fate.WAITING
-                else shown(row.settled_at, found.settings.timezone)
-            )
-            click.echo(
-                f"{row.id}  {row.template} to {row.recipient}, tried {row.attempts} times, {when}{f': {row.said}' if row.said else ''}"
-            )
-    if not rows and not as_json:
+    elif rows:
+        waits = fate == str(Fate.WAITING)
+        zone = found.settings.timezone
+        columns(("mail", "template", "to", "tried", "next try" if waits else "since", "the relay said"), [
+            (str(row.id), row.template, row.recipient, str(row.attempts),
+             shown(row.due_at if waits else row.settled_at, zone)[4:21], row.said)
+            for row in rows])  # fmt: skip
+    else:
         click.echo("none")
 
 

@@ -6,7 +6,7 @@ import getpass
 
 import click
 
-from rtmail.cli.common import config_option, end, opened, shown
+from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.store import Pausable
@@ -20,11 +20,16 @@ MEANS = {
 
 @click.command()
 @click.argument("what", required=False, type=click.Choice([str(one) for one in Pausable]))
+@json_option
 @config_option
-def pause(found: Config, what: str | None) -> None:
+def pause(found: Config, what: str | None, as_json: bool) -> None:
     """Let WHAT stand still in every daemon of this store, within a second; without WHAT, show what does."""
     with opened(found) as store:
         if what is None:
+            if as_json:
+                for one in store.pauses():
+                    put({"what": str(one.what), "at": utc(one.at), "by": one.by})
+                return
             for one in store.pauses():
                 click.echo(f"{one.what}: paused since {shown(one.at, found.settings.timezone)} by {one.by}: {MEANS[one.what]}")
             if not store.pauses():

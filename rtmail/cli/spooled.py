@@ -7,6 +7,7 @@ import getpass
 import click
 
 from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.store import Held, NotThere, Outcome, SpoolRow, Store
@@ -23,13 +24,16 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
     def list_(found: Config, as_json: bool) -> None:
         with opened(found) as store:
             rows = list(store.list_spool(outcome, settled=False) if outcome is Outcome.HELD else store.list_spool(outcome))
-        for row in rows:
-            if as_json:
+        if as_json:
+            for row in rows:
                 put(_described(row))
-            else:
-                reason = row.reason.strip().splitlines()[-1] if row.reason.strip() else ""
-                click.echo(f"{row.id}  {shown(row.arrived_at, found.settings.timezone)}  from <{row.envelope.sender or ''}>: {reason}")
-        if not rows and not as_json:
+        elif rows:
+            zone = found.settings.timezone
+            columns(("mail", "arrived", "from", "why"), [
+                (str(row.id), shown(row.arrived_at, zone)[4:21], f"<{row.envelope.sender or ''}>",
+                 (row.reason.strip().splitlines() or [""])[-1])
+                for row in rows])  # fmt: skip
+        else:
             click.echo("none")
 
     @group.command("show", help="Show one, its bytes as they came in.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 
 from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.desk import history, notes
@@ -70,7 +70,7 @@ def list_(found: Config, everything: bool, queue: str, owner: str, requestor: st
                 prio = _prio(row.priority, row.priority_state)
                 table.append((f"#{row.number}", str(row.status), prio, row.owner or "-", due[:17], row.subject))
     if table:
-        _columns(("request", "status", "prio", "owner", "next due", "subject"), table)
+        columns(("request", "status", "prio", "owner", "next due", "subject"), table)
     elif not as_json:
         click.echo("no such requests")
 
@@ -90,16 +90,6 @@ def _owner(store: Store, found: Config, owner: str) -> int | None:
         end(f"rtmail: there is nobody {owner!r}; there are {', '.join(found.tables.people)}", 2)
     party = store.party_by_address(person.email)
     return party.id if party else -1
-
-
-def _columns(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int = 80) -> None:
-    """A table as wide as the terminal of our grandparents: the last column takes what is left."""
-    widths = [max(len(row[at]) for row in [titles, *rows]) for at in range(len(titles) - 1)]
-    left = max(width - sum(widths) - 2 * len(widths), 16)
-    for row in [titles, *rows]:
-        cells = [cell.ljust(size) for cell, size in zip(row[:-1], widths, strict=True)]
-        last = row[-1] if len(row[-1]) <= left else row[-1][: left - 1] + "…"
-        click.echo("  ".join([*cells, last]).rstrip())
 
 
 @ticket.command("show")
@@ -246,8 +236,9 @@ def _tell(event: Event, content: Content | None, names: dict[int, str], zone: st
 @ticket.command("do")
 @click.argument("number", type=int)
 @click.argument("lines", nargs=-1, required=True)
+@json_option
 @config_option
-def do(found: Config, number: int, lines: tuple[str, ...]) -> None:
+def do(found: Config, number: int, lines: tuple[str, ...], as_json: bool) -> None:
     """Run lines of the mail grammar on a request: rtmail ticket do 7 'Status: resolved' 'Owner: jane'."""
     now = system()
     with opened(found) as store, ReaderPool(workers=1) as pool:
@@ -259,6 +250,9 @@ def do(found: Config, number: int, lines: tuple[str, ...]) -> None:
     if not results:
         end("rtmail: none of this is a command; see the list: rtmail ticket do NUMBER help", 2)
     for result in results:
+        if as_json:
+            put(result)
+            continue
         instead = f"; write: {result['instead']}" if result["instead"] else ""
         click.echo(f"{'done' if result['done'] else 'NOT DONE'}: {result['line']}: {result['outcome']}{instead}")
     if not all(result["done"] for result in results):
