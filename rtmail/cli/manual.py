@@ -37,9 +37,9 @@ CODES = (
     (str(EX_CONFIG), "the config has mistakes: rtmail check"),
 )
 ABOUT = (
-    "Mail to an address becomes a request with a number; everybody works from the mail client that he has, and what was promised about "
-    "time is kept, or managers hear of it. One daemon, rtmail serve, takes mail in and sends mail out; the other commands look at its store and "
-    "act on it, whether it runs or not."
+    "Mail to an address becomes a request with a number; everybody works from the mail client that he has, and what was promised "
+    "about time is kept, or managers hear of it. One daemon, rtmail serve, takes mail in and sends mail out; the other commands "
+    "look at its store and act on it, whether it runs or not."
 )
 _KEY = re.compile(r"(?:# )?([a-z_]+|\"[^\"]+\") = (.+?)(?:\s+#\s*(.*))?$")
 _TABLE = re.compile(r"(?:# )?\[([a-z0-9_.-]+)\]\s*(?:#\s*(.*))?$")
