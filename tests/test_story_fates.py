@@ -51,7 +51,7 @@ def test_a_dead_relay_stops_nothing_else(tmp_path: Path) -> None:
     port = free_port()
     with Running(tmp_path, relay=f"smtp://127.0.0.1:{port}") as daemon:
         for number in range(3):
-            daemon.send(mail(message_id=f"<{number}@acme.example>", subject=f"Case {number}"))
+            daemon.send(mail(message_id=f"<{number}@acme.example>", subject=f"Case {number}", text=f"Number {number} is down."))
         wait_for(lambda: len(daemon.tickets()) == 3, told="requests did not open while the relay was dead")
         assert len(daemon.cli("outbox", "list", "--json").splitlines()) == 9
         with Sink(port=port) as sink:
