@@ -10,7 +10,7 @@ import pytest
 from rtmail.desk.people import Organisation
 from rtmail.mail.language import language_of, spoken
 from tests.fakes.house import House, blueprint, mail
-from tests.fakes.staff import BOB, answered, opened, sent_to
+from tests.fakes.staff import BOB, EVE, JANE, answered, opened, sent_to
 
 TEXTS = {
     "en": "Hello, the printer on our floor is not working. Can you please have a look at it?",
@@ -68,4 +68,13 @@ def test_a_houses_own_language_comes_first(tmp_path: Path) -> None:
     house = House(tmp_path, plan=replace(plan, directory=replace(plan.directory, organisations={"acme": acme})))
     house.receive(mail(text=TEXTS["de"], headers="Content-Language: de-DE"))
     assert "Дякуємо за лист" in sent_to(house.sent(), BOB, "acknowledgement").text
+    house.close()
+
+
+def test_words_from_outside_that_are_split_off_are_acknowledged_in_their_writer_s_language(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    sent = opened(house)
+    told = answered(house, sent_to(sent, BOB, "acknowledgement"), TEXTS["de"], who=EVE)
+    went = answered(house, sent_to(told, JANE), "split")
+    assert "danke für Ihre Nachricht" in sent_to(went, EVE, "acknowledgement").text
     house.close()

@@ -26,11 +26,13 @@ def split_off(
     spool_id: int,
     person: int,
     sender: Address,
+    language: str,
     reason: str,
     turn: int = 0,
 ) -> Decision:
     """Return the decision that opens `ticket` from the words of `event` of `source`; clocks start now, the arrival is shown."""
     builder = Builder(policy, ticket, now, house)
+    builder.languages = {person: language}
     words = Words(subject=ticket.subject, text=text, reply_text=text, raw_id=raw_id, spool_id=spool_id, person=person)
     opened = builder.add(
         EventKind.OPENED,

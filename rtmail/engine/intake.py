@@ -500,6 +500,7 @@ class Intake:
             spool_id=content.spool_id,
             person=content.party,
             sender=Address(party.address, party.name) if party else Address("", ""),
+            language=party.language if party else "",
             reason=reason,
             turn=self._turn(ticket.queue, now),
         )

@@ -35,24 +35,35 @@ MAX_ADDRESSES = 1000
 MAX_LIST_CHARACTERS = 200_000
 MAX_NAME_CHARACTERS = 200
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
+_ATOM = rf"[{_ATEXT}]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _SPEC_TEXT = rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*"
 _SPEC = re.compile(_SPEC_TEXT)
+# What people have been given besides: dots where none may stand (docomo, au), and letters of any script (RFC 6531). Quotes only
+# around what could do without them: inside others there may stand what one reader takes for the end of the address.
+_ANY_LOCAL_TEXT = rf'(?:[.\u00a1-\ud7ff\uf900-\U000e00ff{_ATEXT}]+|"[.{_ATEXT}]+")'
+_ANY_SPEC_TEXT = rf"{_ANY_LOCAL_TEXT}@[A-Za-z0-9.\u00a1-\ud7ff\uf900-\U000e00ff-]+"
+_DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_QUOTED_LOCAL = re.compile(rf'"([.{_ATEXT}]+)"')
+_ODD_LOCAL = re.compile(rf"(?=.*[{_ATEXT}])[.{_ATEXT}]+")
+_WIDE_LOCAL = re.compile(r"[^.]+(?:\.[^.]+)*")
+_QUOTED_SPEC = re.compile(rf'\s*("[.{_ATEXT}]+"@[^\s"<>()]+)\s*')
 # A phrase as senders write it: words with dots, and quoted strings without escapes, folds or angle brackets inside.
 _PHRASE_TEXT = r'(?!\s*\.)(?:[^"()<>\[\]:;@\\,]|"[^"\\<>\n]*")*(?<!\.)'
-_FROM = re.compile(rf"[ \t\n]*(?:(?P<bare>{_SPEC_TEXT})|(?P<phrase>{_PHRASE_TEXT})<(?P<spec>{_SPEC_TEXT})>)[ \t\n]*")
+_FROM = re.compile(rf"[ \t\n]*(?:(?P<bare>{_ANY_SPEC_TEXT})|(?P<phrase>{_PHRASE_TEXT})<(?P<spec>{_ANY_SPEC_TEXT})>)[ \t\n]*")
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _LINE_END = re.compile(r"[\r\n]+(?![ \t])")
 _DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
 """Letters that IDNA 2003 and IDNA 2008 turn into different domains (RFC 5894 7.2)."""
+_JOINERS = frozenset("\u200c\u200d")
 
 
 def valid_spec(text: str) -> bool:
-    """Tell whether `text` is an addr-spec that we write to and believe: ASCII dot-atom @ host name (RFC 5321 4.1.2).
+    """Tell whether `text` is an addr-spec that everybody knows how to write: ASCII dot-atom @ host name (RFC 5321 4.1.2).
 
-    Quoted local parts, domain literals, numeric top domains, encoded-words in the local part and more than 254
-    characters are not.
+    Ours and those of staff are such; customers may have others, see `normalise`. Quoted local parts, domain literals, numeric
+    top domains, encoded-words in the local part and more than 254 characters are not.
     """
     if len(text) > 254 or "=?" in text or not _SPEC.fullmatch(text):
         return False
@@ -60,24 +71,67 @@ def valid_spec(text: str) -> bool:
 
 
 def normalise(spec: str) -> str:
-    """Return `spec` with its domain in lower case and as A-labels (IDNA); "" when that is no valid addr-spec."""
-    local, at, domain = spec.strip().rpartition("@")
+    """Return `spec` as we write to it, "" when that is no valid addr-spec; what it returns is its own normal form.
+
+    The domain is in lower case and as A-labels (IDNA). A local part is a dot-atom; one with dots where none may stand, in
+    quotes, as RFC 5321 wants them ("a..b"@docomo.ne.jp); or one beyond ASCII, in NFC (RFC 6531): then mail to it needs SMTPUTF8.
+    """
+    written, at, domain = spec.strip().rpartition("@")
     if not at or len(spec) > 320:
         return ""
-    if not domain.isascii():
-        if _DEVIATIONS & set(domain):
-            return ""
-        try:
-            domain = domain.encode("idna").decode("ascii")
-        except UnicodeError:
-            return ""
-    made = f"{local}@{domain.lower()}"
-    return made if valid_spec(made) else ""
+    local, domain = _local(written), _a_labels(domain)
+    made = f"{local}@{domain}"
+    if not local or "=?" in local or len(made.encode()) > 254 or not valid_spec(f"a@{domain}"):
+        return ""
+    return made
+
+
+def _local(written: str) -> str:
+    """Return a local part in its one form, "" for what is none of ours to write to."""
+    if not written.isascii():
+        named = _WIDE_LOCAL.fullmatch(written) and all(_of_a_name(character) for character in written if character != ".")
+        return unicodedata.normalize("NFC", written) if named else ""
+    quoted = _QUOTED_LOCAL.fullmatch(written)
+    local = quoted[1] if quoted else written
+    if _DOT_ATOM.fullmatch(local):
+        return local
+    return f'"{local}"' if _ODD_LOCAL.fullmatch(local) else ""
+
+
+def _of_a_name(character: str) -> bool:
+    """Tell whether a character may stand in a local part: an atom's, or a letter or figure that is no other spelling of an ASCII one.
+
+    The Kelvin sign is a "k" to whoever compares in lower case, a full-width letter its narrow one to whoever normalises.
+    """
+    if character.isascii():
+        return _DOT_ATOM.fullmatch(character) is not None
+    return unicodedata.category(character)[0] in "LMN" and not unicodedata.normalize("NFKC", character.lower()).isascii()
+
+
+def _a_labels(domain: str) -> str:
+    """Return a domain in lower case and as A-labels, "" where there is no such."""
+    if domain.isascii():
+        return domain.lower()
+    if _JOINERS & set(domain) or not all(character in ".-" or unicodedata.category(character)[0] in "LMN" for character in domain):
+        return ""
+    try:
+        # Python's IDNA is that of 2003, which writes other letters for a few; registries and clients have moved on (RFC 5891).
+        labels = (_a_label(label) if _DEVIATIONS & set(label) else label.encode("idna").decode() for label in domain.split("."))
+        return ".".join(labels).lower()
+    except UnicodeError:
+        return ""
+
+
+def _a_label(label: str) -> str:
+    return "xn--" + unicodedata.normalize("NFC", label.lower()).encode("punycode").decode()
 
 
 def key(spec: str) -> str:
-    """Return what look-ups compare: the whole address in lower case, its domain as A-labels."""
-    return (normalise(spec) or spec.strip()).lower()
+    """Return what look-ups compare: the whole address in its normal form and lower case."""
+    made = normalise(spec) or spec.strip()
+    lowered = made.lower()
+    # The Kelvin sign's small letter is an ASCII "k": what is no address must not look like somebody's.
+    return lowered if made.isascii() or not lowered.isascii() else made
 
 
 def strict_identity(raw_from_values: Sequence[str]) -> str:
@@ -100,6 +154,10 @@ def strict_identity(raw_from_values: Sequence[str]) -> str:
     phrase, spec = match["phrase"] or "", match["bare"] or match["spec"]
     if "=?" in phrase and not _same_meaning_decoded(phrase, spec):
         return ""
+    # What the versions of IDNA, or who normalises and who does not, turn into different domains.
+    domain = spec.rpartition("@")[2]
+    if not domain.isascii() and (_DEVIATIONS & set(domain) or unicodedata.normalize("NFKC", domain) != domain):
+        return ""
     return normalise(spec)
 
 
@@ -107,7 +165,7 @@ def parse_list(values: Iterable[str]) -> tuple[Address, ...]:
     """Return the mailboxes of address headers (To, Cc, Reply-To; raw or decoded values), each address once, in order.
 
     Lenient about everything around the addresses (groups, comments, semicolons, missing quotes); an address itself
-    passes `valid_spec` or is left out. At most MAX_ADDRESSES, names cleaned and cut to MAX_NAME_CHARACTERS.
+    is what `normalise` makes of it, or left out. At most MAX_ADDRESSES, names cleaned and cut to MAX_NAME_CHARACTERS.
     """
     found: dict[str, Address] = {}
     budget = MAX_LIST_CHARACTERS
@@ -184,6 +242,7 @@ def _same_meaning_decoded(phrase: str, spec: str) -> bool:
 
 def _mailboxes(text: str) -> Iterable[tuple[str, str]]:
     """Yield (would-be spec, cleaned name) of one header value, in one pass."""
+    began = 0
     last_quote, last_parenthesis = text.rfind('"'), text.rfind(")")
     outside: list[str] = []
     comment: list[str] = []
@@ -223,6 +282,9 @@ def _mailboxes(text: str) -> Iterable[tuple[str, str]]:
                 yield "".join(angle).rpartition(":")[2], clean_name("".join(outside) or "".join(comment))
             elif not quoted:
                 yield "".join(outside), clean_name("".join(comment))
+            elif bare := _QUOTED_SPEC.fullmatch(text, began, position - 1):
+                yield bare[1], ""
+            began = position
             outside.clear()
             comment.clear()
             angle.clear()

@@ -18,7 +18,7 @@ from rtmail.mail.address import key, normalise, split_detail, with_detail
 from rtmail.mail.blocks import PICTURE, Block, plain
 from rtmail.mail.dkim_sign import Signer
 from rtmail.mail.dkim_sign import sign as sign_mail
-from rtmail.mail.draft import Auto, Draft, Link, Outgoing, ReplyTo, Suppress, Visibility
+from rtmail.mail.draft import Auto, Draft, Link, Outgoing, ReplyTo, Report, Suppress, Visibility
 from rtmail.mail.form import MARK, Form, Forms, blank, fill_html, fill_text
 from rtmail.mail.intent import Enclosed, Intent, IntentError, verify
 from rtmail.mail.model import Address
@@ -129,7 +129,7 @@ class _Composing:
         return Outgoing(
             raw=sign_mail(raw, self.workshop.signers, self.date),
             message_id=self.message_id, envelope_sender=sender, recipient=self.recipient, person=draft.to.person,
-            template=draft.template, urgency=draft.urgency, expires=draft.expires, report=draft.report,
+            template=draft.template, urgency=draft.urgency, expires=draft.expires, report=self._report(),
         )
 
     def _form(self, facts: Mapping[str, object], links: Sequence[Link], language: str, load: Load) -> Form:
@@ -269,8 +269,17 @@ class _Composing:
         headers += [(name, one_line(value)) for name, value in draft.headers.items()]
         return headers
 
+    def _report(self) -> Report:
+        """A customer who cannot be written to must not go unnoticed, whatever the mail."""
+        if self.draft.report:
+            return Report.FATE
+        return Report.NO if self.draft.to.staff or not self.draft.number else Report.FAILURE
+
     def _circle(self) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
-        """To and Cc, nobody twice, no address of ours. A staff copy shows its reader alone: the circle stands in its text."""
+        """To and Cc, nobody twice, no address of ours. A staff copy shows its reader alone: the circle stands in its text.
+
+        Who has an address beyond ASCII is shown to those alone who have one as well: else their mail, too, would need SMTPUTF8.
+        """
         reader = Address(self.recipient, self._harmless(one_line(self.draft.to.name)))
         if self.draft.to.staff:
             return (reader,), ()
@@ -280,7 +289,8 @@ class _Composing:
             shown = []
             for person in people:
                 spec = normalise(person.spec)
-                if spec and key(spec) not in seen and split_detail(spec, self.site)[0] is None:
+                shows = spec.isascii() or not self.recipient.isascii()
+                if spec and shows and key(spec) not in seen and split_detail(spec, self.site)[0] is None:
                     seen.add(key(spec))
                     shown.append(Address(spec, self._harmless(one_line(person.name))))
             fields.append(shown)

@@ -99,7 +99,7 @@ def _signed(kind: str, key: Any, data: bytes) -> bytes:
 
 def _fields(head: bytes) -> list[tuple[str, str]]:
     """Return the header in its relaxed form: names in lower case, unfolded, blanks collapsed (3.4.2)."""
-    lines = re.sub(rb"\r\n(?=[ \t])", b"", head).decode("ascii").split("\r\n")
+    lines = re.sub(rb"\r\n(?=[ \t])", b"", head).decode().split("\r\n")
     pairs = (line.partition(":") for line in lines)
     return [(name.strip().lower(), re.sub(r"[ \t]+", " ", value).strip()) for name, _, value in pairs]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from rtmail.mail.model import Address
 from rtmail.mail.token import Action
@@ -100,7 +100,7 @@ class Draft:
     in_reply_to  Message-ID answered, "" for none; references: the thread before it, root first
     urgency      0 urgent, 1 ordinary, 2 bulk; the outbox sends lower ones first
     expires      how long it is retried; None: the site's default
-    report       its fate comes back to the ticket as a stimulus
+    report       its fate comes back to the ticket as a stimulus; a failure does from every mail to a customer about a request
     joins        it may become a line of one mail that joins several for the same reader
     """
 
@@ -133,6 +133,14 @@ class Draft:
     joins: bool = False
 
 
+class Report(IntEnum):
+    """Which fates of a mail come back to its ticket: none, all, or those alone that say that it did not arrive."""
+
+    NO = 0
+    FATE = 1
+    FAILURE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A rendered mail: fixed bytes, fixed Message-ID, one envelope."""
@@ -145,4 +153,4 @@ class Outgoing:
     template: str
     urgency: int
     expires: timedelta | None
-    report: bool
+    report: int

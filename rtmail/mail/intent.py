@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email import message_from_bytes
+from email import message_from_string
 from email.header import decode_header
 from email.message import Message
 from email.utils import getaddresses
 
 from rtmail.errors import RtmailError
 from rtmail.mail import readback
-from rtmail.mail.address import key, valid_spec
+from rtmail.mail.address import key, normalise, valid_spec
 from rtmail.mail.model import Address
 from rtmail.mail.wire import LINE_OCTETS, lines_fit
 
@@ -57,14 +57,14 @@ class Intent:
 
 def verify(raw: bytes, intent: Intent) -> None:
     """Return when `raw` says what `intent` says; raises IntentError naming the first difference."""
-    _check_octets(raw)
+    _check_octets(raw, intent)
     _check_envelope(intent)
     if not plainly(raw, intent):
         compare(raw, intent)
 
 
 def plainly(raw: bytes, intent: Intent) -> bool:
-    """Tell whether `raw`, which is ASCII with CRLF, says what `intent` says in forms that nobody can read otherwise.
+    """Tell whether `raw`, which is UTF-8 with CRLF, says what `intent` says in forms that nobody can read otherwise.
 
     False says nothing about the mail: then `compare` has to look.
     """
@@ -80,7 +80,7 @@ def plainly(raw: bytes, intent: Intent) -> bool:
 def compare(raw: bytes, intent: Intent) -> None:
     """Return when the standard library reads in `raw` what `intent` says; raises IntentError naming the first difference."""
     # Lines of 76 base64 characters are no header, no boundary and no empty line: long runs of them decide nothing.
-    message = message_from_bytes(_BASE64_RUN.sub(b"", raw) if len(raw) > LARGE_BYTES else raw)
+    message = message_from_string((_BASE64_RUN.sub(b"", raw) if len(raw) > LARGE_BYTES else raw).decode())
     seen = [(name, value) for name, value in message.items() if name not in _STRUCTURE]
     if [name for name, _ in seen] != [name for name, _ in intent.headers]:
         raise IntentError(f"headers are {[name for name, _ in seen]}, meant were {[name for name, _ in intent.headers]}")
@@ -98,8 +98,8 @@ def compare(raw: bytes, intent: Intent) -> None:
         raise IntentError(f"defects: {[defect for part in message.walk() for defect in part.defects]}")
 
 
-def _check_octets(raw: bytes) -> None:
-    if not raw.isascii() or b"\0" in raw:
+def _check_octets(raw: bytes, intent: Intent) -> None:
+    if not (raw.isascii() or _needs_more(raw, intent)) or b"\0" in raw:
         raise IntentError("an octet is not 7-bit text")
     if not raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r"):
         raise IntentError("a bare CR or LF")
@@ -107,8 +107,20 @@ def _check_octets(raw: bytes) -> None:
         raise IntentError(f"a line of more than {LINE_OCTETS} octets")
 
 
+def _needs_more(raw: bytes, intent: Intent) -> bool:
+    """Tell whether what is beyond ASCII stands in the header of a mail to somebody whose address is as well."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    if intent.recipient.isascii() or not body.isascii():
+        return False
+    try:
+        head.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _check_envelope(intent: Intent) -> None:
-    if not valid_spec(intent.recipient):
+    if normalise(intent.recipient) != intent.recipient:
         raise IntentError(f"recipient {intent.recipient!r} is no address")
     if intent.envelope_sender and not valid_spec(intent.envelope_sender):
         raise IntentError(f"envelope sender {intent.envelope_sender!r} is no address")

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]*): ([!-~][ -~]*)")
+_WIDE_FIELD = re.compile(r"(To|Cc): ([!-~\u00a1-\U000e00ff][ -~\u00a1-\U000e00ff]*)")
+"""Where alone an address beyond ASCII may stand."""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_SPEC = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+"
-_MAILBOX = re.compile(rf'(?:(?:"([^"\\=]+)"|({_ATOM}(?: {_ATOM})*)) <({_SPEC})>|({_SPEC}))(?:, (?=[^ ])|\Z)')
+_LOCAL = r"[\u00a1-\U000e00ffA-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+"
+_SPEC = rf"(?:{_LOCAL}|\"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]+\")@[A-Za-z0-9.-]+"
+_MAILBOX = re.compile(rf'(?:(?:"([^"\\=\u0080-\U0010ffff]+)"|({_ATOM}(?: {_ATOM})*)) <({_SPEC})>|({_SPEC}))(?:, (?=[^ ])|\Z)')
 _MULTIPART = re.compile(r'multipart/(?:mixed|alternative|related)(?:; type="text/html")?; boundary="([A-Za-z0-9_=]{1,70})"')
 _TEXT = re.compile(r'(text/(?:plain|html)); charset="utf-8"')
 _NAMED = r"(?:=\"([^\"\\ ](?:[^\"\\]*[^\"\\ ])?)\"|\*=utf-8''([A-Za-z0-9%_.~-]+))"
@@ -48,7 +51,7 @@ class Reading:
 
 
 def read(raw: bytes) -> Reading | None:
-    """Return what `raw` says, None for whatever could be read in two ways; `raw` is ASCII, its only line end is CRLF."""
+    """Return what `raw` says, None for whatever could be read in two ways; `raw` is UTF-8, its only line end is CRLF."""
     head, end, body = raw.partition(b"\r\n\r\n")
     fields = _fields(head)
     if not end or fields is None:
@@ -75,14 +78,16 @@ def mailboxes(value: str) -> list[tuple[str, str]] | None:
 
 def _fields(head: bytes) -> list[tuple[str, str]] | None:
     fields: list[tuple[str, str]] = []
-    for line in head.decode("ascii").split("\r\n"):
+    for line in head.decode().split("\r\n"):
         if line.startswith(" "):
             if not fields or not line.strip():
                 return None
             name, value = fields[-1]
+            if not line.isascii() and not _WIDE_FIELD.fullmatch(f"{name}: {line[1:]}"):
+                return None
             fields[-1] = (name, value + line)
         else:
-            field = _FIELD.fullmatch(line)
+            field = _FIELD.fullmatch(line) or _WIDE_FIELD.fullmatch(line)
             if field is None:
                 return None
             fields.append((field[1], field[2]))

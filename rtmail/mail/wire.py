@@ -1,7 +1,8 @@
 """Header lines and MIME parts as bytes: the last step before a mail is fixed; `compose` calls it.
 
 Everything is written from validated values: one place cleans text, RFC 2047 is used only where ASCII does not do, ids are
-never encoded (DEPENDENCIES P6), and what comes out is 7-bit, CRLF only, with no line over 998 octets (RFC 5322 2.1.1).
+never encoded (DEPENDENCIES P6), and what comes out is 7-bit, CRLF only, with no line over 998 octets (RFC 5322 2.1.1). Only an
+address with a local part beyond ASCII stands in the header as the UTF-8 that it is, since nothing else would be it (RFC 6532).
 """
 
 from __future__ import annotations
@@ -232,7 +233,7 @@ def multipart(subtype: str, parts: Sequence[Part]) -> Part:
 
 def message(headers: Sequence[str], root: Part) -> bytes:
     """Return the whole mail."""
-    return "\r\n".join([*headers, "MIME-Version: 1.0", root.head, "", ""]).encode("ascii") + root.body
+    return "\r\n".join([*headers, "MIME-Version: 1.0", root.head, "", ""]).encode() + root.body
 
 
 def _base64(data: bytes) -> bytes:

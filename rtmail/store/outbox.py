@@ -25,7 +25,7 @@ class OutboxItem:
 
     urgency     0 urgent, 1 ordinary, 2 bulk
     expires_at  after it no more is tried; None for never
-    report      its fate comes back to the ticket
+    report      which of its fates come back to the ticket, a `Report`
     attempts    counts the present one once leased; `fence` proves the claim
     joins       until `not_before` it may become a line of a mail that joins several to the same recipient
     """
@@ -42,7 +42,7 @@ class OutboxItem:
     urgency: int
     not_before: datetime
     expires_at: datetime | None
-    report: bool
+    report: int
     attempts: int = 0
     fence: int = 0
     joins: bool = False
@@ -131,7 +131,8 @@ ADMIN_TEMPLATE = "admin-notice"
 OUTBOX_ROW = ("id, ticket_id, event, person, recipient, envelope_sender, message_id, template, urgency, state, attempts, said, status, "
               "remote_id, created_at, due_at, expires_at, settled_at")
 _SETTLE = ("UPDATE outbox SET state = ?, said = ?, status = ?, remote_id = ?, due_at = ?, blocks = ?, settled_at = ?, lease_until = 0, "
-           "unreported = CASE WHEN report = 1 AND (? <> 'waiting' OR attempts = 1) THEN 1 ELSE unreported END "
+           "unreported = CASE WHEN (report = 1 AND (? <> 'waiting' OR attempts = 1)) OR (report = 2 AND ? IN ('failed', 'expired')) "
+           "THEN 1 ELSE unreported END "
            "WHERE id = ? AND fence = ? AND state = 'waiting'")
 
 
@@ -178,7 +179,7 @@ class Outbox(Database):
         packed = self._packed([row[2] for row in rows])
         failpoint("outbox-leased-before-commit")
         return [OutboxItem(id_, ticket, event, person, recipient, sender, unpack(packed[id_]), message_id, template, urgency,
-                           instant(not_before), instant_or_none(expires), bool(report), attempts, fence)
+                           instant(not_before), instant_or_none(expires), report, attempts, fence)
                 for (urgency, _, id_, ticket, event, person, recipient, sender, message_id, template, not_before, expires, report,
                      attempts, fence) in sorted(rows, key=lambda row: row[:3])]
 
@@ -293,7 +294,8 @@ class Outbox(Database):
     def drop_outbox(self, outbox_id: int, by: str, now: datetime) -> bool:
         """Give up a mail that was not sent; False when it was, or is in work."""
         return bool(self._do(
-            "UPDATE outbox SET state = 'dropped', said = ?, settled_at = ?, unreported = report WHERE id = ? AND lease_until <= ? "
+            "UPDATE outbox SET state = 'dropped', said = ?, settled_at = ?, unreported = CASE WHEN report = 1 THEN 1 ELSE 0 END "
+            "WHERE id = ? AND lease_until <= ? "
             "AND state IN ('waiting', 'failed', 'expired', 'bounced', 'aside')",
             (clean(f"dropped by {by}"), micros(now), outbox_id, micros(now))))
 
@@ -334,7 +336,7 @@ def _settling(item: OutboxItem, settled: Settled, now: int) -> tuple[Any, ...]:
         case Expired(text):
             fate = Fate.EXPIRED
     settled_at = None if fate is Fate.WAITING else at
-    return (str(fate), clean(text), clean(status), clean(remote_id), due, blocks, settled_at, str(fate), item.id, item.fence)
+    return (str(fate), clean(text), clean(status), clean(remote_id), due, blocks, settled_at, str(fate), str(fate), item.id, item.fence)
 
 
 def outbox_row(row: Sequence[Any]) -> OutboxRow:
