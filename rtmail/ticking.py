@@ -67,7 +67,6 @@ class Ticker:
 
     def start(self) -> None:
         self._guarded("pauses", self._look_at_pauses)
-        self._guarded("speak", self._speak)
         self._thread.start()
 
     def wake(self) -> None:
@@ -83,6 +82,7 @@ class Ticker:
     def _run(self) -> None:
         # Before anything else: what comes in from now on is no news of this morning's.
         self._guarded("digest", self._digest)
+        self._guarded("speak", self._speak)
         while not self._stopping.is_set():
             self._woken.clear()
             self.rounds += 1

@@ -47,6 +47,8 @@ class Database:
         self._engine: Engine = engine_for(url, folder, busy)
         self._floor_bytes = floor_bytes
         self._local = _Local()
+        self._busy: set[int] = set()
+        """Threads that are in a transaction."""
         self.failed = ""
         """Why the database cannot be trusted any more, "" while it can."""
 
@@ -64,8 +66,9 @@ class Database:
             raise Deferred(f"database not usable: {error}") from error
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        self._engine.close()
+        """Close the connections of all threads, but for those that are in a transaction: closed under its hands, a connection
+        would take the whole process with it. The end of the process undoes it as well."""
+        self._engine.close(self._busy - {threading.get_ident()})
 
     def ping(self) -> None:
         """Prove that the database answers; raises Deferred or StoreFailed."""
@@ -142,9 +145,11 @@ class Database:
     @contextmanager
     def _outermost(self, *, write: bool) -> Iterator[None]:
         self._alive()
-        self._begin(write)
-        self._local.depth, self._local.writing = 1, write
+        thread = threading.get_ident()
+        self._busy.add(thread)
         try:
+            self._begin(write)
+            self._local.depth, self._local.writing = 1, write
             yield
             if write:
                 failpoint("store-before-commit")
@@ -159,6 +164,7 @@ class Database:
             raise fault from error
         finally:
             self._local.depth = 0
+            self._busy.discard(thread)
 
     def _begin(self, write: bool) -> None:
         # Nothing was done yet: that the old connection is gone is no reason to bother the caller.

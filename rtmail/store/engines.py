@@ -12,7 +12,7 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -48,14 +48,15 @@ class Engine(ABC):
 
     def __init__(self, database: Any) -> None:
         self.database = database
-        self._open: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._open: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        """Connection -> the thread that it belongs to."""
         self._texts: dict[str, str] = {}
 
     def connection(self) -> Any:
         """Return this thread's connection, opened when needed."""
         if self.database.is_closed():
             self.database.connect()
-            self._open.add(self.database.connection())
+            self._open[self.database.connection()] = threading.get_ident()
         return self.database.connection()
 
     def sql(self, text: str) -> str:
@@ -153,11 +154,12 @@ class Engine(ABC):
         except Exception:
             self.database.dispose()
 
-    def close(self) -> None:
-        """Close the connections of all threads."""
+    def close(self, but: Set[int] = frozenset()) -> None:
+        """Close the connections of all threads, `but` these."""
         self.drop()
-        for connection in list(self._open):
-            connection.close()
+        for connection, thread in list(self._open.items()):
+            if thread not in but:
+                connection.close()
 
 
 class _Turn:
