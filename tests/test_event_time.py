@@ -92,6 +92,6 @@ def test_staff_words_that_were_held_count_from_their_confirmation(house: House) 
     (held,) = told_us(house, JANE, "We look.", subject="Re: [Example #1] Printer down", proven=False)
     assert held.item.template == "held"
     house.forward(minutes=60)
-    clicked(house, held, "go ahead", who=JANE)
+    clicked(house, held, "let it go", who=JANE)
     house.settle()
     assert first(house)[::2] == (State.MISSED, begun + timedelta(minutes=90))
