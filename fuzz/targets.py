@@ -116,7 +116,7 @@ def _sound(mail: Mail) -> None:
     for line in (mail.subject, mail.sender.name, mail.message_id, *(one.name for one in mail.attachments)):
         assert not set("\r\n\0") & set(line), line
     for spec in (mail.sender.spec, *(one.spec for one in (*mail.to, *mail.cc, *mail.reply_to))):
-        assert not spec or address.valid_spec(spec), spec
+        assert not spec or address.normalise(spec) == spec, spec
     assert not any(name.startswith("x-rtmail-") for name in mail.headers)
     if mail.kind in (Kind.AUTO_REPLY, Kind.BOUNCE, Kind.REPORT, Kind.LOOP, Kind.MACHINE, Kind.LIST):
         assert not mail.answerable

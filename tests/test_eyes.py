@@ -128,7 +128,7 @@ def test_a_monitoring_sees_a_mail_a_canary_and_the_heartbeat(tmp_path: Path) -> 
             wait_for(lambda: "rtmail_heartbeat_last_success_timestamp_seconds" in figures(port))
             running.cli("pause", "outbox")
             wait_for(lambda: json.loads(get(port, "/health")[1])["status"] == "trouble")
-            assert figures(port)['rtmail_paused{what="outbox"}'] == 1
+            wait_for(lambda: figures(port)['rtmail_paused{what="outbox"}'] == 1)
             names = set(figures(port))
         lines = [json.loads(line) for line in running.told().splitlines()]
     assert {"started", "accepted", "matched", "canary_back", "sent"} <= {line["event"] for line in lines}

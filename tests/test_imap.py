@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import trustme
 
+from rtmail import log
 from rtmail.errors import Deferred, DiskFull
 from rtmail.ingress import mailbox as module
 from rtmail.ingress.imap import Connection, LoginRefused, MailboxTrouble, Server
@@ -356,6 +357,7 @@ def test_a_refused_login_is_tried_slowly_and_names_no_secret(tmp_path: Path, cap
         until(lambda: box.trouble() != "")
         assert box.trouble() == "the server refused the login of box (AUTHENTICATIONFAILED)"
         assert server.connections == 2
+    assert log.flush(10)
     said = capfd.readouterr().err
     assert "mailbox_lost" in said
     assert "secret" not in said

@@ -19,6 +19,13 @@ from rtmail.errors import Problem, Refused
 DETAIL = "aebagbafaydqqcikbmga2dqpcairesnhhcjt"
 
 
+@pytest.fixture(autouse=True)
+def _nothing_of_before(capfd: pytest.CaptureFixture[str]) -> None:
+    """What was logged before this test is written, and looked at by nobody."""
+    assert log.flush(10)
+    capfd.readouterr()
+
+
 def lines(capfd: pytest.CaptureFixture[str]) -> list[str]:
     assert log.flush(10)
     return capfd.readouterr().err.splitlines()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rtmail import log
 from rtmail.desk.people import ManagementRole
 from rtmail.desk.ticket import EventKind, Status
 from rtmail.policy.clocks import Clock, ClockKind
@@ -169,6 +170,7 @@ def test_nobody_there_is_an_alarm_to_the_admin_and_in_the_log(house: House, capf
     said = " ".join(alarm.text.split())
     assert "ALARM: nobody was reached. Neither who holds the role customer-relations-manager nor his deputy got this" in said
     assert "This mail is" not in said, "it is not late"
+    assert log.flush(10)
     assert 'event=alarm what="nobody was reached on request #1: rung 2: customer-relations-manager not reached' in capfd.readouterr().err
 
 

@@ -46,7 +46,7 @@ def problems(text: str) -> list[tuple[int, str, str]]:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_policies_are_sound(path: Path) -> None:
     policy = parse(path.read_text(), path.name)
-    assert policy.triage is not None
+    assert policy.triage is not None or policy.untriaged or policy.suggest.sets, "nobody waits for a priority without a promise"
     assert policy.roles
     assert list(policy.priorities.values()) == sorted(policy.priorities.values(), key=lambda priority: -priority.code)
 
