@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: man run test test-long test-systemd lint bench demo fuzz servers clean
+.PHONY: man run test test-long histories test-systemd lint bench demo fuzz servers clean
 
 run: $(STAMP)
 	@echo "A first mail, from a second terminal:"
@@ -35,6 +35,10 @@ test: $(STAMP) servers
 test-long: $(STAMP)
 	@sh tools/servers.sh long
 	$(BIN)/python -m pytest -q -m long || [ $$? -eq 5 ]
+
+# The long form of one promise: nothing internal goes out, whatever people quote, paste, attach and forward. About an hour.
+histories: $(STAMP)
+	RTMAIL_HISTORIES=100000 $(BIN)/python -m pytest -q -s -m long tests/test_internal_stays_internal.py
 
 # A systemd that lives, in a container; its root is made once, in .cache.
 test-systemd: $(STAMP) servers

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rtmail import log
 from rtmail.mail import private
 from rtmail.mail.redact import found_in, rewritten
 from rtmail.store import NotThere
@@ -174,6 +175,7 @@ def test_content_waits_and_all_else_goes_on(house: House, capfd: pytest.CaptureF
     house.receive(proven(mail(sender=f"Jane <{JANE}>", subject="show 1", text="", message_id="<s@staff.example>")), sender=JANE,
                   peer="127.0.0.1")
     assert not any(b"1111" in part for one in house.sent() for part in _parts(one.item.raw))
+    assert log.flush(10)
     logged = capfd.readouterr()
     assert "event=matched" in logged.err, "the log is looked at"
     assert "1111" not in logged.err + logged.out
