@@ -16,6 +16,7 @@ want /usr/bin/swaks swaks
 want "/usr/lib/*/perl5/*/Net/SSLeay.pm" libnet-ssleay-perl
 want /usr/bin/neomutt neomutt
 want /usr/bin/faketime faketime
+want /usr/bin/groff groff-base
 want /usr/bin/systemd-analyze systemd
 want /usr/bin/strace strace
 want /usr/bin/systemd-nspawn systemd-container

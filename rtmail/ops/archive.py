@@ -65,12 +65,17 @@ def write(file: Path, manifest: Mapping[str, Any], members: Mapping[str, Path]) 
         os.link(draft, file)
     finally:
         draft.unlink(missing_ok=True)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(file.parent)
     return file.stat().st_size
+
+
+def sync(folder: Path) -> None:
+    """Let the names in a folder be on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def manifest_of(file: Path) -> dict[str, Any]:

@@ -74,8 +74,8 @@ def make(config: Config, store: Store, file: Path, now: datetime, progress: Prog
         store.snapshot(copy, progress)
         failpoint("backup-copied")
         with _opened(copy) as held:
-            unsound = held.sound() or _culprits(held)
             sums, waiting, version = held.audit_counts(), held.outbox_depth(), held.version()
+            unsound = held.sound() or ("" if sums.closes else f"the audit does not close ({len(sums.culprits)} mails)")
             requests = held.requests()
         members = {DATABASE: copy}
         key = config.state / KEY_FILE
@@ -124,9 +124,9 @@ def restore(config: Config, file: Path, now: datetime, *, replace: bool, send_wa
             # The key first: a house that starts without it would make one of its own.
             if with_key:
                 _put_key(folder / KEY_FILE, config.state / KEY_FILE, stamp)
-                _sync(config.state)
+                archive.sync(config.state)
             moved = _put(config, folder / DATABASE, stamp if former else "", progress)
-            _sync(config.state)
+            archive.sync(config.state)
         return Restored(made_at, requests, mails, aside, last_number + 1, with_key, moved)
     finally:
         tenure.close()
@@ -192,11 +192,6 @@ def _same(key: Path, other: Path) -> bool:
     return key.read_text("ascii").strip() == other.read_text("ascii").strip()
 
 
-def _culprits(held: Store) -> str:
-    sums = held.audit_counts()
-    return "" if sums.closes else f"the audit does not close ({len(sums.culprits)} mails)"
-
-
 @contextmanager
 def _opened(file: Path) -> Iterator[Store]:
     store = Store(f"sqlite:///{file}")
@@ -215,11 +210,3 @@ def _workshop(beside: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

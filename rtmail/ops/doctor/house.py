@@ -12,7 +12,7 @@ from rtmail.config import Config
 from rtmail.config.secrets import KEY_FILE
 from rtmail.errors import RtmailError
 from rtmail.ops.doctor.finding import Finding, fail, ok, warn
-from rtmail.store import Store
+from rtmail.store import Ages, Store
 
 LITTLE_BYTES = 1 << 30
 LEAST_BYTES = 64 << 20
@@ -89,7 +89,7 @@ def inside(config: Config, store: Store, now: datetime) -> Iterator[Finding]:
         return
     yield ok("database", tried, f"answers; schema {store.version()}")
     yield _clock(ages.latest, now)
-    yield from _waiting(store, now)
+    yield from _waiting(ages, now)
     yield from _daemons(config, store, now)
     yield _paused(store, now)
     yield _backup(store, now)
@@ -103,8 +103,7 @@ def _clock(latest: datetime | None, now: datetime) -> Finding:
     return ok("clock", tried, f"{now:%Y-%m-%d %H:%M:%S} UTC, after everything that is stored")
 
 
-def _waiting(store: Store, now: datetime) -> Iterator[Finding]:
-    ages = store.ages(now, STALE, now - timedelta(days=1))
+def _waiting(ages: Ages, now: datetime) -> Iterator[Finding]:
     waits = now - ages.spool.since if ages.spool.since else timedelta(0)
     said = f"{ages.spool.count} wait" + (f", the oldest for {span(waits)}" if ages.spool.since else "")
     late = waits > WAITS_TOO_LONG
