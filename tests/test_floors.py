@@ -32,7 +32,7 @@ DOORS = {
     "spf": {"engine/sender_checks"}, "click": {"cli/"}, "pydantic": {"config"}, "flufl": {"mail/bounce"},
     "quotequail": {"mail/quoting"}, "inscriptis": {"mail/html"}, "tnefparse": {"mail/tnef"},
     "publicsuffixlist": {"mail/address", "mail/domains"}, "zstandard": {"store/"}, "psycopg": {"store/"},
-    "prometheus_client": {"ops/metrics"}, "stdnum": {"mail/private"},
+    "prometheus_client": {"ops/metrics"}, "stdnum": {"mail/private"}, "csv": {"mail/table_csv", "config/importing"},
     "rich": {"cli/"}, "msal": {"ops/oauth"}, "google": {"ops/oauth"}, "requests": {"ops/oauth"},
 }
 WORLDLY = {"os", "socket", "random", "secrets", "time", "subprocess", "sqlite3", "asyncio", "threading", "pathlib"}
