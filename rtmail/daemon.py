@@ -37,7 +37,7 @@ from rtmail.ops.eyes import Eyes, Live
 from rtmail.ops.front import DaemonFront
 from rtmail.ops.mailboxes import Mailboxes
 from rtmail.ops.tenure import Tenure
-from rtmail.store import Pausable, SpoolWriter, StoreFailed
+from rtmail.store import Pausable, SpoolWriter, StoreFailed, WriteBack
 from rtmail.ticking import Ticker
 
 DRAIN_SECONDS = 8.0
@@ -77,6 +77,7 @@ class Daemon:
         self.ticker.config_digest = found.digest()
         self.ticker.canary = building.canary(found)
         self._writer = SpoolWriter(self.store, lambda _: self.ticker.wake())
+        self._write_back = WriteBack(self.store)
         self.front = DaemonFront(found, self.store, self._writer, lambda: self.store.failed, lambda: Pausable.INGRESS in self.ticker.still)
         self.mailboxes = Mailboxes(
             lambda settings: Mailbox(settings, self.store, self._writer.submit, self.front.room, owner, clock, random.random)
@@ -143,6 +144,7 @@ class Daemon:
             self._pool.close()
             if self._checks is not None:
                 self._checks.close()
+            await asyncio.to_thread(self._write_back.close)
             self.store.close()
             self._tenure.close()
             log.stopped(seconds=time.monotonic() - begun)

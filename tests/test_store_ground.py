@@ -3,6 +3,7 @@
 # ruff: noqa: F401, F811 -- fixtures are imported, and asked for by name
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ import psycopg
 import pytest
 
 from rtmail.errors import EX_CONFIG, Deferred, DiskFull
-from rtmail.store import Outcome, SchemaError, SpoolWriter, Store, StoreFailed
+from rtmail.store import Outcome, SchemaError, SpoolWriter, Store, StoreFailed, WriteBack
 from rtmail.store.database import Database
 from rtmail.store.schema import MIGRATIONS, bring_up
 from rtmail.store.values import clean, dump, load, pack, unpack
@@ -274,6 +275,43 @@ def test_sqlite_is_set_as_promised(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:  # a second connection too
         for ask in (store._row, lambda text: pool.submit(store._row, text).result(10)):
             assert [ask(f"PRAGMA {name}") for name in ("journal_mode", "synchronous", "secure_delete")] == [("wal",), (2,), (1,)]
+    store.close()
+
+
+def _in_the_file_itself(file: Path, copy: Path) -> int:
+    """Return how many mails the database file holds without its log."""
+    shutil.copyfile(file, copy)
+    with contextlib.closing(sqlite3.connect(f"file:{copy}?immutable=1", uri=True)) as alone:
+        (count,) = alone.execute("SELECT count(*) FROM spool").fetchone()
+    return int(count)
+
+
+def test_what_was_committed_goes_to_its_place_beside_who_reads_and_writes(tmp_path: Path) -> None:
+    file = tmp_path / "rtmail.db"
+    store = Store(f"sqlite:///{file}")
+    store.open()
+    store.write_back()
+    store.put_many([(b"x", ENVELOPE)] * 3)
+    assert _in_the_file_itself(file, tmp_path / "before.db") == 0
+    with ThreadPoolExecutor(1) as pool, store.transaction():  # somebody else is about to write
+        assert pool.submit(store.write_back).result(10)
+        store.put_many([(b"x", ENVELOPE)])
+    assert _in_the_file_itself(file, tmp_path / "after.db") == 3
+    assert store.write_back(), "what the transaction wrote"
+    assert not store.write_back(), "nothing new"
+    assert store.spool_depth() == 4
+    store.close()
+
+
+def test_the_write_back_works_by_itself_and_ends(tmp_path: Path) -> None:
+    file = tmp_path / "rtmail.db"
+    store = Store(f"sqlite:///{file}")
+    store.open()
+    store.write_back()
+    thread = WriteBack(store)
+    store.put_many([(b"x", ENVELOPE)])
+    until(lambda: _in_the_file_itself(file, tmp_path / "copy.db") == 1)
+    thread.close()
     store.close()
 
 

@@ -38,6 +38,7 @@ from rtmail.store.spool import (
     SpoolWriter,
 )
 from rtmail.store.tickets import Content, LinkKind, Rung, TicketLink, Tickets, TicketSummary
+from rtmail.store.writeback import WriteBack
 
 __all__ = [
     "UNFINISHED", "Again", "Age", "Ages", "AsideRow", "Audit", "Conflict", "Content", "Due", "Duplicate", "Entry", "Fate", "First",
@@ -45,7 +46,7 @@ __all__ = [
     "Held", "Hold", "LeaseLost", "LinkKind", "MailState", "MailboxRow", "NotEmpty", "NotThere", "Origin", "OutboxItem",
     "OutboxRow", "Outcome", "Party", "Pausable", "Pause", "PolicyVersion", "Rung", "RungTaken", "SameIdOtherPrint",
     "SchemaError", "Serving", "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink",
-    "TicketSummary",
+    "TicketSummary", "WriteBack",
 ]
 
 

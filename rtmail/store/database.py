@@ -76,6 +76,11 @@ class Database:
         failpoint("store-asked")
         self._repeat(lambda: self._rows("SELECT 1"))
 
+    def write_back(self) -> bool:
+        """Bring what was committed from SQLite's log to its place in the file; False when there was nothing new. Nobody waits for it."""
+        self._alive()
+        return self._repeat(self._engine.write_back)
+
     def room(self) -> None:
         """Raise DiskFull below the floor of free space, StoreFailed when the database is given up."""
         self._alive()

@@ -105,6 +105,10 @@ class Engine(ABC):
         """Empty the log of the database of what was overwritten; False when somebody who reads it keeps it for now."""
         return True
 
+    def write_back(self) -> bool:
+        """Bring what was committed from the database's log to its place, beside whoever writes; False when there was nothing new."""
+        return False
+
     @abstractmethod
     def reserve(self, name: str, n: int) -> list[int]:
         """Return `n` new ids of the row `name`; none is ever given out twice, gaps are allowed."""
@@ -200,6 +204,11 @@ class _Turn:
         return bool(self._waiting)
 
 
+_LOG_PAGES = 16_384
+"""So many pages (64 MB) may wait in the log before whoever commits has to bring them to their places himself; `write_back` comes
+long before. SQLite's 1,000 are a few dozen requests, and in a large file half a second in which nobody else can write."""
+
+
 class _Connection(sqlite3.Connection):
     """One that can be referred to weakly, which the plain one cannot."""
 
@@ -217,7 +226,8 @@ class SQLite(Engine):
         super().__init__(peewee.SqliteDatabase(
             str(path), timeout=self._busy, check_same_thread=False, cached_statements=512, factory=_Connection,
             pragmas={"journal_mode": "wal", "synchronous": "full", "secure_delete": 1, "foreign_keys": 0,
-                     "cache_size": -8000, "temp_store": "memory", "journal_size_limit": 64 << 20}))
+                     "cache_size": -8000, "temp_store": "memory", "journal_size_limit": 64 << 20, "wal_autocheckpoint": _LOG_PAGES}))
+        self._written_back: tuple[int, int] | None = None
 
     def prepare(self) -> None:
         # Made by us, so that nobody else may read the mail; the WAL takes over the mode.
@@ -257,6 +267,18 @@ class SQLite(Engine):
             self.connection()
             (busy, _, _) = self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
+
+    def write_back(self) -> bool:
+        try:
+            log = os.stat(f"{self.path}-wal")
+        except FileNotFoundError:
+            return False
+        if (log.st_mtime_ns, log.st_size) == self._written_back:
+            return False
+        # PASSIVE waits for nobody, and nobody for it; what a reader still needs stays for the next time.
+        self.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self._written_back = log.st_mtime_ns, log.st_size
+        return True
 
     def reserve(self, name: str, n: int) -> list[int]:
         (last,) = self.execute("UPDATE counter SET value = value + ? WHERE name = ? RETURNING value", (n, name)).fetchone()
