@@ -21,7 +21,7 @@ from rtmail.errors import Deferred, DiskFull
 from rtmail.ingress import mailbox as module
 from rtmail.ingress.imap import Connection, LoginRefused, MailboxTrouble, Server
 from rtmail.ingress.mailbox import Mailbox, Pace, Settings
-from rtmail.mail.model import Envelope
+from rtmail.mail.model import Cut, Envelope
 from rtmail.store import MailState, SpoolWriter, Store
 from tests.fakes.house import mail
 from tests.fakes.imap import Drop, ImapServer, Message, Session
@@ -183,23 +183,55 @@ def test_arrival_is_the_servers_word_but_never_the_future(tmp_path: Path, arrive
         assert box.envelopes()[0].arrived_at == taken
 
 
-def test_a_mail_too_large_is_left_flagged_and_told_once(tmp_path: Path) -> None:
+def test_of_a_mail_too_large_the_start_is_taken_in_once_and_the_mail_stays(tmp_path: Path) -> None:
     with ImapServer() as server, boxed(tmp_path, server) as box:
         server.append(raw(1, LIMIT))
         server.append(raw(2))
         box.start()
         box.settled(1, state=MailState.LEFT)
         box.settled(2)
-        assert box.kept() == [raw(2)]
+        assert box.kept() == [raw(2), raw(1, LIMIT)[:LIMIT]]
+        assert [one.cut for one in box.envelopes()] == [None, Cut(len(raw(1, LIMIT)), LIMIT, "office")]
         assert server.flagged("\\Flagged") == {1}
         assert server.flagged() == {2}
-        (told,) = box.store.asides_to_tell(["office"])
-        assert (told.uid, told.size_bytes > LIMIT) == (1, True)
-        assert box.store.asides_to_tell(["office"]) == []
+        assert box.store.asides_to_tell(["office"]) == [], "the staff of the queue are told by the request"
+        box.stop()
+        box.start()
+        server.append(raw(3))
+        box.settled(3)
+        assert box.kept() == [raw(2), raw(1, LIMIT)[:LIMIT], raw(3)]
         box.stop()
         box.settings = replace(box.settings, limit_bytes=2 * LIMIT)  # raised by the admin: taken in after a restart
         box.start()
         box.settled(1)
+        assert box.kept()[3:] == [raw(1, LIMIT)]
+        assert box.envelopes()[3].begun == 2
+
+
+def hands_out_all(session: Session, tag: str, rest: str) -> bool | None:
+    if "BODY" not in rest:
+        return None
+    (message,) = session.server.inbox()
+    session.send(f"* 1 FETCH (UID 1 BODY[] {{{len(message.raw)}}}\r\n".encode() + message.raw + b")\r\n")
+    session.ok(tag)
+    return True
+
+
+def hands_out_nothing(session: Session, tag: str, rest: str) -> bool | None:
+    return session.no(tag, "no partial fetch here") if "BODY" in rest else None
+
+
+@pytest.mark.parametrize("twist", [hands_out_all, hands_out_nothing])
+def test_where_the_server_hands_out_no_start_the_admin_is_told(tmp_path: Path, twist: Any) -> None:
+    with ImapServer() as server, boxed(tmp_path, server) as box:
+        server.twists["UID FETCH"] = twist
+        server.append(raw(1, LIMIT))
+        box.start()
+        box.settled(1, state=MailState.LEFT)
+        assert box.kept() == []
+        (told,) = box.store.asides_to_tell(["office"])
+        assert (told.uid, told.size_bytes > LIMIT) == (1, True)
+        assert box.store.asides_to_tell(["office"]) == []
 
 
 def test_any_number_of_mailboxes_and_the_trouble_of_one_stays_its_own(tmp_path: Path) -> None:

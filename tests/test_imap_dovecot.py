@@ -6,6 +6,7 @@ import itertools
 import random
 import signal
 from collections import Counter
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,30 @@ def test_sixty_mails_and_six_kills(tmp_path: Path, after: str, cut: bool) -> Non
 @pytest.mark.parametrize("after", ["flag", "move:Processed"])
 def test_a_thousand_mails_and_fifty_kills(tmp_path: Path, after: str) -> None:
     endure(tmp_path, after, 1000, 50, cut=True)
+
+
+def test_of_a_mail_too_large_the_start_opens_one_request_over_kills_and_restarts(tmp_path: Path) -> None:
+    letter = EmailMessage()
+    letter["From"], letter["To"], letter["Subject"], letter["Message-ID"] = "bob@acme.example", BOX, "Crash dump", "<1@acme.example>"
+    letter.set_content("It crashed again.")
+    letter.add_attachment(bytes(range(256)) * 4000, "application", "octet-stream", filename="dump.bin")
+    with Dovecot({BOX: PASSWORD}) as dovecot, Sink() as sink:
+        dovecot.append(BOX, [letter.as_bytes(), mail(message_id="<2@acme.example>")])
+        relay = f"smtp://127.0.0.1:{sink.port}"
+        daemon = Running(tmp_path, relay=relay, smtp='max_message = "300KB"', ingress=table(dovecot, poll="1s"), environ=ENVIRON)
+        for point in ("imap-fetched:2:kill", "spool-after-commit:1:kill", "imap-kept:1:kill", "imap-changed:1:kill"):
+            daemon.spawn(RTMAIL_FAILPOINT=point)
+            process = daemon.process
+            assert process is not None
+            wait_for(lambda process=process: process.poll() is not None, 60, "it was not killed")  # type: ignore[misc]
+        daemon.spawn()
+        wait_for(lambda: dovecot.flagged(BOX) == 1 and dovecot.seen(BOX) == 1, 30)
+        came = sink.wait(7, 30)
+        assert sorted(str(ticket["subject"]) for ticket in daemon.tickets()) == ["Crash dump", "Printer down"]
+        told = [plain(one.raw) for one in came if one.recipients == ("bob@acme.example",)]
+        assert sum("we can take in 300 kB at most" in " ".join(text.split()) for text in told) == 1
+        assert any("It crashed again." in plain(one.raw) for one in came if one.recipients == ("jane@staff.example",))
+        assert letter.as_bytes() in [one.replace(b"\r\n", b"\n") for one in dovecot.mails(BOX)], "the mail stays as it is"
+        assert "the sum closes" in daemon.cli("audit")
+        assert daemon.stop() == 0
+        assert len(sink.mails) == 7, "an unexpected mail was sent"

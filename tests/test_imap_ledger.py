@@ -76,6 +76,22 @@ def test_a_start_judges_anew_what_was_set_aside(box: Store) -> None:
     assert box.mailbox_mails("office", 7) == {3: MailState.KEPT}
 
 
+def test_a_start_that_was_taken_in_stays_noted_until_all_of_it_is(box: Store) -> None:
+    box.note_aside("office", 7, 1, 5_000, "larger", NOW, begun=12)
+    box.move_on("office", 7, [1], MailState.LEFT, NOW)
+    assert box.asides_to_tell(["office"]) == []
+    box.begin_mailbox("office", PLACE, NOW)
+    assert box.mailbox_mails("office", 7) == {1: MailState.LEFT}
+    assert box.begun_mails("office", 7) == {1: (12, 5_000)}
+    box.note_aside("office", 7, 1, 6_000, "larger still", NOW)
+    assert box.begun_mails("office", 7) == {1: (12, 5_000)}
+    box.note_kept("office", 7, {1: 13}, NOW)
+    assert (box.mailbox_mails("office", 7), box.begun_mails("office", 7)) == ({1: MailState.KEPT}, {})
+    box.move_on("office", 7, [1], MailState.DONE, NOW)
+    box.note_kept("office", 7, {1: 14}, NOW)
+    assert box.mailbox_mails("office", 7) == {1: MailState.DONE}
+
+
 def test_another_place_has_a_ledger_of_its_own(box: Store) -> None:
     box.take_census("office", 7, [1], NOW)
     box.mailbox_worked("office", NOW)

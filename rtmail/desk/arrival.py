@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtmail.desk import accepting, private
+from rtmail.desk import accepting, oversize, private
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.people import Person
 from rtmail.desk.sender import Sender
@@ -67,6 +67,7 @@ def flags_of(stimulus: Received, *first: str) -> tuple[str, ...]:
         notes.append(f"Not passed on to the other participants: it holds something internal ({stimulus.leak}).")
     if verdict.other_queues:
         notes.append("Also sent to: " + ", ".join(verdict.other_queues))
+    notes += oversize.flags(stimulus.cut)
     if mail.defects:
         notes.append("Could not be read whole: " + "; ".join(mail.defects[:3]))
     notes += private.flags(stimulus.private)

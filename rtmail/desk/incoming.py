@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rtmail.desk import arrival, audience, closing, consent, customers, delivery, effects, inquiry, opening, private, staffmail
+from rtmail.desk import arrival, audience, closing, consent, customers, delivery, effects, inquiry, opening, oversize, private, staffmail
 from rtmail.desk.absence import SEEN_FOR, Absence, AbsenceChange
 from rtmail.desk.commands import Command
 from rtmail.desk.decision import Builder
@@ -35,6 +35,7 @@ def receive(builder: Builder, stimulus: Received) -> None:
     """Carry out what the verdict says."""
     HANDLERS[stimulus.verdict.result](builder, stimulus)
     private.follow(builder, stimulus)
+    oversize.follow(builder, stimulus)
     if stimulus.verdict.result in LOOKED_BY_STAFF and stimulus.verdict.sender.staff:
         closing.looked(builder, builder.now)
     if stimulus.verdict.revoke:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rtmail.desk import agreed, arrival, audience, crossing, effects, opening
+from rtmail.desk import agreed, arrival, audience, crossing, effects, opening, oversize
 from rtmail.desk.commands import BY_NAME, Parsed
 from rtmail.desk.decision import Ask, Builder, Words
 from rtmail.desk.known import last_deed
@@ -46,6 +46,10 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
         # No yes lets internal words out: he may keep them as a comment, or write again without the quoted part.
         reason = f"they would show the customer something internal ({leak}). Write again without it, or keep them as a comment."
         _ask(builder, stimulus, person, reason, links=ASK_LINKS[1:])
+        return
+    if told and not inside and stimulus.cut:
+        # Sent without what is missing they would say something else, and his commands with them.
+        _ask(builder, stimulus, person, oversize.waits(stimulus.cut), links=ASK_LINKS[1:])
         return
     if told and not inside and text.echo:
         _ask(builder, stimulus, person, f'they repeat what was said among staff: "{text.echo} ...".')
@@ -154,6 +158,7 @@ def comment(builder: Builder, stimulus: Received) -> None:
     results = _run(builder, stimulus, person)
     if stimulus.parsed.whole.strip() or stimulus.mail.attachments:
         _remark(builder, stimulus, person)
+        results += oversize.missing(stimulus.cut)
     _join_staff(builder, stimulus, person)
     if stimulus.verdict.ask and not stimulus.confirmed:
         _ask(builder, stimulus, person, stimulus.verdict.ask, links=ASK_LINKS[:1], ran=True, results=results)

@@ -13,7 +13,7 @@ from rtmail.desk.match import Verdict
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import Event
 from rtmail.desk.wording import NOTHING_SAID, Said
-from rtmail.mail.model import Attachment, Mail
+from rtmail.mail.model import Attachment, Cut, Mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class Received:
     languages         party id -> the language that he is written to in, where it is known
     problem           (system, id) of the problem that it is a monitoring's first alert of
     private           what it seems to hold that must not lie about; its content is blank here where that waits, or is not kept
+    cut               its bytes are the start alone of a mail that is too large; None for all of it
     heard             words of the customer's side that everybody in the circle has: an answer between their lines may quote them
     """
 
@@ -91,6 +92,7 @@ class Received:
     known: Known = field(default_factory=Known)
     heard: str = ""
     private: Private | None = None
+    cut: Cut | None = None
     problem: tuple[str, str] = ("", "")
     languages: Mapping[int, str] = field(default_factory=dict)
 

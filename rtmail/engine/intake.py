@@ -41,7 +41,7 @@ from rtmail.mail.token import Action, read_message_id
 from rtmail.mail.transit import taken_at
 from rtmail.mail.tripwire import LeakError
 from rtmail.policy.model import Policy
-from rtmail.store import Duplicate, Held, Hold, Origin, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
+from rtmail.store import Duplicate, Held, Hold, NotThere, Origin, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
 from rtmail.store import Entry as LedgerEntry
 
 CITED_AT_MOST = 20
@@ -83,7 +83,7 @@ class Intake:
         seen = self.store.remember(mail.message_id, mail.fingerprint, item.id, item.arrived_at, mail.date is not None)
         answered_holds = [hold for hold in holds if hold.state in _LET_GO and hold.kind in (STAFF_CLAIM, "asked")]
         mail = junk.as_judged(self.store, mail, holds)
-        flagged = isinstance(seen, SameIdOtherPrint)
+        flagged = isinstance(seen, SameIdOtherPrint) and seen.spool_id != item.envelope.begun
         known = replace(mail, message_id="") if flagged else mail
         evidence = gather(known, item.envelope, self.office.site, self.office.keyring, now.astimezone(UTC).date())
         mail = replace(mail, subject=bare_of_details(mail.subject, self.office.site))
@@ -100,7 +100,11 @@ class Intake:
             verdict = judge(evidence, lookups, self.office.site, self.office.directory, now, confirmed=key)
         verdict = _as_answered(verdict, answered_holds)
         alert = monitoring.read(self.office.monitors, mail) if verdict.result in _BY_OTHERS else None
-        if item.stub_ticket and verdict.result in _BY_OTHERS:
+        if item.envelope.begun:
+            verdict = self._whole_at_last(verdict, item.envelope.begun)
+            if verdict.number:
+                tickets = {**tickets, **{other.ticket.number: other.ticket for other in filter(None, [self._other(verdict.number)])}}
+        elif item.stub_ticket and verdict.result in _BY_OTHERS:
             opened = self._other(self.store.ticket(item.stub_ticket).number)
             if opened:
                 tickets = {**tickets, opened.ticket.number: opened.ticket}
@@ -244,6 +248,9 @@ class Intake:
             known = Known(people=self._people([(ticket.fields.get(ALIAS) or {}).get(str(verdict.sender.party), 0)]))
         shows = verdict.detail is not None and verdict.detail.action is Action.SHOW
         asks = not verdict.sender.staff and (shows or (verdict.sender.role is not None and asked_by_participant(parsed, mail)))
+        if item.envelope.cut:
+            verdict = replace(verdict, passed_on=False)
+            trace["cut"] = {"bytes": item.envelope.cut.whole_bytes, "limit": item.envelope.cut.limit_bytes}
         trip = breaker.came(self.store, self.office.caps, verdict, now) if verdict.result in _FROM_OUTSIDE else None
         if trip is None and (verdict.answerable or asks) and not flagged:
             trip = breaker.answers(self.store, self.office.caps, verdict, now)
@@ -273,6 +280,7 @@ class Intake:
             reached=self._reached(mail),
             said=self._said(verdict, ticket),
             private=private,
+            cut=item.envelope.cut,
             problem=alerts.named(self.office, mail) if opening else ("", ""),
             **self._state_answered(verdict, mail, ticket),
         )
@@ -311,6 +319,22 @@ class Intake:
         renamed = self.store.event(ticket.id, asked.renamed) if asked.renamed else None
         subject = self.store.content(renamed.content_id).text if renamed and renamed.content_id else ""
         return Known(others=others, opening=opening, opening_id=opening_id, subject=subject, people=self._people(asked.waiting))
+
+    def _whole_at_last(self, verdict: Verdict, spool_id: int) -> Verdict:
+        """All of a mail whose start came before: it belongs where that is; what its author was told then stays true."""
+        try:
+            ticket_id = self.store.spool_row(spool_id).ticket
+        except NotThere:
+            ticket_id = 0
+        opened = self._other(self.store.ticket(ticket_id).number) if ticket_id else None
+        if opened and verdict.result in _BY_OTHERS:
+            verdict = _read_at_last(verdict, opened.ticket.number)
+        elif opened and verdict.result in _OPENING:
+            verdict = replace(verdict, result=Result.STAFF_COMMENT, number=opened.ticket.number, rule="read-at-last", links=())
+        elif verdict.result is Result.STAFF_CORRESPONDENCE and verdict.rule != ANSWERED_RULE:
+            verdict = replace(verdict, result=Result.STAFF_ASK_FIRST, ask="all of it could be read only now; before, it was too large")
+        # Its start has moved the clocks, and its author was told that nothing of it is done.
+        return replace(verdict, reopens=False, commands=verdict.commands and verdict.rule == ANSWERED_RULE)
 
     def _people(self, ids: Iterable[int]) -> dict[int, Address]:
         """Whom these party ids are, where an address of theirs is known."""

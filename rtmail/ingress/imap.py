@@ -38,6 +38,8 @@ IDLE_RENEWED = 25 * 60.0
 LAST_UID = (1 << 32) - 1
 SPOKEN_BYTES = 32 << 20
 """What a server may say in answer to one command, besides the mails asked for: two million UIDs fit."""
+START_BYTES = 256 * 1024
+"""Of a mail that is too large: its header, and nearly always its words."""
 SLOWEST = 32 * 1024
 """Bytes a second below which a mail is too slow to wait for."""
 
@@ -189,6 +191,17 @@ class Connection:
         bodies = {uid: said.get(b"BODY[]") for uid, said in fetched.items()}
         return {uid: raw for uid, raw in bodies.items() if isinstance(raw, bytes) and raw}
 
+    def start(self, uid: int) -> bytes:
+        """Return the first bytes of a mail, unread as before: START_BYTES at most, and no more than the limit; b"" for none.
+
+        Raises TooMuch where the server hands out more than it was asked for.
+        """
+        most = min(START_BYTES, self._limit)
+        self._wire.allow(self._server.answer + most / SLOWEST, 2 * most, most)
+        said = self._client.fetch([uid], [f"BODY.PEEK[]<0.{most}>"]).get(uid, {})
+        raw = said.get(b"BODY[]<0>", b"")
+        return raw if isinstance(raw, bytes) else b""
+
     # -- changing ---------------------------------------------------------------------------------------------------
 
     @property
@@ -315,14 +328,16 @@ class _Wire(imaplib.IMAP4):
 
     def __init__(self, server: Server, context: ssl.SSLContext | None, limit_bytes: int) -> None:
         self._server, self._context, self._limit = server, context, limit_bytes
+        self._largest = limit_bytes
         self._held = bytearray()
         self._idle_tag = b""
         self.allow(server.connect)
         super().__init__(server.host, server.port, server.connect)
 
-    def allow(self, seconds: float, mail_bytes: int = 0) -> None:
-        """Let the server take so long, and say so much, from now on."""
+    def allow(self, seconds: float, mail_bytes: int = 0, largest: int | None = None) -> None:
+        """Let the server take so long, and say so much, from now on; `largest` is the longest literal, by default a whole mail."""
         self._until, self._room = time.monotonic() + seconds, SPOKEN_BYTES + mail_bytes
+        self._largest = self._limit if largest is None else largest
 
     @property
     def peer(self) -> str:
@@ -374,7 +389,7 @@ class _Wire(imaplib.IMAP4):
     # -- reading ----------------------------------------------------------------------------------------------------
 
     def read(self, size: int) -> bytes:
-        if size > self._limit:
+        if size > self._largest:
             raise TooMuch(f"larger than the server said: {size} bytes")
         while len(self._held) < size:
             self._more()

@@ -4,7 +4,7 @@ Promise 1 in the order of its steps: fetch without touching, commit to the spool
 then change the mailbox. Killed between any two of them, the next start goes on: a mail that is in the spool but not in
 the ledger is fetched again, and the engine knows it (promise 2); one that is in the ledger but untouched is only touched.
 What the server says about a mail is never more than UID, size and arrival; whatever goes wrong costs this mailbox a pause
-that grows, and no other mailbox anything.
+that grows, and no other mailbox anything. Of a mail that is too large its start is taken in: the mail itself stays where it is.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rtmail import log
 from rtmail.errors import Deferred, RtmailError
 from rtmail.failpoint import failpoint
 from rtmail.ingress.imap import Connection, Listed, LoginRefused, MailboxTrouble, Refused, Server, TooMuch, printable
-from rtmail.mail.model import Envelope
+from rtmail.mail.model import Cut, Envelope
 from rtmail.store import UNFINISHED, MailState, Store
 
 LEASE_SECONDS = 90.0
@@ -54,7 +54,7 @@ class Settings:
 
     after        what becomes of mail once it is kept: "flag" (\\Seen), "delete", or "move" to `folder`
     queue        for mail in which no address of ours stands
-    limit_bytes  larger mail is left in place
+    limit_bytes  larger mail is left in place, and its start alone taken in
     """
 
     name: str
@@ -102,6 +102,8 @@ class Mailbox:
         self._failures = 0
         self._stumbles: dict[int, int] = {}
         """UID -> how often it could not be fetched; such a mail comes last and alone."""
+        self._larger: set[int] = set()
+        """Mails that turned out too large, whatever the server had said."""
         self._fetching: tuple[int, ...] = ()
         self._refusal = ""
         """What the server refused at the last look: logged when it changes."""
@@ -158,6 +160,7 @@ class Mailbox:
         if mine and not self._begun:
             self._store.begin_mailbox(name, self.settings.server.place, now)
             self._stumbles.clear()
+            self._larger.clear()
         self._begun = mine
         return mine
 
@@ -225,12 +228,18 @@ class Mailbox:
         row = store.mailbox(name)
         if row.uidvalidity != validity:
             self._stumbles.clear()
+            self._larger.clear()
         if row.uidvalidity != validity and not known:
             # Every UID is new. What people read before we ever looked is theirs; the rest is fetched, and what was taken in
             # under another UID is known to the engine by Message-ID and fingerprint (R15).
             store.take_census(name, validity, connection.read_by_people(row.first_at), self._clock())
             known = store.mailbox_mails(name, validity)
-        return _Visit(connection, known)
+        # What was too large once may be taken in whole today.
+        begun = store.begun_mails(name, validity)
+        for uid, (_, size) in begun.items():
+            if size <= self.settings.limit_bytes:
+                known.pop(uid, None)
+        return _Visit(connection, known, {uid: spool_id for uid, (spool_id, _) in begun.items()})
 
     def _look(self, visit: _Visit) -> int:
         """Take in what is new and finish what is kept; returns how many mails were new."""
@@ -281,18 +290,19 @@ class Mailbox:
             del self._stumbles[uid]
 
     def _batches(self, visit: _Visit, new: Iterable[int]) -> Iterator[Mapping[int, Listed]]:
-        """Yield mails to be fetched together, oldest first; each suspect alone, at the end. Those too large are set aside."""
+        """Yield mails to be fetched together, oldest first; at the end, each alone, suspects and those of which the start is fetched."""
         new = sorted(new)
         listed = visit.connection.listed(new)
         for uid in new:
             if uid not in listed:
                 # It may have vanished since; otherwise the next whole look finds it again.
                 self._stumbled(visit, uid, "the server does not tell its size")
-            elif listed[uid].size_bytes > self.settings.limit_bytes:
-                self._set_aside(visit, uid, listed.pop(uid).size_bytes, f"larger than {self.settings.limit_bytes / 1024**2:.4g} MB")
+            elif uid in self._larger:
+                listed[uid] = replace(listed[uid], size_bytes=max(listed[uid].size_bytes, self.settings.limit_bytes + 1))
+        alone = {uid for uid, mail in listed.items() if uid in self._stumbles or mail.size_bytes > self.settings.limit_bytes}
         batch: dict[int, Listed] = {}
         for uid, mail in listed.items():
-            if uid in self._stumbles:
+            if uid in alone:
                 continue
             if batch and (len(batch) == BATCH_MAILS or sum(one.size_bytes for one in batch.values()) + mail.size_bytes > BATCH_BYTES):
                 yield batch
@@ -300,11 +310,13 @@ class Mailbox:
             batch[uid] = mail
         if batch:
             yield batch
-        for uid in sorted(self._stumbles.keys() & listed.keys(), key=lambda uid: (self._stumbles[uid], uid)):
-            if self._stumbles[uid] >= TRIES:
-                self._set_aside(visit, uid, listed[uid].size_bytes, "the server does not hand it out")
-            else:
+        for uid in sorted(alone, key=lambda uid: (self._stumbles.get(uid, 0), uid)):
+            if self._stumbles.get(uid, 0) < TRIES:
                 yield {uid: listed[uid]}
+            elif listed[uid].size_bytes > self.settings.limit_bytes:
+                self._set_aside(visit, uid, listed[uid].size_bytes, self._too_large())
+            else:
+                self._set_aside(visit, uid, listed[uid].size_bytes, "the server does not hand it out")
 
     def _stumbled(self, visit: _Visit, uid: int, why: str) -> None:
         self._stumbles[uid] = self._stumbles.get(uid, 0) + 1
@@ -315,19 +327,22 @@ class Mailbox:
         """Fetch mails, commit them to the spool and note them."""
         self._room()
         self._fetching = tuple(batch)
+        first, mail = next(iter(batch.items()))
+        if mail.size_bytes > self.settings.limit_bytes:
+            self._take_start(visit, first, mail)
+            return
         try:
             bodies = visit.connection.bodies({uid: mail.size_bytes for uid, mail in batch.items()})
-        except TooMuch as error:
+        except TooMuch:
             if len(batch) == 1:
-                (uid,) = batch
                 self._fetching = ()
-                self._set_aside(visit, uid, self.settings.limit_bytes + 1, str(error))
+                self._larger.add(first)
             raise
         self._fetching = ()
         failpoint("imap-fetched")
         now, futures = self._clock(), {}
         for uid, raw in bodies.items():
-            futures[uid] = self._submit(raw, self._envelope(batch[uid], now))
+            futures[uid] = self._submit(raw, replace(self._envelope(batch[uid], now), begun=visit.begun.get(uid, 0)))
         kept, fault = _results(futures)
         failpoint("imap-kept")
         self._store.note_kept(self.settings.name, visit.connection.uidvalidity, kept, now)
@@ -342,13 +357,39 @@ class Mailbox:
         if fault is not None:
             raise fault
 
+    def _take_start(self, visit: _Visit, uid: int, mail: Listed) -> None:
+        """Fetch the start of a mail that is too large, commit that to the spool, and note that the mail stays."""
+        begun = visit.begun.get(uid, 0)
+        raw = b"" if begun else visit.connection.start(uid)
+        self._fetching = ()
+        if not raw and not begun:
+            self._stumbled(visit, uid, self._too_large())
+            return
+        if not begun:
+            failpoint("imap-fetched")
+            now = self._clock()
+            cut = Cut(mail.size_bytes, self.settings.limit_bytes, self.settings.name)
+            kept, fault = _results({uid: self._submit(raw, replace(self._envelope(mail, now), cut=cut))})
+            if fault is not None:
+                raise fault
+            begun = kept[uid]
+            failpoint("imap-kept")
+            log.accepted(spool=begun, ingress=self.settings.ingress, peer=self.settings.server.host, sender=None, recipients=(),
+                         size=len(raw))
+        self._set_aside(visit, uid, mail.size_bytes, self._too_large(), begun=begun)
+
+    def _too_large(self) -> str:
+        return f"larger than {self.settings.limit_bytes / 1024**2:.4g} MB"
+
     def _envelope(self, mail: Listed, now: datetime) -> Envelope:
         # A server whose clock is ahead must not date a promise into the future.
         arrived_at = min(mail.arrived_at or now, now)
         return Envelope(sender=None, recipients=(), ingress=self.settings.ingress, arrived_at=arrived_at, queue=self.settings.queue)
 
-    def _set_aside(self, visit: _Visit, uid: int, size_bytes: int, why: str) -> None:
-        self._store.note_aside(self.settings.name, visit.connection.uidvalidity, uid, size_bytes, why, self._clock())
+    def _set_aside(self, visit: _Visit, uid: int, size_bytes: int, why: str, *, begun: int = 0) -> None:
+        name, validity = self.settings.name, visit.connection.uidvalidity
+        self._store.note_aside(name, validity, uid, size_bytes, why, self._clock(), begun=begun)
+        failpoint("imap-noted")
         visit.mark((uid,), MailState.ASIDE)
         self._stumbles.pop(uid, None)
         log.refused(ingress=self.settings.ingress, peer=self.settings.server.host, sender="", recipient="",
@@ -416,12 +457,13 @@ class _Visit:
     """What one connection knows of the folder.
 
     known     UID -> how far we are, as in the ledger; `due` has those by state with which we are not done
+    begun     UID -> spool id of the start of a mail that was too large
     last      the highest UID that a look saw
     whole_at  monotonic seconds at which the whole folder is looked at again; a server may show a lower UID later than a higher one
     """
 
-    def __init__(self, connection: Connection, known: dict[int, MailState]) -> None:
-        self.connection, self.known = connection, known
+    def __init__(self, connection: Connection, known: dict[int, MailState], begun: Mapping[int, int]) -> None:
+        self.connection, self.known, self.begun = connection, known, begun
         self.due: dict[MailState, set[int]] = {state: {uid for uid, one in known.items() if one is state} for state in UNFINISHED}
         self.last = 0
         self.whole_at = 0.0

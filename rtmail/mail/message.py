@@ -29,7 +29,7 @@ from rtmail.mail.language import language_of
 from rtmail.mail.marks import marks_in
 from rtmail.mail.model import Address, Bounce, Envelope, Forwarded, Kind, Mail, Proof
 from rtmail.mail.site import Site
-from rtmail.mail.structure import BLANK_START, MAIL_BYTES, Survey, light, survey
+from rtmail.mail.structure import BLANK_START, MAIL_BYTES, NO_END, Survey, light, survey
 from rtmail.mail.token import Action
 
 RECIPIENTS = 100
@@ -227,7 +227,7 @@ class _Reading:
         date = parser_date or _date_of(fields.first("date"))
         to, cc = self._recipients(fields)
         ids = _ids([fields.first("message-id")])
-        attachments = tuple(found.attachment for found in gathered.found)
+        attachments = tuple(found.attachment for found in gathered.found if not self._cut_off(found, tree))
         said = " ".join(gathered.overlong) or _without_list_footer(text)
         digests = sorted(found.digest for found in gathered.found)
         return Mail(
@@ -263,8 +263,18 @@ class _Reading:
             language=self._guarded("the language", lambda: language_of(reply_text, _language(fields)), ""),
             enclosed=self._guarded("what is attached", lambda: self._enclosed(gathered), ""),
             headers=headers,
-            defects=tuple(dict.fromkeys([*self.defects, *gathered.defects])),
+            defects=tuple(one for one in dict.fromkeys([*self.defects, *gathered.defects]) if not self.envelope.cut or one != NO_END),
         )
+
+    def _cut_off(self, found: body.Found, tree: Survey) -> bool:
+        """Tell whether a file's end is missing, as only the start of the mail was fetched: half a file is none."""
+        if self.envelope.cut is None:
+            return False
+        reached = next((node.end for node in tree.nodes if node.path == found.attachment.part), tree.root.end)
+        if reached < tree.root.end:
+            return False
+        self.defects.append(f"cut off: {found.attachment.name or found.attachment.type}")
+        return True
 
     def _guarded(self, step: str, make: Callable[[], _T], otherwise: _T) -> _T:
         try:

@@ -38,6 +38,15 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Only the start of a mail was fetched: it has `whole_bytes`, at most `limit_bytes` are taken in, all of it stands in `mailbox`."""
+
+    whole_bytes: int
+    limit_bytes: int
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """How a mail reached us.
 
@@ -51,6 +60,8 @@ class Envelope:
     queue       queue to use when no address of ours is in the mail (mailboxes), "" otherwise
     checked     what our own checks proved when it was first read, as (Proof, why): keys are gone when it is read again
     answers     of DNS, on the way to these checks; not kept
+    cut         the bytes are a mail's start alone; None for all of it
+    begun       spool id of the arrival that was this mail's start, now that all of it could be fetched; 0 for none
     """
 
     sender: str | None
@@ -63,6 +74,8 @@ class Envelope:
     queue: str = ""
     checked: tuple[str, str] | None = None
     answers: Answers | None = None
+    cut: Cut | None = None
+    begun: int = 0
 
 
 class Kind(StrEnum):

@@ -147,6 +147,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "text": "Hello,\n\nplease pay it back to my card [card number removed].\n\nBob",
     },
     "private-told": {"sorts": ["card number", "password"], "kept": True},
+    "too-large": {"bytes": 43_201_000, "limit": 26_214_400},
     "held": {
         "held": [
             _row(id=7, at=_at(12, 5), reason="no trusted server vouches for the sender", subject="Re: [Example #1042] Printer down",
@@ -339,6 +340,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "junk": {"to": _ENGINEER, **staff, **picture},
         "private": {"to": _MANAGER, **staff, **told, **request, "references": (), "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "private-told": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},
+        "too-large": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "received": {"to": _STRANGER, **customers, "auto": Auto.REPLIED, "null_sender": True, "number": 0, "event": 0,
                      "in_reply_to": "<9@elsewhere.example>", "reply_to": ReplyTo.PLAIN},
         "undeliverable": {"to": _ENGINEER, **staff, **receipt, "in_reply_to": _ROOT},

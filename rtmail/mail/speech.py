@@ -1,6 +1,6 @@
 """Instants and lengths of time as people read them, in the languages that templates ship in.
 
-Templates reach these as the filters `when`, `brief`, `duration` and `workdays`; an unknown language reads English.
+Templates reach these as the filters `when`, `brief`, `duration`, `workdays` and `size`; an unknown language reads English.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class Tongue:
     workdays: tuple[str, str, str]
     moment: str
     slavic: bool = False
+    point: str = "."
     terms: Mapping[str, str] = field(default_factory=dict)
     """Words that the desk hands over in English: promises, states, roles, what links do."""
 
@@ -41,7 +42,9 @@ _TONGUES = {
         (("Tag", "Tage", "Tage"), ("Stunde", "Stunden", "Stunden"), ("Minute", "Minuten", "Minuten")),
         ("Werktag", "Werktage", "Werktage"),
         "weniger als eine Minute",
+        point=",",
         terms={
+            "bytes": "Byte",
             "triage": "Einstufung", "first response": "erste Antwort", "update": "Zwischenbescheid", "resolution": "Lösung",
             "ladder": "Eskalation", "new": "neu", "open": "offen", "waiting": "wartend", "resolved": "gelöst", "closed": "geschlossen",
             "rejected": "abgelehnt", "nobody": "niemand", "status": "Status", "owner": "Zuständig", "priority": "Priorität",
@@ -59,8 +62,9 @@ _TONGUES = {
         ("робочий день", "робочі дні", "робочих днів"),
         "менше хвилини",
         slavic=True,
+        point=",",
         terms={
-            "triage": "визначення пріоритету", "first response": "перша відповідь", "update": "проміжна звістка",
+            "bytes": "байтів", "triage": "визначення пріоритету", "first response": "перша відповідь", "update": "проміжна звістка",
             "resolution": "вирішення", "ladder": "ескалація", "new": "нове", "open": "у роботі", "waiting": "очікує",
             "resolved": "вирішено", "closed": "закрито", "rejected": "відхилено", "nobody": "ніхто", "status": "Стан",
             "owner": "Відповідальний", "priority": "Пріоритет", "queue": "Черга", "subject": "Тема", "requestor": "Заявник",
@@ -110,6 +114,14 @@ def workdays(count: int, language: str) -> str:
     """Return so many business days in words: "2 business days"."""
     speech = tongue(language)
     return f"{count} {_form(count, speech.workdays, speech.slavic)}"
+
+
+def size(count: int, language: str) -> str:
+    """Return so many bytes in the largest fitting unit: "41.2 MB"."""
+    unit, name = next(((unit, name) for unit, name in ((1024**2, "MB"), (1024, "kB")) if count >= unit), (1, "bytes"))
+    said = f"{count / unit:.1f}".removesuffix(".0")
+    speech = tongue(language)
+    return f"{said.replace('.', speech.point)} {speech.terms.get(name, name)}"
 
 
 def term(word: str, language: str) -> str:

@@ -28,6 +28,7 @@ BOUNDARY_BYTES = 2048
 LIGHT_TEXT_BYTES = 64_000
 """Bodies of text and message parts are in the light copy up to this size; reports need them."""
 
+NO_END = "last boundary missing"
 BLANK_START = "empty lines before the header"
 _BLANK_START = re.compile(
     rb"(?:[ \t]{0,998}\r?\n){1,20}"
@@ -174,7 +175,7 @@ class _Surveyor:
             if match[1] or len(spans) > PARTS:
                 return spans
         if opened >= 0:
-            self.defects.append("last boundary missing")
+            self.defects.append(NO_END)
             spans.append((opened, node.end))
         return spans
 

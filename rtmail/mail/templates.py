@@ -27,7 +27,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rtmail.errors import Problem, RtmailError
 from rtmail.mail.blocks import Block, Marker, Pieces, Row, Run, bars_html, parse, shortened, words_html
-from rtmail.mail.speech import brief, duration, term, when, workdays
+from rtmail.mail.speech import brief, duration, size, term, when, workdays
 from rtmail.mail.wire import many_lines, one_line
 
 LAYOUT = "layout"
@@ -236,6 +236,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         self.filters["brief"] = _brief
         self.filters["duration"] = _duration
         self.filters["workdays"] = _workdays
+        self.filters["size"] = _size
         self.filters["term"] = _term
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -423,6 +424,14 @@ def _workdays(context: Context, count: int | Undefined) -> str:
     if not isinstance(count, int):
         raise TypeError(f"'workdays' takes a number of days, not {str(count)!r}")
     return workdays(count, context["lang"])
+
+
+@pass_context
+def _size(context: Context, count: int | Undefined) -> str:
+    """A number of bytes in a fitting unit, in the mail's language."""
+    if not isinstance(count, int):
+        raise TypeError(f"'size' takes a number of bytes, not {str(count)!r}")
+    return size(count, context["lang"])
 
 
 @pass_context

@@ -28,9 +28,9 @@ class MailState(StrEnum):
     """Copied to its folder on a server that cannot move; the original is still to be deleted."""
     DONE = "done"
     ASIDE = "aside"
-    """Not taken in, because it is too large or cannot be fetched; still to be flagged for people."""
+    """Not taken in, or its start alone, because it is too large or cannot be fetched; still to be flagged for people."""
     LEFT = "left"
-    """Not taken in, and flagged for people."""
+    """The same, and flagged for people."""
 
 
 UNFINISHED = frozenset({MailState.KEPT, MailState.COPIED, MailState.ASIDE})
@@ -108,6 +108,8 @@ class Mailboxes(Database):
     def begin_mailbox(self, name: str, place: str, now: datetime) -> None:
         """Note that the daemon which claimed it begins to read; mails set aside are judged anew, as limits and servers change.
 
+        Those whose start was taken in stay noted: `begun_mails` tells of them.
+
         place   server, user and folder: under the same name another place is another mailbox, with a ledger of its own
         """
         name, place, at = clean(name), clean(place), micros(now)
@@ -115,7 +117,7 @@ class Mailboxes(Database):
                     (place, name, place)):
             self._do("DELETE FROM mailbox_mail WHERE mailbox = ?", (name,))
         self._do("UPDATE mailbox SET begun_at = ? WHERE name = ?", (at, name))
-        self._do("DELETE FROM mailbox_mail WHERE mailbox = ? AND state IN ('aside', 'left')", (name,))
+        self._do("DELETE FROM mailbox_mail WHERE mailbox = ? AND state IN ('aside', 'left') AND spool_id = 0", (name,))
 
     # -- how it fares ---------------------------------------------------------------------------------------------
 
@@ -170,6 +172,13 @@ class Mailboxes(Database):
                  (name, uidvalidity, at - length(FORGET_AFTER)))
         self._note((name, uidvalidity, uid, str(MailState.OLD), 0, 0, "", at, 1) for uid in old)
 
+    @reads
+    def begun_mails(self, name: str, uidvalidity: int) -> dict[int, tuple[int, int]]:
+        """Return the mails of which the start alone was taken in: UID -> the spool id of that start, and the bytes of the mail."""
+        return {uid: (spool_id, size) for uid, spool_id, size in self._rows(
+            "SELECT uid, spool_id, size_bytes FROM mailbox_mail WHERE mailbox = ? AND uidvalidity = ? AND spool_id > 0 "
+            "AND state IN ('aside', 'left')", (clean(name), uidvalidity))}
+
     @writes
     def note_kept(self, name: str, uidvalidity: int, spooled: Mapping[int, int], now: datetime) -> None:
         """Note mails that are in the spool: UID -> spool id."""
@@ -177,13 +186,16 @@ class Mailboxes(Database):
         self._note((clean(name), uidvalidity, uid, str(MailState.KEPT), spool_id, 0, "", at, 1) for uid, spool_id in spooled.items())
 
     @writes
-    def note_aside(self, name: str, uidvalidity: int, uid: int, size_bytes: int, why: str, now: datetime) -> None:
-        """Note a mail that is not taken in."""
-        self._note([(clean(name), uidvalidity, uid, str(MailState.ASIDE), 0, size_bytes, clean(why), micros(now), 0)])
+    def note_aside(self, name: str, uidvalidity: int, uid: int, size_bytes: int, why: str, now: datetime, *, begun: int = 0) -> None:
+        """Note a mail that is not taken in. `begun`: spool id of its start where that was taken in, of which nobody need be told."""
+        self._note([(clean(name), uidvalidity, uid, str(MailState.ASIDE), begun, size_bytes, clean(why), micros(now), int(begun > 0))])
 
     def _note(self, rows: Iterable[Sequence[Any]]) -> None:
+        # Of a mail that is set aside all of it may be taken in later.
         self._many("INSERT INTO mailbox_mail (mailbox, uidvalidity, uid, state, spool_id, size_bytes, why, at, told) "
-                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (mailbox, uidvalidity, uid) DO NOTHING", list(rows))
+                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (mailbox, uidvalidity, uid) DO UPDATE SET state = excluded.state, "
+                   "spool_id = excluded.spool_id, at = excluded.at WHERE mailbox_mail.state IN ('aside', 'left') "
+                   "AND excluded.state = 'kept'", list(rows))
 
     @writes
     def move_on(self, name: str, uidvalidity: int, uids: Iterable[int], state: MailState, now: datetime) -> None:

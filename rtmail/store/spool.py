@@ -11,14 +11,14 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from rtmail.errors import Deferred
 from rtmail.failpoint import failpoint
-from rtmail.mail.model import Envelope
+from rtmail.mail.model import Cut, Envelope
 from rtmail.store.database import Database, places, reads, writes
 from rtmail.store.faults import LeaseLost, NotThere
 from rtmail.store.values import clean, dump, instant, instant_or_none, length, load, micros, pack, unpack
@@ -351,13 +351,16 @@ def message_id_key(message_id: str) -> str:
 def _envelope_text(envelope: Envelope) -> str:
     return dump({"sender": envelope.sender, "recipients": list(envelope.recipients), "ingress": envelope.ingress,
                  "arrived_at": micros(envelope.arrived_at), "peer": envelope.peer, "helo": envelope.helo,
-                 "auth_user": envelope.auth_user, "queue": envelope.queue, "checked": envelope.checked})
+                 "auth_user": envelope.auth_user, "queue": envelope.queue, "checked": envelope.checked,
+                 **({"cut": astuple(envelope.cut)} if envelope.cut else {}), **({"begun": envelope.begun} if envelope.begun else {})})
 
 
 def _envelope(text: str) -> Envelope:
     row = load(text)
     checked = tuple(row["checked"]) if row.get("checked") else None
-    return Envelope(**{**row, "recipients": tuple(row["recipients"]), "arrived_at": instant(row["arrived_at"]), "checked": checked})
+    cut = Cut(*row["cut"]) if row.get("cut") else None
+    return Envelope(**{**row, "recipients": tuple(row["recipients"]), "arrived_at": instant(row["arrived_at"]), "checked": checked,
+                       "cut": cut})
 
 
 def _spool_row(row: Sequence[Any]) -> SpoolRow:

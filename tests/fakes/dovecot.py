@@ -216,6 +216,12 @@ class Dovecot:
             return sum("S" in path.name.partition(":2,")[2] for path in (self.maildir(user, folder) / "cur").iterdir())
         return 0
 
+    def flagged(self, user: str) -> int:
+        """Return how many mails of the inbox carry \\Flagged."""
+        with contextlib.suppress(FileNotFoundError):
+            return sum("F" in path.name.partition(":2,")[2] for path in (self.maildir(user) / "cur").iterdir())
+        return 0
+
     def client(self, user: str) -> imaplib.IMAP4_SSL:
         """Return a client of the user's own, logged in over TLS; use it with `with`."""
         context = ssl.create_default_context(cafile=str(self.ca_file))

@@ -252,7 +252,10 @@ class Session:
     def do_uid_fetch(self, tag: str, rest: str) -> None:
         spec, _, items = rest.partition(" ")
         for n, message in self._chosen(spec):
-            if "BODY.PEEK[]" in items:
+            if partial := re.fullmatch(r"\(?BODY\.PEEK\[\]<0\.(\d+)>\)?", items):
+                start = message.raw[: int(partial[1])]
+                self.send(f"* {n} FETCH (UID {message.uid} BODY[]<0> {{{len(start)}}}\r\n".encode() + start + b")\r\n")
+            elif "BODY.PEEK[]" in items:
                 self.send(f"* {n} FETCH (UID {message.uid} BODY[] {{{len(message.raw)}}}\r\n".encode() + message.raw + b")\r\n")
             else:
                 size = len(message.raw) if message.size is None else message.size
