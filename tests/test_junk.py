@@ -1,5 +1,6 @@
 """Junk: by the word of trusted filters and of staff; without number, answer or clock; told daily, and let out with its own time."""
 
+# ruff: noqa: F401, F811 -- fixtures are imported, and asked for by name
 from __future__ import annotations
 
 import re
@@ -15,6 +16,7 @@ from rtmail.mail.model import Envelope
 from rtmail.mail.site import JunkRules
 from rtmail.store import Outcome
 from tests.fakes.house import NOW, House, Sent, blueprint, mail
+from tests.fakes.stores import url
 
 JANE, KIM, BOB, WIN = "jane@staff.example", "kim@staff.example", "bob@acme.example", "win@casino.example"
 SITE = replace(blueprint().site, junk=JunkRules(("@casino.example",), {"x-our-filter": "^spam"}))
@@ -29,8 +31,8 @@ def of(sent: list[Sent], template: str, recipient: str) -> Sent:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    one = House(tmp_path)
+def house(tmp_path: Path, url: str) -> Iterator[House]:
+    one = House(tmp_path, url=url)
     yield one
     one.close()
 

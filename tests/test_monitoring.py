@@ -1,5 +1,6 @@
 """Alerts of monitoring systems: one request a problem, nobody written to twice, recovery recorded, and resolving where it may."""
 
+# ruff: noqa: F401, F811 -- fixtures are imported, and asked for by name
 from __future__ import annotations
 
 import tomllib
@@ -14,6 +15,7 @@ from rtmail.mail.message import read as read_mail
 from rtmail.mail.model import Envelope
 from rtmail.store import Outcome
 from tests.fakes.house import NOW, ROOT, House, blueprint, mail
+from tests.fakes.stores import url
 
 RULES = tomllib.loads((ROOT / "config" / "monitoring.toml").read_text())
 NAGIOS = "nagios@mon.example.net"
@@ -56,8 +58,8 @@ def test_only_listed_senders_raise_alerts() -> None:
 
 
 @pytest.fixture
-def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
-    one = House(tmp_path, replace(blueprint(), monitors=(monitor("nagios", getattr(request, "param", "record")),)))
+def house(tmp_path: Path, request: pytest.FixtureRequest, url: str) -> Iterator[House]:
+    one = House(tmp_path, replace(blueprint(), monitors=(monitor("nagios", getattr(request, "param", "record")),)), url=url)
     yield one
     one.close()
 

@@ -1,17 +1,21 @@
 """Private data: found, withheld, let through, taken out and erased; nothing of it in a log, a notice or anywhere in the state folder."""
 
+# ruff: noqa: F401, F811 -- fixtures are imported, and asked for by name
 from __future__ import annotations
 
 import re
-import sqlite3
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from rtmail import log
+from rtmail.cli import rtmail
+from rtmail.desk.monitoring import Monitor
 from rtmail.mail import private
 from rtmail.mail.redact import found_in, rewritten
 from rtmail.store import NotThere
@@ -19,6 +23,8 @@ from rtmail.store.values import unpack
 from tests.fakes import privacy
 from tests.fakes.daemon import reply
 from tests.fakes.house import House, Sent, blueprint, mail
+from tests.fakes.stores import url
+from tests.test_simulate import toml
 
 JANE, KIM, MAX, BOB, ANN = "jane@staff.example", "kim@staff.example", "max@staff.example", "bob@acme.example", "ann@acme.example"
 CARD = "4111 1111 1111 1111"
@@ -113,8 +119,8 @@ def plan(mode: str) -> object:
 
 
 @pytest.fixture
-def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
-    one = House(tmp_path, plan(getattr(request, "param", "hold")))  # type: ignore[arg-type]
+def house(tmp_path: Path, request: pytest.FixtureRequest, url: str) -> Iterator[House]:
+    one = House(tmp_path, plan(getattr(request, "param", "hold")), url=url)  # type: ignore[arg-type]
     yield one
     one.close()
 
@@ -142,15 +148,22 @@ def word(house: House, text: str, *, sender: str = MAX, strong: bool = True, mes
     return house.sent()
 
 
-def everything(folder: Path) -> bytes:
-    """Every byte of the state folder, with what is compressed in the database unpacked."""
-    found = b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
-    with sqlite3.connect(folder / "house.db") as db:
-        rows = [*db.execute("SELECT packed FROM raw WHERE packed IS NOT NULL"), *db.execute("SELECT packed FROM outbox_mail")]
-    for (packed,) in rows:
-        raw = unpack(packed)
-        found += raw + b"".join(part.get_payload(decode=True) or b"" for part in message_from_bytes(raw).walk() if not part.is_multipart())
+def everything(house: House) -> bytes:
+    """Every byte of the state folder and of the database, with what is compressed in it unpacked."""
+    engine = house.store._engine
+    found = b"".join(path.read_bytes() for path in sorted(house.folder.rglob("*")) if path.is_file())
+    if engine.name != "sqlite":
+        rows = [house.store._look(lambda t=table: house.store._rows(f"SELECT {t}::text FROM {t}")) for table in engine.layout()]  # type: ignore[misc]
+        found += repr(rows).encode()
+    for table in ("raw", "outbox_mail"):
+        packed = house.store._look(lambda t=table: house.store._rows(f"SELECT packed FROM {t} WHERE packed IS NOT NULL"))  # type: ignore[misc]
+        found += b"".join(unpacked(unpack(bytes(one))) for (one,) in packed)
     return found
+
+
+def unpacked(raw: bytes) -> bytes:
+    """A mail, and its parts decoded."""
+    return raw + b"".join(_parts(raw))
 
 
 def test_content_waits_and_all_else_goes_on(house: House, capfd: pytest.CaptureFixture[str]) -> None:
@@ -214,12 +227,12 @@ def test_no_canary_is_left_after_redaction(house: House, text: str) -> None:
         assert "My card is [card number removed]." in of(sent, "notice", JANE).text
         assert "Refund to [card number removed]" in of(sent, "notice", JANE)["Subject"]
     house.settle()
-    found = everything(house.folder)
+    found = everything(house)
     for canary in (b"4111 1111", b"1111 1111", b"Tr0ub4dor"):
         assert canary not in found
     house.receive(raw)
     house.settle()
-    assert b"4111 1111" not in everything(house.folder), "delivered once more"
+    assert b"4111 1111" not in everything(house), "delivered once more"
     ticket = house.store.by_number(1)
     assert ticket is not None
     assert house.store.replayed(ticket.id) == ticket
@@ -238,10 +251,10 @@ def test_what_was_let_through_is_redacted_everywhere(house: House) -> None:
                   to=ack["Reply-To"].rpartition("<")[2].rstrip(">"), sender=BOB)
     house.forward(hours=30)
     house.sweep()
-    assert b"4111 1111" in everything(house.folder)
+    assert b"4111 1111" in everything(house)
     word(house, "redact")
     house.settle()
-    left = everything(house.folder)
+    left = everything(house)
     assert b"4111 1111" not in left
     assert b"[card number removed]" in left
     assert house.store.search("4111") == []
@@ -261,10 +274,10 @@ def test_discarded_content_is_not_kept(house: House) -> None:
     with pytest.raises(NotThere):
         house.store.raw(house.store.spool_row(spool_id).raw_id)
     house.settle()
-    assert b"4111 1111" not in everything(house.folder)
+    assert b"4111 1111" not in everything(house)
     again = house.receive(raw)
     assert (house.store.spool_row(again).outcome, house.store.spool_row(again).reason) == ("ignored", "erased mail")
-    assert b"4111 1111" not in everything(house.folder)
+    assert b"4111 1111" not in everything(house)
     assert not house.sent()
     assert house.store.audit_counts().closes
 
@@ -301,7 +314,7 @@ def test_a_redacted_mail_keeps_the_attachments_that_hold_nothing(house: House) -
     assert "a.png" in names
     assert "cards.csv" not in names
     house.settle()
-    assert b"4111111111111111" not in everything(house.folder)
+    assert b"4111111111111111" not in everything(house)
 
 
 def test_the_shell_may_too(house: House) -> None:
@@ -319,3 +332,146 @@ def test_a_request_with_withheld_content_is_not_merged(house: House) -> None:
     (result,) = house.engine.command(2, "merge 1", "root", house.now)
     assert not result["done"]
     assert "content waits" in str(result["outcome"])
+
+
+# -- names, quotations, forwards, alerts, lists, backups --
+
+
+def test_a_name_is_looked_at_and_shown_to_nobody(house: House, capfd: pytest.CaptureFixture[str]) -> None:
+    """A form that puts everything into From, Cc and Reply-To; afterwards none of it is left beside the addresses."""
+    raw = mail(sender=f"Bob {CARD} <{BOB}>", headers=f"Cc: Ann {CARD} <{ANN}>\nReply-To: {CARD} <{BOB}>", text="Please call.")
+    house.receive(raw)
+    house.receive(b"Received: from other by example.com; Mon, 23 Nov 2026 10:00:01 +0100\r\n" + raw, to="sales@example.com")
+    sent = house.sent()
+    assert {one.item.template for one in sent} >= {"acknowledgement", "opened", "private", "private-told"}
+    assert not any(b"1111" in unpacked(one.item.raw) for one in sent)
+    assert "Bob [card number removed]" in of(sent, "private", MAX).text
+    sent = word(house, "redact")
+    assert "Bob [card number removed]" in of(sent, "notice", JANE).text
+    house.settle()
+    assert b"1111 1111" not in everything(house)
+    assert log.flush(10)
+    assert "1111" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("house", ["warn"], indirect=True)
+def test_a_name_is_taken_out_where_words_go_their_way(house: House) -> None:
+    house.receive(mail(sender=f"Bob {CARD} <{BOB}>", text="Please call."))
+    sent = house.sent()
+    assert "It seems to hold a card number" in " ".join(of(sent, "opened", JANE).text.split())
+    assert not any(b"1111" in unpacked(one.item.raw) for one in sent)
+
+
+FORWARD = f"""{{note}}
+
+---------- Forwarded message ---------
+From: Zoe {CARD} <zoe@far.example>
+Date: Mon, 23 Nov 2026 at 08:00
+Subject: Refund
+To: <{JANE}>
+
+Take it from {CARD}, please."""
+
+
+def by_jane(house: House, text: str, *, to: str = "support@example.com", subject: str = "Fwd: Refund", number: int = 1) -> list[Sent]:
+    raw = mail(sender=f"Jane <{JANE}>", to=to, subject=subject, text=text, message_id=f"<jane{number}@staff.example>")
+    house.receive(proven(raw), to=to, sender=JANE, peer="127.0.0.1")
+    return house.sent()
+
+
+def test_what_a_colleague_forwards_waits_like_the_mail_itself(house: House) -> None:
+    sent = by_jane(house, FORWARD.format(note=f"He means {CARD}."))
+    assert of(sent, "private", MAX)
+    assert not any(b"1111" in unpacked(one.item.raw) for one in sent)
+    assert "Take it from" not in of(sent, "opened", KIM).text
+    again = by_jane(house, FORWARD.format(note="The same."), to="support-comment@example.com", subject="Fwd: [Example #1]", number=2)
+    assert not any(b"1111" in unpacked(one.item.raw) for one in again)
+    assert house.store.search("take") == []
+    sent = word(house, "redact")
+    assert "Take it from [card number removed], please." in of(sent, "notice", JANE).text
+    house.settle()
+    assert b"1111 1111" not in everything(house)
+
+
+def test_what_a_colleague_writes_above_a_forward_is_warned_of(house: House) -> None:
+    clean = FORWARD.replace(CARD, "the account")
+    sent = by_jane(house, clean.format(note=f"Charge {CARD}."))
+    assert "It seems to hold a card number" in " ".join(of(sent, "opened", KIM).text.split())
+    assert not [one for one in sent if one.item.template == "private"]
+
+
+def test_what_a_colleague_quotes_is_redacted_with_the_rest(house: House) -> None:
+    """He had it from the customer as well and answers below it: his mail holds the number too, and no copy of it is left."""
+    house.receive(mail(text=f"My card is {CARD}."))
+    to = of(house.sent(), "opened", JANE)["Reply-To"].rpartition("<")[2].rstrip(">")
+    text = f"I call you.\n\nOn Mon, 23 Nov 2026 at 10:00, Bob wrote:\n> My card is {CARD}."
+    sent = by_jane(house, text, to=to, subject="Re: [Example #1] x")
+    assert "I call you." in of(sent, "words", BOB).text
+    assert not any(b"1111" in unpacked(one.item.raw) for one in sent)
+    assert b"1111 1111" in everything(house)
+    word(house, "redact")
+    house.settle()
+    assert b"1111 1111" not in everything(house)
+
+
+def test_an_alert_that_is_noted_on_its_request_holds_nothing_private(tmp_path: Path, url: str) -> None:
+    watched = replace(plan("hold"), monitors=(Monitor("app", ("@mon.example.net",), r"\[(?P<state>\w+)\] (?P<what>\w+)", "OK"),))  # type: ignore[type-var]
+    house = House(tmp_path, watched, url=url)  # type: ignore[arg-type]
+    for number in range(2):
+        text = f"Payment of {CARD} failed." if number else "Payments fail."
+        house.receive(mail(sender=f"{CARD if number else 'App'} <app@mon.example.net>", subject="[DOWN] payments", text=text,
+                           message_id=f"<{number}@mon.example.net>"), sender="app@mon.example.net", peer="127.0.0.1")
+    assert [str(event.kind) for event, _ in house.store.events(1)].count("alert") == 1
+    house.settle()
+    left = everything(house)
+    assert b"Payment of [card number removed] failed." in left
+    assert b"1111 1111" not in left
+    house.close()
+
+
+@pytest.mark.parametrize("text", ["redact", "erase"])
+def test_a_backup_made_after_it_holds_nothing_either(house: House, tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    house.receive(mail(subject=f"Refund to {CARD}", text=f"My card is {CARD}.", headers=f"Cc: {ANN}"))
+    house.sent()
+    folder = tmp_path_factory.mktemp("copies")
+    house.store.snapshot(folder / "before.db")
+    word(house, text)
+    house.settle()
+    house.store.snapshot(folder / "after.db")
+    for name, holds in (("before.db", True), ("after.db", False)):
+        copied = House(folder, house.plan, url=f"sqlite:///{name}")
+        found = everything(replace_folder(copied, folder / name))
+        assert (b"1111 1111" in found) is holds, name
+        copied.close()
+
+
+def replace_folder(house: House, file: Path) -> House:
+    """The same house, of whose folder only one file is looked at."""
+    alone = file.parent / f"only-{file.name}"
+    alone.mkdir()
+    shutil.copy(file, alone)
+    house.folder = alone
+    return house
+
+
+def test_what_is_withheld_stands_in_the_list_of_held_mail_without_its_content(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    house = House(tmp_path / "var", plan("hold"), url="sqlite:///rtmail.db")  # type: ignore[arg-type]
+    house.receive(mail(sender=f"Bob {CARD} <{BOB}>", subject=f"Refund to {CARD}", text=f"My card is {CARD}."))
+    house.close()
+    config = tmp_path / "config" / "rtmail.toml"
+    config.parent.mkdir()
+    config.write_text(toml("default"))
+
+    def ran(*words: str) -> str:
+        found = CliRunner().invoke(rtmail, ["held", *words, "-c", str(config)], catch_exceptions=False)
+        return found.stdout + found.stderr
+
+    listed = ran("list") + ran("list", "--json") + ran("show", "1") + ran("show", "1", "--json")
+    assert listed.count("content withheld (a card number): rtmail ticket do 1 redact, release or") >= 3
+    assert "1111" not in listed
+    assert "Refund" not in listed
+    for done in ("retry", "drop"):
+        assert ran(done, "1").strip() == "rtmail: content withheld (a card number): rtmail ticket do 1 redact, release or erase"
+    assert CliRunner().invoke(rtmail, ["ticket", "do", "1", "redact", "-c", str(config)]).exit_code == 0
+    assert ran("list").strip() == "none"

@@ -1,22 +1,26 @@
 """Ages and erasure: what is old goes, who asks is forgotten everywhere, and what was erased is not taken in again; replay stays true."""
 
+# ruff: noqa: F401, F811 -- fixtures are imported, and asked for by name
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from rtmail.cli import rtmail
+from rtmail.engine.intake import Intake
 from rtmail.engine.office import Ages, Retention
+from rtmail.mail.model import Mail
 from rtmail.ops import privacy
-from rtmail.store import NotThere, Outcome
+from rtmail.store import NotThere, Outcome, Settlement, SpoolItem
 from tests.fakes.daemon import reply
 from tests.fakes.house import KEYRING, House, blueprint, mail
+from tests.fakes.stores import url
 from tests.test_private_data import everything, of
 from tests.test_simulate import toml
 
@@ -24,9 +28,9 @@ BOB, ANN, JANE = "bob@acme.example", "ann@acme.example", "jane@staff.example"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, url: str) -> Iterator[House]:
     kept = Retention({"support": Ages(timedelta(days=10), timedelta(days=20), timedelta(days=5))}, timedelta(days=3))
-    one = House(tmp_path, replace(blueprint(), retention=kept))
+    one = House(tmp_path, replace(blueprint(), retention=kept), url=url)
     yield one
     one.close()
 
@@ -72,6 +76,51 @@ def test_each_thing_goes_at_its_age(house: House) -> None:
     assert house.store.audit_counts().closes
 
 
+def test_quarantine_goes_at_its_age_and_what_quotes_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the bytes goes the reason why it failed, which may hold words of it; the request that its stub opened stays."""
+
+    def fails(intake: Intake, item: SpoolItem, found: Mail, now: datetime) -> Settlement:
+        if found.proof_reason != "not read":
+            raise ValueError(f"cannot make head or tail of {found.text!r}")
+        return take(intake, item, found, now)
+
+    take = Intake.take
+    monkeypatch.setattr(Intake, "take", fails)
+    spool_id = house.receive(mail(text="A rare aardvark."))
+    for _ in range(3):
+        house.forward(hours=1)
+        house.settle()
+    assert house.store.spool_row(spool_id).outcome == Outcome.QUARANTINED
+    assert "aardvark" in house.store.spool_row(spool_id).reason
+    retain(house, days=4, hours=20)
+    assert has_raw(house, spool_id)
+    retain(house, hours=2)
+    assert not has_raw(house, spool_id)
+    assert house.store.spool_row(spool_id).outcome == Outcome.QUARANTINED
+    assert list(house.store.list_spool(Outcome.QUARANTINED)) == []
+    assert house.store.spool_row(spool_id).reason == "dropped by its age"
+    assert house.store.search("aardvark"), "its request has an age of its own"
+    assert house.store.audit_counts().closes
+
+
+def test_content_that_nobody_lets_go_is_erased_at_its_age(house: House) -> None:
+    queues = {name: replace(queue, private="hold") for name, queue in house.plan.directory.queues.items()}
+    house.engine.office.directory = replace(house.engine.office.directory, queues=queues)
+    spool_id = house.receive(mail(text="My card is 4111 1111 1111 1111."))
+    retain(house, days=4, hours=23)
+    assert has_raw(house, spool_id)
+    retain(house, hours=2)
+    house.sent()
+    assert b"4111 1111" not in everything(house)
+    assert house.store.holds_waiting() == []
+    ticket = house.store.by_number(1)
+    assert ticket is not None
+    assert house.store.replayed(ticket.id) == ticket
+    retain(house, hours=2)
+    assert house.store.by_number(1) == ticket, "once"
+    assert house.store.audit_counts().closes
+
+
 def conversation(house: House) -> bytes:
     raw = mail(subject="Zebra crossing", text="My aardvark is ill.", headers=f"Cc: {ANN}")
     house.receive(raw)
@@ -91,9 +140,9 @@ def test_a_person_is_erased_everywhere_and_what_happened_stays_true(house: House
     assert lines[2]["text"].strip() == "My aardvark is ill."
     before = privacy.count(house.store, BOB)
     assert (before.requests, before.words, before.received) == (1, 1, 1)
-    assert b"aardvark" in everything(house.folder), "counting erases nothing"
+    assert b"aardvark" in everything(house), "counting erases nothing"
     assert privacy.erase(house.store, KEYRING, BOB, house.now) == before
-    left = everything(house.folder)
+    left = everything(house)
     for canary in (b"aardvark", b"Zebra", b"bob@acme", b"Bob Roe"):
         assert canary not in left, canary
     assert b"ocelot" in left, "others' words are theirs"
@@ -104,7 +153,7 @@ def test_a_person_is_erased_everywhere_and_what_happened_stays_true(house: House
     assert list(privacy.export(house.store, BOB)) == []
     again = house.receive(raw)
     assert (house.store.spool_row(again).outcome, house.store.spool_row(again).reason) == ("ignored", "erased mail")
-    assert b"aardvark" not in everything(house.folder)
+    assert b"aardvark" not in everything(house)
     assert house.store.by_number(3) is None
     house.forward(days=1)
     house.sweep()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import replace
 
 import click
 
@@ -10,6 +11,7 @@ from rtmail.cli.common import config_option, end, json_option, opened, put, show
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
+from rtmail.desk.private import HOLD
 from rtmail.store import Held, NotThere, Outcome, SpoolRow, Store
 
 _RETRIED = {Outcome.QUARANTINED: "is worked on again", Outcome.HELD: "goes its way as confirmed", Outcome.JUNK: "opens with its own time"}
@@ -24,6 +26,8 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
     def list_(found: Config, as_json: bool) -> None:
         with opened(found) as store:
             rows = list(store.list_spool(outcome, settled=False) if outcome is Outcome.HELD else store.list_spool(outcome))
+            if outcome is Outcome.HELD:
+                rows = sorted([*rows, *_withheld(store)], key=lambda row: row.id)
         if as_json:
             for row in rows:
                 put(_described(row))
@@ -52,6 +56,9 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
             )
             click.echo(row.reason.rstrip())
             click.echo("")
+            if row.outcome != outcome:
+                # Content that waits is shown to nobody, root included: a terminal keeps what it shows.
+                return
             try:
                 click.echo(store.raw(row.raw_id).decode("utf-8", "replace"))
             except NotThere:
@@ -63,7 +70,7 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
     def retry(found: Config, number: int) -> None:
         now = system()
         with opened(found) as store, store.transaction():
-            _row(store, number, outcome)
+            _own(store, number, outcome)
             for hold in store.holds_of(number):
                 store.settle_hold(hold.id, Held.RELEASED, 0, now)
             store.requeue_spool(number, now)
@@ -75,7 +82,7 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
     def drop(found: Config, number: int) -> None:
         now = system()
         with opened(found) as store, store.transaction():
-            _row(store, number, outcome)
+            _own(store, number, outcome)
             for hold in store.holds_of(number):
                 store.settle_hold(hold.id, Held.DISCARDED, 0, now)
             store.drop_spool(number, getpass.getuser(), now)
@@ -89,9 +96,28 @@ def _row(store: Store, number: int, outcome: Outcome) -> SpoolRow:
         row = store.spool_row(number)
     except NotThere:
         end(f"rtmail: there is no mail {number}")
+    if outcome is Outcome.HELD and (withheld := [one for one in _withheld(store) if one.id == number]):
+        return withheld[0]
     if row.outcome != outcome:
         end(f"rtmail: mail {number} is not {outcome}: it is {row.outcome or 'waiting'}")
     return row
+
+
+def _own(store: Store, number: int, outcome: Outcome) -> None:
+    """End with what to do instead where a mail is not this list's to let go or to drop."""
+    row = _row(store, number, outcome)
+    if row.outcome != outcome:
+        end(f"rtmail: {row.reason}")
+
+
+def _withheld(store: Store) -> list[SpoolRow]:
+    """Return the mails that are part of a request while their content waits, with what to do instead of a reason."""
+    found = []
+    for hold in store.holds_waiting(kind=HOLD):
+        number = hold.details.get("number")
+        why = f"content withheld ({hold.reason}): rtmail ticket do {number} redact, release or erase"
+        found.append(replace(store.spool_row(hold.spool_id), reason=why, trace={"number": number, "withheld": hold.reason}))
+    return found
 
 
 def _described(row: SpoolRow) -> dict[str, object]:

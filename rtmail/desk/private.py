@@ -157,6 +157,9 @@ def settle(builder: Builder, word: str, value: str, person: Person) -> str:
     if chosen:
         builder.note(WITHHELD, {key: spool_id for key, spool_id in held.items() if key not in chosen})
         builder.deeds += [Deed(word, int(key), spool_id, person.party) for key, spool_id in chosen.items()]
+        if word == "redact" and not seq:
+            # Who quoted it since, or sent it once more, has it in his mail.
+            builder.deeds.append(Deed(word, 0, 0, person.party))
     else:
         builder.deeds.append(Deed(word, seq, 0, person.party))
     for key in chosen or {str(seq): 0}:

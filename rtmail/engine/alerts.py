@@ -7,10 +7,10 @@ from typing import Any
 
 from rtmail.desk import monitoring
 from rtmail.desk.decide import decide
-from rtmail.desk.decision import Words
 from rtmail.desk.match import Verdict
 from rtmail.desk.monitoring import Alert
 from rtmail.desk.stimulus import Alerted
+from rtmail.engine import privacy
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import survivor
 from rtmail.engine.office import Office
@@ -43,10 +43,10 @@ def again(keeper: Keeper, item: SpoolItem, mail: Mail, verdict: Verdict, alert: 
     if about is None:
         return None
     ticket = store.ticket(about.id, lock=True)
-    sender = verdict.sender.address
+    sender = privacy.named(office.directory, ticket.queue, verdict.sender.address)
     person = store.party_for(sender.spec, sender.name, now).id
     stimulus = Alerted(
-        words=Words(mail.subject, mail.text, mail.text, item.raw_id, item.id, person),
+        words=privacy.of_alert(store, office.directory, item, mail, ticket.queue, person),
         message_id=mail.message_id,
         at=min(item.arrived_at, now),
         recovered=alert.recovered,

@@ -292,6 +292,8 @@ class Engine:
 
     def digest(self, now: datetime) -> int:
         """Write the daily and weekly mails whose hour has come; returns how many."""
+        for number, event in retention.withheld(self.store, self.office.retention, now):
+            self.command(number, f"erase {event}", "retention", now)
         if retention.run(self.store, self.office, self.office.retention, now) and self.store.forgets():
             self.store.forget()
         sent = self._digests.send(now) + junk.digest(self._keeper, self.office.junk_digest, now)

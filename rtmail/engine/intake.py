@@ -21,7 +21,6 @@ from rtmail.desk.errands import only_errands
 from rtmail.desk.evidence import Evidence, bare_of_details, gather
 from rtmail.desk.known import Known, Other, wanted
 from rtmail.desk.match import Result, StaffProof, Verdict, judge
-from rtmail.desk.private import blanked
 from rtmail.desk.queries import asked_by_participant, stands_alone
 from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
@@ -131,7 +130,7 @@ class Intake:
             also = tuple(dict.fromkeys(queue for queue in queues if queue not in told))
             if also:
                 policy = self.office.policy(ticket.policy_version)
-                sender = _shown(evidence.mail.sender)
+                sender = evidence.mail.sender.spec if private else _shown(evidence.mail.sender)
                 stimulus = AlsoSent(
                     queues=also,
                     who=sender,
@@ -214,14 +213,15 @@ class Intake:
         answered: Sequence[Hold],
     ) -> Settlement:
         """The mail concerns a request: decide and keep."""
-        parties, languages = self._parties(verdict, mail, now)
         private = privacy.look(self.store, self.office.directory, item, mail, verdict, parsed)
         raw_id = item.raw_id
         if private:
+            mail, verdict = privacy.nameless(mail, verdict)
             trace |= {"private": list(private.sorts), "private_mode": private.mode}
         if private and private.withholds:
-            mail, parsed, raw_id = blanked(mail), parsed if verdict.sender.staff else commands.Parsed(), 0
+            (mail, parsed), raw_id = privacy.withheld(mail, parsed, verdict), 0
             trace["defects"] = []
+        parties, languages = self._parties(verdict, mail, now)
         opening = verdict.result in _OPENING
         at = _counts_from(item, mail, verdict, self.office.site, now, confirmed=bool(answered))
         if at != item.arrived_at:

@@ -18,12 +18,12 @@ from rtmail.desk.decide import decide
 from rtmail.desk.decision import Deed, Words
 from rtmail.desk.match import Result, Verdict
 from rtmail.desk.people import Directory
-from rtmail.desk.private import HOLD, NO_SUBJECT
+from rtmail.desk.private import HOLD, NO_SUBJECT, blanked
 from rtmail.desk.stimulus import LetGo, Private
 from rtmail.desk.ticket import EventKind, Ticket
 from rtmail.mail import address
 from rtmail.mail.message import payload
-from rtmail.mail.model import Attachment, Kind, Mail
+from rtmail.mail.model import Address, Attachment, Kind, Mail
 from rtmail.mail.token import Keyring
 from rtmail.store import Held, Hold, NotThere, Outcome, Settlement, SpoolItem, Store
 
@@ -45,17 +45,80 @@ def look(store: Store, directory: Directory, item: SpoolItem, mail: Mail, verdic
     from rtmail.mail import private
 
     forwards = bool(verdict.sender.staff) and verdict.result in _FORWARDS
+    files = _files(store, item, mail.attachments)
     if verdict.sender.staff and not forwards:
-        found = private.sorts([parsed.words, *_files(store, item, mail.attachments)])
+        found = private.sorts([mail.subject, parsed.words, *files])
         return Private(found, "warn") if found else None
     forwarded = mail.forwarded
-    words = [forwarded.subject, forwarded.text] if forwarded else []
-    texts = [*words] if forwards else [mail.subject, mail.text, mail.other_text, *words]
-    found = private.sorts([*texts, *_files(store, item, mail.attachments)])
+    words = [forwarded.subject, forwarded.text, forwarded.sender.name if forwarded.sender else ""] if forwarded else []
+    names = [one.name for one in (mail.sender, *mail.reply_to, *mail.to, *mail.cc)]
+    texts = words if forwards else [mail.subject, mail.text, mail.other_text, *names, *words]
+    found = private.sorts([*texts, *files])
     if not found:
-        return None
+        own = private.sorts([parsed.words]) if forwards else ()
+        return Private(own, "warn") if own else None
     subject, text = (words[0], words[1]) if forwards and words else (mail.subject, mail.text)
     return Private(found, mode, private.redacted(subject), private.redacted(text))
+
+
+def withheld(mail: Mail, parsed: Parsed, verdict: Verdict) -> tuple[Mail, Parsed]:
+    """Return a mail without its content, and of its words a colleague's commands and what he wrote himself, without what is private."""
+    from rtmail.mail import private
+
+    if not verdict.sender.staff:
+        return blanked(mail), Parsed()
+    return blanked(mail), replace(parsed, words=private.redacted(parsed.words), whole=private.redacted(parsed.whole))
+
+
+def nameless(mail: Mail, verdict: Verdict) -> tuple[Mail, Verdict]:
+    """Return both with what is private taken out of people's names: these stand in every notice, and beside their addresses for good."""
+    from rtmail.mail import private
+
+    def clean(one: Address) -> Address:
+        return replace(one, name=private.redacted(one.name)) if one.name else one
+
+    def every(people: Iterable[Address]) -> tuple[Address, ...]:
+        return tuple(clean(one) for one in people)
+
+    forwarded = mail.forwarded
+    if forwarded and forwarded.sender:
+        forwarded = replace(forwarded, sender=clean(forwarded.sender))
+    seen = replace(mail, sender=clean(mail.sender), reply_to=every(mail.reply_to), to=every(mail.to), cc=every(mail.cc))
+    return replace(seen, forwarded=forwarded), replace(
+        verdict,
+        sender=replace(verdict.sender, address=clean(verdict.sender.address)),
+        joins=every(verdict.joins),
+        ask_accept=every(verdict.ask_accept),
+        requestor=clean(verdict.requestor) if verdict.requestor else None,
+    )
+
+
+def named(directory: Directory, queue: str, one: Address) -> Address:
+    """Return an address with what is private taken out of its name, where the queue wants that looked for."""
+    found = directory.queues.get(queue)
+    if not one.name or found is None or found.private == "off":
+        return one
+    from rtmail.mail import private
+
+    return replace(one, name=private.redacted(one.name))
+
+
+def of_alert(store: Store, directory: Directory, item: SpoolItem, mail: Mail, queue: str, person: int) -> Words:
+    """Return the words of an alert that is noted on a request of `queue`.
+
+    Where private data is to wait, or not to be kept, what a program sent of it is taken out at once, of its mail as well.
+    """
+    found = directory.queues.get(queue)
+    words = Words(mail.subject, mail.text, mail.text, item.raw_id, item.id, person)
+    if found is None or found.private not in ("hold", "discard"):
+        return words
+    from rtmail.mail import private, redact
+
+    if private.sorts([mail.subject, mail.text, mail.other_text, *_files(store, item, mail.attachments)]):
+        store.change_raw(item.raw_id, redact.rewritten(store.raw(item.raw_id), mail.subject, mail.text))
+        text = private.redacted(mail.text)
+        return replace(words, subject=private.redacted(mail.subject), text=text, reply_text=text)
+    return words
 
 
 def _files(store: Store, item: SpoolItem, attachments: Sequence[Attachment]) -> list[str]:
@@ -186,6 +249,8 @@ def second(keeper: Keeper, item: SpoolItem, mail: Mail, holds: Sequence[Hold], n
     event = store.event(found.id, int(hold.details["of"])) if hold and found else None
     if hold is None or found is None or event is None:
         return None
+    from rtmail.mail import private
+
     words, attachments = _words(store, item, mail, hold, event.kind is EventKind.OPENED)
     store.fill_content(event.content_id, words.subject, words.reply_text, attachments, item.raw_id)
     if hold.state is Held.REDACTED:
@@ -195,6 +260,8 @@ def second(keeper: Keeper, item: SpoolItem, mail: Mail, holds: Sequence[Hold], n
         words = Words(content.subject, content.text, content.text, item.raw_id, item.id, content.party)
     sender = mail.forwarded.sender if hold.details.get("forwarded") and mail.forwarded else mail.sender
     shown = sender or mail.sender
+    if hold.state is Held.REDACTED:
+        shown = replace(shown, name=private.redacted(shown.name))
     stimulus = LetGo(
         of=event.seq,
         word="redact" if hold.state is Held.REDACTED else "release",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from rtmail.desk.private import HOLD
 from rtmail.engine import privacy
 from rtmail.engine.office import Ages, Office, Retention
 from rtmail.mail.address import split_detail
@@ -33,6 +34,16 @@ def run(store: Store, office: Office, ages: Retention, now: datetime) -> int:
             done += _raws(store, queue, now - age.raw, now)
     done += _aside(store, office, ages, now)
     return done
+
+
+def withheld(store: Store, ages: Retention, now: datetime) -> list[tuple[int, int]]:
+    """Return (number of the request, event) of content that waits for somebody's word longer than its queue keeps what is set aside."""
+    found = []
+    for queue, age in ages.queues.items():
+        if age.quarantine is not None:
+            holds = store.holds_waiting(kind=HOLD, held_before=now - age.quarantine, limit=AT_ONCE)
+            found += [(int(hold.details["number"]), int(hold.details["of"])) for hold in holds if hold.details.get("queue") == queue]
+    return found
 
 
 def _raws(store: Store, queue: str, before: datetime, now: datetime) -> int:

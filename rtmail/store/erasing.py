@@ -37,7 +37,10 @@ class Erasing(Search):
 
     @writes
     def change_trace(self, spool_id: int, change: Callable[[str], str]) -> None:
-        """Change the words of how a mail was judged."""
+        """Change the words of how a mail was judged, and of why it failed."""
+        failed = self._row("SELECT reason FROM spool WHERE id = ? AND outcome = 'quarantined'", (spool_id,))
+        if failed:
+            self._do("UPDATE spool SET reason = ? WHERE id = ?", (change(failed[0]), spool_id))
         row = self._row("SELECT verdict FROM trace WHERE spool_id = ?", (spool_id,))
         if row:
             self._do("UPDATE trace SET verdict = ? WHERE spool_id = ?", (dump(_changed(load(row[0]), change)), spool_id))
@@ -48,6 +51,8 @@ class Erasing(Search):
         self.erase_copies(spool_id)
         self._do("UPDATE raw SET packed = NULL WHERE id IN (SELECT raw_id FROM spool WHERE id = ?)", (spool_id,))
         self._do("DELETE FROM seen WHERE spool_id = ?", (spool_id,))
+        # Why a mail failed may quote it.
+        self._do("UPDATE spool SET reason = 'erased' WHERE id = ? AND outcome = 'quarantined'", (spool_id,))
         self._forget_later()
 
     @writes
