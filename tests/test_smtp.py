@@ -19,6 +19,7 @@ import trustme
 
 from rtmail.errors import Deferred, DiskFull
 from rtmail.ingress.content import Content, LineMeter, Unwrapper, hops
+from rtmail.ingress.crowding import Guest, least_missed
 from rtmail.ingress.limits import Connections, Gate, Limits, network_of, plain_address
 from rtmail.ingress.smtp import Where
 from rtmail.ingress.smtp_session import enhanced
@@ -703,3 +704,69 @@ def test_a_clients_control_characters_end_no_line_of_ours(tmp_path: Path) -> Non
         client.send(b"x" * 3000 + b"\r\n")
         assert len(client.reply()) <= 512
         client.close()
+
+
+# A full house
+
+
+HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"
+
+
+@pytest.mark.parametrize(("guests", "gone"), [
+    ([], None),
+    ([Guest(HERE, waiting=1)], None),
+    ([Guest(HERE, waiting=11), Guest(THERE, waiting=12), Guest(THERE, waiting=1)], 1),
+    ([Guest(HERE, waiting=1), Guest(THERE, waiting=2), Guest(THERE, waiting=3)], 2),
+    ([Guest("", waiting=100), Guest("", lasting=900, rate=1)], None),
+    ([Guest(HERE, lasting=31, rate=500), Guest(THERE, lasting=31, rate=200), Guest(HERE, lasting=29, rate=1)], 1),
+    ([Guest(HERE, lasting=31, rate=50_000), Guest(THERE, lasting=31, rate=40_000), Guest(THERE, lasting=99, rate=30_000)], 2),
+    ([Guest(HERE, lasting=31, rate=50_000), Guest(THERE, lasting=31, rate=50_000)], None),
+])
+def test_who_is_missed_least(guests: list[Guest], gone: int | None) -> None:
+    assert least_missed(guests, "203.0.113.0/24") == gone
+
+
+def test_a_house_full_of_silence_has_room_for_a_mail(tmp_path: Path) -> None:
+    """Networks enough to fill the house, each within its share, connect and say nothing, or drip a mail: a good client is served."""
+    with House(tmp_path, limits=Limits(connections=12, exempt=())) as house:
+        quiet = [house.client(f"127.1.{network}.{number}") for network in range(6) for number in (1, 2)]
+        assert all(client.reply().startswith("220") for client in quiet)
+        for client in quiet[:6]:
+            assert client.say("EHLO x").startswith("250")
+        for number in range(4):
+            good = house.client(f"127.9.{number}.1")
+            good.begin()
+            good.send(MAIL + b".\r\n")
+            assert good.reply().startswith("250")
+        assert len(house.acceptor.kept) == 4
+        assert house.listener.sessions <= 12
+        late = house.client("127.1.0.3")
+        assert late.reply().startswith(("220", "421"))
+    assert house.shares.connections._all == 0
+    assert not house.shares.guests
+
+
+def test_who_is_over_his_share_makes_nobody_leave(tmp_path: Path) -> None:
+    with House(tmp_path, limits=Limits(connections=3, per_network=2, exempt=())) as house:
+        first = [house.client("127.1.0.1"), house.client("127.1.0.2"), house.client("127.2.0.1")]
+        assert all(client.reply().startswith("220") for client in first)
+        assert house.client("127.1.0.3").reply().startswith("421")
+        assert all(client.say("NOOP").startswith("250") for client in first)
+
+
+def test_a_mail_that_is_being_kept_is_never_cut(tmp_path: Path) -> None:
+    with House(tmp_path, limits=Limits(connections=2, exempt=())) as house:
+        house.acceptor.gate = house.do(_event())
+        clients = [house.client("127.1.0.1"), house.client("127.1.0.2")]
+        for client in clients:
+            client.begin()
+            client.send(MAIL + b".\r\n")
+        until(lambda: house.shares.flight.used > 0 and house.acceptor.entered.is_set())
+        until(lambda: all(one._receiving and not one._began for one in house.listener._house.sessions))
+        assert house.client("127.2.0.1").reply().startswith("421")
+        house.loop.call_soon_threadsafe(house.acceptor.gate.set)
+        assert all(client.reply().startswith("250") for client in clients)
+
+
+async def _event() -> asyncio.Event:
+    return asyncio.Event()

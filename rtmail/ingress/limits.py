@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from rtmail.ingress.crowding import Leaver, least_missed
+
 MIB = 1024 * 1024
 
 
@@ -77,6 +79,10 @@ class Connections:
 
     def leave(self) -> None:
         self._all -= 1
+
+    def crowd(self, peer: str) -> str:
+        """Return the network that `peer` counts for when it is decided who must go; "" for those of `exempt` and of this machine."""
+        return network_of(peer, v6=48) if peer and not within(peer, self._exempt) else ""
 
     def claim(self, peer: str) -> bool:
         """Count a connection for `peer` (an IP address; "" is a unix socket and free); False when it has its share."""
@@ -163,13 +169,25 @@ class Gate:
 
 
 class Shares:
-    """The three of them: what all listeners of one process share."""
+    """The three of them, and who is there: what all listeners of one process share."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.connections = Connections(limits)
         self.flight = Budget(limits.flight_bytes)
         self.commits = Gate(limits.commit_bytes)
+        self.guests: set[Leaver] = set()
+
+    def enter(self, peer: str) -> bool:
+        """Count one more connection; in a full house the one that is missed least ends for it. False where all have a better claim."""
+        if self.connections.enter():
+            return True
+        guests = [one for one in self.guests if not one.leaving]
+        gone = least_missed([one.as_guest() for one in guests], self.connections.crowd(peer))
+        if gone is None:
+            return False
+        guests[gone].give_way()
+        return self.connections.enter()
 
 
 def plain_address(peer: str) -> str:
@@ -182,9 +200,9 @@ def plain_address(peer: str) -> str:
     return str(mapped or address)
 
 
-def network_of(peer: str) -> str:
-    """Return the /24 or /64 that `peer` (an IP address) is in."""
-    width = 24 if ip_address(peer).version == 4 else 64
+def network_of(peer: str, *, v6: int = 64) -> str:
+    """Return the /24 or /64 that `peer` (an IP address) is in; a /48, which is what one house gets, with `v6=48`."""
+    width = 24 if ip_address(peer).version == 4 else v6
     return str(ip_network(f"{peer}/{width}", strict=False))
 
 

@@ -137,10 +137,11 @@ class _Doorman(asyncio.Protocol):
             self._refuse(transport, peer, house.closing)
         elif self._proxies and not (peer and within(peer, self._proxies)):
             self._refuse(transport, peer, "554 5.7.1 only our proxies connect here")
-        elif not connections.enter():
-            self._refuse(transport, peer, FULL)
         elif not self._proxies and not connections.claim(peer):
-            connections.leave()
+            self._refuse(transport, peer, FULL)
+        elif not house.shares.enter(peer):
+            if not self._proxies:
+                connections.release(peer)
             self._refuse(transport, peer, FULL)
         else:
             session = LmtpSession(house) if house.kind == "lmtp" else Session(house)

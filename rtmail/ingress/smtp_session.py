@@ -26,6 +26,7 @@ from rtmail import log
 from rtmail.errors import Answered, Deferred, DiskFull, Refused, TooLarge
 from rtmail.failpoint import failpoint
 from rtmail.ingress.content import Content, LineMeter, Unwrapper, hops
+from rtmail.ingress.crowding import Guest
 from rtmail.ingress.limits import Shares, plain_address
 from rtmail.mail.model import Envelope
 
@@ -103,10 +104,12 @@ class House:
 
     def enter(self, session: Session) -> None:
         self.sessions.add(session)
+        self.shares.guests.add(session)
         self.empty.clear()
 
     def leave(self, session: Session) -> None:
         self.sessions.discard(session)
+        self.shares.guests.discard(session)
         if not self.sessions:
             self.empty.set()
 
@@ -125,6 +128,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 REPLY_CHARACTERS = 500
 """Of a line of ours (RFC 5321 4.5.3.1.5 allows 512 octets with its end)."""
 _CROWDED = "too much mail at the same time, try again later"
+_MADE_ROOM = "421 4.3.2 too many connections, others wait; try again later"
 
 
 def enhanced(reply: str) -> str:
@@ -166,12 +170,14 @@ class Session(SMTP):
         self._errors, self._commands = 0, 0
         self._put_off = ""
         self._patience: asyncio.TimerHandle | None = None
+        self._since, self._began, self._received, self._counted = self.loop.time(), 0.0, 0, False
+        self.leaving = False
 
     # Arriving and leaving
 
     def welcome(self, peer: str, *, claimed: bool) -> None:
         """Note who the client is, before `connection_made`; `claimed` says that his share is counted already."""
-        self._peer, self._claimed = peer, claimed
+        self._peer, self._claimed, self._counted = peer, claimed, True
         self._house.enter(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -186,11 +192,32 @@ class Session(SMTP):
         super().connection_lost(error)
         if self in self._house.sessions:
             self._house.leave(self)
+            self._give_back()
+        if self._patience is not None:
+            self._patience.cancel()
+
+    def _give_back(self) -> None:
+        if self._counted:
+            self._counted = False
             self._house.shares.connections.leave()
             if self._claimed:
                 self._house.shares.connections.release(self._peer)
-        if self._patience is not None:
-            self._patience.cancel()
+
+    def as_guest(self) -> Guest:
+        """Return how this session stands when somebody has to go: not while its mail is being kept, nor once its client is known."""
+        now, stays = self.loop.time(), (self._receiving and not self._began) or self.session.authenticated
+        network = "" if stays else self._house.shares.connections.crowd(self._peer)
+        if not self._began:
+            return Guest(network, waiting=now - self._since)
+        lasting = max(now - self._began, 0.001)
+        return Guest(network, lasting=lasting, rate=self._received / lasting)
+
+    def give_way(self) -> None:
+        """Make room for somebody at the door: the place is free at once, whenever the client takes notice."""
+        self.leaving = True
+        log.connection_refused(ingress=self._house.kind, peer=self._peer, reply="421 4.3.2")
+        self._give_back()
+        self.cut(_MADE_ROOM)
 
     def leave(self) -> None:
         """Go as soon as it is polite: at once between commands, else when the running one (a DATA phase) is answered."""
@@ -219,6 +246,7 @@ class Session(SMTP):
     def _be_patient(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
+        self._since = self.loop.time()
         self._patience = self.loop.call_later(self._limits.command_seconds, self._lose_patience)
 
     def _lose_patience(self) -> None:
@@ -462,10 +490,12 @@ class Session(SMTP):
         limits, flight = self._limits, self._house.shares.flight
         unwrapper, meter = Unwrapper(), LineMeter(limits.line_bytes)
         began, received, refusal = self.loop.time(), 0, cast("Answered | None", None)
+        self._began = began
         while not unwrapper.done:
             chunk = await self._reader.read(CHUNK)
             self._reset_timeout()
             received += len(chunk)
+            self._received = received
             elapsed = self.loop.time() - began
             if not chunk:
                 raise asyncio.CancelledError
@@ -497,6 +527,7 @@ class Session(SMTP):
                 flight.give(content.forget())
         # What a pipelining client sent after the end is its next command.
         self._reader._buffer[:0] = unwrapper.rest  # type: ignore[attr-defined]
+        self._began = 0.0
         return refusal
 
     def _noted(self) -> Envelope:
