@@ -276,6 +276,114 @@ def test_other_attachments_are_sent(desk: Desk, name: str, type_: str, data: byt
     assert [part.get_filename() for part in words.mail.iter_attachments()] == [name]  # type: ignore[attr-defined]
 
 
+# What was said on other requests, what waits, and what files say
+
+
+@pytest.fixture
+def other(desk: Desk) -> Sent:
+    """Kim's comment on request 2, which Ann opened, as Jane has it."""
+    opened(desk.house, who=ANN, subject="Contract")
+    raw = mail(sender=f"Kim Lee <{KIM}>", to=INSIDE, subject="Re: [Example #2] Contract", text=ELSEWHERE, message_id=fresh_id(KIM))
+    desk.house.receive(trusted(raw, KIM), to=INSIDE, sender=KIM, peer="127.0.0.1")
+    return sent_to(desk.house.sent(), JANE, "comment")
+
+
+MARGIN = f"Their {CANARY} discount ends in January, and legal wants it kept quiet until the merger is announced."
+REWRAPPED = f"> Their {CANARY} discount\n> ends in January, and\n> legal wants it kept\n> quiet until the merger\n> is announced."
+ELSEWHERE = f"For us only.\n\n{MARGIN}\n\nKim"
+
+FROM_ELSEWHERE: list[tuple[str, Callable[[Desk, Sent], list[Sent]]]] = [
+    ("a line quoted", lambda d, other: d.writes(f"> {MARGIN}\n\nSo it is.")),
+    ("a line wrapped anew", lambda d, other: d.writes(f"{REWRAPPED}\n\nSo it is.")),
+    ("a line pasted", lambda d, other: d.writes(f"Hello Bob,\n\n{MARGIN}\n\nRegards, Jane")),
+    ("a part pasted into a sentence", lambda d, other: d.writes(
+        f"We can do that next week, as their {CANARY} discount ends in January, and legal wants it kept quiet until spring, I hear.")),
+    ("a reference to that mail", lambda d, other: d.writes(
+        f"> their {CANARY} discount ends\n\nYes.", headers=f"References: {other['Message-ID']}")),
+    ("a note attached", lambda d, other: d.posts(_attached(d, f"{MARGIN}\n".encode(), "note.txt", "text/plain"))),
+]
+
+
+def _attached(desk: Desk, data: bytes, name: str, type_: str) -> bytes:
+    answer = desk.composed("As attached.")
+    maintype, _, subtype = type_.partition("/")
+    answer.add_attachment(data, maintype=maintype, subtype=subtype, filename=name)
+    return answer.as_bytes()
+
+
+@pytest.mark.parametrize("does", [row[1] for row in FROM_ELSEWHERE], ids=[row[0] for row in FROM_ELSEWHERE])
+def test_what_was_said_among_staff_on_another_request_is_asked_about(
+    desk: Desk, other: Sent, does: Callable[[Desk, Sent], list[Sent]]
+) -> None:
+    sent = does(desk, other)
+    nothing_inside(sent)
+    assert not {BOB, ANN} & {one.item.recipient for one in sent}
+    assert receivers(sent, "asked") == {JANE}
+
+
+def test_what_the_customer_there_was_told_too_is_no_secret(desk: Desk) -> None:
+    notice = sent_to(opened(desk.house, who=ANN, subject="Again"), JANE, "opened")
+    answered(desk.house, notice, MARGIN)
+    raw = mail(sender=f"Kim Lee <{KIM}>", to=INSIDE, subject="Re: [Example #2] Again", text=f"I told her: {MARGIN}",
+               message_id=fresh_id(KIM))
+    desk.house.receive(trusted(raw, KIM), to=INSIDE, sender=KIM, peer="127.0.0.1")
+    desk.house.sent()
+    assert MARGIN in sent_to(desk.writes(MARGIN), BOB, "words").text.replace("\n", " ")
+
+
+@pytest.mark.parametrize("text", [
+    "Thank you for your patience, and please let us know whether there is anything else that we can do for you.",
+    "For us only.", "Their discount ends in January.", "Kim",
+])
+def test_what_everybody_says_is_sent(desk: Desk, other: Sent, text: str) -> None:
+    polite = "Thank you for your patience, and please let us know whether there is anything else that we can do for you."
+    for number in range(3, 6):
+        opened(desk.house, who=ANN, subject=f"Thing {number}")
+        raw = mail(sender=f"Kim Lee <{KIM}>", to=INSIDE, subject=f"Re: [Example #{number}] Thing {number}",
+                   text=f"I wrote to her.\n\n{polite}", message_id=fresh_id(KIM))
+        desk.house.receive(trusted(raw, KIM), to=INSIDE, sender=KIM, peer="127.0.0.1")
+    desk.house.sent()
+    assert text in sent_to(desk.writes(f"{text}\n\nWe replace the fuser today."), BOB, "words").text.replace("\n", " ")
+
+
+def test_what_waits_as_a_colleagues_words_is_asked_about(desk: Desk) -> None:
+    raw = mail(sender=f"Kim Lee <{KIM}>", to=PUBLIC, subject="Re: [Example #1] Printer down", text=MARGIN, message_id=fresh_id(KIM))
+    desk.house.receive(raw, to=PUBLIC, sender=KIM, peer="127.0.0.1")
+    desk.house.sent()
+    sent = desk.writes(f"Kim says: {MARGIN}")
+    nothing_inside(sent)
+    assert receivers(sent, "asked") == {JANE}
+
+
+NOTES: list[File] = [
+    ("a text", "note.txt", "text/plain", lambda raw, text: text.encode()),
+    ("a log", "app.log", "application/octet-stream", lambda raw, text: b"10:00 started\n" + text.encode()),
+    ("markdown", "note.md", "text/markdown", lambda raw, text: f"# Note\n\n> {text}\n".encode()),
+    ("a text as Windows saves it", "note.txt", "text/plain", lambda raw, text: text.encode("utf-16")),
+    ("a page", "note.html", "text/html", lambda raw, text: f"<html><p>{text.replace(' ', '&#32;<b></b>')}</p></html>".encode()),
+    ("a mail", "note.eml", "message/rfc822", lambda raw, text: in_base64(mail(text=text))),
+    ("an archive", "note.zip", "application/zip", lambda raw, text: zipped(text.encode(), "a.txt")),
+    ("a document", "note.docx", "application/vnd.openxmlformats",
+     lambda raw, text: zipped(f"<?xml version='1.0'?><w:p><w:t>{text}</w:t></w:p>".encode(), "word/document.xml")),
+]
+
+
+@pytest.mark.parametrize("file", NOTES, ids=[row[0] for row in NOTES])
+def test_a_comments_line_in_a_file_is_asked_about(desk: Desk, file: File) -> None:
+    _, name, type_, packed = file
+    data = packed(b"", SECOND)
+    if type_ == "message/rfc822":
+        answer = desk.composed("As attached.")
+        answer.add_attachment(message_from_bytes(data, policy=default), filename=name)
+        raw = answer.as_bytes()
+    else:
+        raw = _attached(desk, data, name, type_)
+    sent = desk.posts(raw)
+    assert [(one.item.template, one.item.recipient) for one in sent] == [("asked", JANE)]
+    words = sent_to(clicked(desk.house, sent[0], "send to the customer"), BOB, "words")
+    assert list(words.mail.iter_attachments()), "his yes sends it"  # type: ignore[attr-defined]
+
+
 def test_his_yes_sends_what_only_repeats_words(desk: Desk) -> None:
     """A colleague's draft may have been meant for the customer all along; marks and addresses of ours never are."""
     asked = sent_to(desk.writes(f"{SECOND}\n\nRegards, Jane"), JANE, "asked")

@@ -51,6 +51,20 @@ def test_comments_and_changed_subjects_are_found(store: Store) -> None:
     assert [hit.text for hit in store.search("fuser")] == ["the fuser is broken"]
 
 
+def test_texts_of_some_kinds_on_other_requests(store: Store) -> None:
+    first, second = ticket_of(store, words="the fuser is broken"), ticket_of(store, words="another thing")
+    add_event(store, second, EventKind.COMMENT, content=Content("Printer", "They say the fuser is broken again."))
+    kinds = [EventKind.COMMENT, EventKind.OUTSIDE]
+    said = "They say the fuser is broken again."
+    assert store.texts_with(["broken fuser again", "no such words"], kinds, first.id) == [(second.id, said)]
+    assert store.texts_with(["broken fuser"], kinds, second.id) == []
+    assert store.texts_with([], kinds, first.id) == []
+    (_, content) = [row for row in store.events(second.id) if row[1]][-1]
+    assert content is not None
+    store.erase_content(content.id)
+    assert store.texts_with(["broken fuser"], kinds, first.id) == []
+
+
 def owned(store: Store, owner: int, due: int | None, person: int = 0) -> Ticket:
     ticket = ticket_of(store, person=person)
     clocks = (Clock(ClockKind.UPDATE, 1, State.RUNNING, "P1", "always", NOW, NOW + minutes(due)),) if due else ()

@@ -31,8 +31,8 @@ LINKS = (Link("redact", Action.REDACT), Link("release", Action.RELEASE), Link("e
 def blanked(mail: Mail) -> Mail:
     """Return a mail without anything that somebody wrote in it."""
     forwarded = mail.forwarded and replace(mail.forwarded, subject=NO_SUBJECT, text="")
-    return replace(mail, subject=NO_SUBJECT, text="", reply_text="", other_text="", attachments=(), enclosed="", marks=(), defects=(),
-                   headers={}, forwarded=forwarded)
+    return replace(mail, subject=NO_SUBJECT, text="", reply_text="", other_text="", attachments=(), enclosed="", written="", marks=(),
+                   defects=(), headers={}, forwarded=forwarded)
 
 
 def flags(private: Private | None) -> tuple[str, ...]:

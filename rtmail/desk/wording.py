@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from rtmail.desk.echo import echo
+from rtmail.desk.echo import ELSEWHERE, echo
 from rtmail.mail.model import Mail
 from rtmail.mail.quoting import cut_own_quotes
 from rtmail.mail.site import Site
@@ -14,10 +14,15 @@ from rtmail.mail.tripwire import leaks
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was said on a request so far: among staff alone, and where its participants saw it."""
+    """What was said on a request so far: among staff alone, and where its participants saw it.
+
+    elsewhere, known   the same of other requests: texts of theirs that the answer may repeat, and what was public there
+    """
 
     internal: tuple[str, ...] = field(default=(), repr=False)
     public: tuple[str, ...] = field(default=(), repr=False)
+    elsewhere: tuple[str, ...] = field(default=(), repr=False)
+    known: tuple[str, ...] = field(default=(), repr=False)
 
 
 NOTHING_SAID = Said()
@@ -47,7 +52,15 @@ def public_words(mail: Mail, words: str, site: Site, staff: Collection[int], sai
     leak = leaks(f"{words}\n{names}", site, staff)
     if not leak and mail.enclosed:
         leak = f"{mail.enclosed}, in an attachment"
-    return PublicWords(words, leak, echo(words, said.internal, said.public))
+    repeated = _repeated(words, said)
+    if not repeated and (repeated := _repeated(mail.written, said)):
+        repeated = f"(in an attachment) {repeated}"
+    return PublicWords(words, leak, repeated)
+
+
+def _repeated(text: str, said: Said) -> str:
+    known = (*said.public, *said.known)
+    return echo(text, said.internal, known) or echo(text, said.elsewhere, known, ELSEWHERE)
 
 
 def _solid(text: str) -> str:

@@ -24,7 +24,7 @@ from rtmail.desk.match import Result, StaffProof, Verdict, judge
 from rtmail.desk.queries import asked_by_participant, stands_alone
 from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
-from rtmail.desk.ticket import EventKind, Status, Ticket
+from rtmail.desk.ticket import Status, Ticket
 from rtmail.desk.wording import Said
 from rtmail.engine import alerts, breaker, junk, notices, privacy
 from rtmail.engine.asking import HOLD_ACTIONS, Asking
@@ -33,6 +33,7 @@ from rtmail.engine.holding import STAFF_CLAIM
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import heard, look_up, survivor
 from rtmail.engine.office import Office
+from rtmail.engine.overheard import HELD_WORDS, overheard
 from rtmail.mail import address
 from rtmail.mail.model import Address, Kind, Mail, Proof
 from rtmail.mail.site import Door, Site
@@ -57,10 +58,7 @@ _FROM_OUTSIDE = _BY_OTHERS | {Result.CORRESPONDENCE, Result.UNVERIFIED, Result.C
 _LET_GO = (Held.RELEASED, Held.WRITTEN, Held.COMMENTED)
 ANSWERED_RULE = "answered"
 """Its author was asked what he meant, and has said it."""
-_AMONG_STAFF = frozenset({EventKind.COMMENT, EventKind.FORWARDED, EventKind.OUTSIDE})
 _FOR_EVER = timedelta(days=365_000)
-_COMPARED = 300
-"""So many of the latest words of each kind are compared with an engineer's answer."""
 
 
 class Intake:
@@ -168,8 +166,9 @@ class Intake:
             case Result.HOLD_STAFF_CLAIM:
                 person = self.office.directory.people[verdict.sender.staff]
                 self.store.hold(
-                    STAFF_CLAIM, item.id, person.party, _unproven(verdict), {"number": verdict.number or 0, "queue": verdict.queue}, now
-                )
+                    STAFF_CLAIM, item.id, person.party, _unproven(verdict),
+                    {"number": verdict.number or 0, "queue": verdict.queue, "words": mail.reply_text[:HELD_WORDS]}, now
+                )  # fmt: skip
                 return Settlement(item, Outcome.HELD, verdict.reason, trace=trace)
             case Result.BOUNCE if verdict.outbox_id:
                 return self._bounced(item, mail, verdict, tickets, trace, now)
@@ -278,7 +277,7 @@ class Intake:
             known=known,
             turn=self._turn(ticket.queue, now) if opening else 0,
             reached=self._reached(mail),
-            said=self._said(verdict, ticket),
+            said=Said() if verdict.rule == ANSWERED_RULE else overheard(self.store, self.office, verdict, mail, ticket),
             private=private,
             cut=item.envelope.cut,
             problem=alerts.named(self.office, mail) if opening else ("", ""),
@@ -394,15 +393,6 @@ class Intake:
 
     def _stopped(self, verdict: Verdict, now: datetime) -> bool:
         return breaker.answers(self.store, self.office.caps, verdict, now) is not None
-
-    def _said(self, verdict: Verdict, ticket: Ticket) -> Said:
-        """What was said on the request among staff and in public: an engineer's answer must not carry the one to the other."""
-        if verdict.result is not Result.STAFF_CORRESPONDENCE or verdict.rule == ANSWERED_RULE:
-            return Said()
-        log = [(event.kind, content) for event, content in self.store.events(ticket.id) if content and not content.erased]
-        internal = [content.text for kind, content in log if kind in _AMONG_STAFF]
-        public = [text for kind, content in log if kind not in _AMONG_STAFF for text in (content.subject, content.text)]
-        return Said(tuple(internal[-_COMPARED:]), tuple(public[-_COMPARED:])) if internal else Said()
 
     def _absent(self, verdict: Verdict, now: datetime) -> None:
         """An out-of-office that answers a mail about no request (a digest, a receipt) tells of an absence too."""

@@ -1,4 +1,4 @@
-"""Attachments of a mail -> what internal thing they hold, if any (promise 7): staff mails saved and attached, mailboxes, archives.
+"""Attachments of a mail -> what internal thing they hold, if any (promise 7), and what their texts say: saved mails, notes, archives.
 
 Called by `message.read` in the limited child, since it opens what strangers pack; an engineer's answer whose attachments tell
 of anything is not sent. Every depth, count and size is bounded: what lies beyond is not looked at.
@@ -6,12 +6,13 @@ of anything is not sent. Every depth, count and size is bounded: what lies beyon
 
 from __future__ import annotations
 
+import html
 import io
 import re
 import zipfile
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rtmail.mail import address, body
 from rtmail.mail.headers import scan, text_of, unfolded
@@ -26,6 +27,11 @@ MOST_PIECES = 300
 DEPTH = 4
 TEXT_BYTES = 200_000
 """A longer text is only searched as bytes."""
+SAID_CHARACTERS = 40_000
+"""Of all texts together that are handed on."""
+_PAGE = re.compile(r"\ufeff?\s*<[!?A-Za-z]")
+_LINE_TAG = re.compile(r"</?(?:p|div|br|li|tr|h[1-6]|w:p|text:p)\b[^>]{0,2000}>", re.IGNORECASE)
+_TAG = re.compile(r"<[^>]{0,2000}>")
 _OPAQUE = ("image/", "audio/", "video/", "font/")
 _MAIL = re.compile(rb"(?:From [^\n]*\n|>?[A-Za-z][A-Za-z0-9-]{1,60}:[ \t\r\n])")
 _IN_MAIL = re.compile(rb"(?im)^(?:from|received|message-id|mime-version|return-path):")
@@ -36,10 +42,11 @@ _DROPPED = bytes(byte for byte in range(256) if byte not in _KEPT)
 _STAFF_WORDS = re.compile(rb"\[internal:staffonly|internal:staffonly\]|xrtmail(?:request|status|priority|due|internal):")
 
 
-def internal(files: Iterable[tuple[str, bytes]], site: Site) -> str:
-    """Return what internal thing the files hold, "" for nothing. `files`: type and bytes of each."""
+def internal(files: Iterable[tuple[str, bytes]], site: Site) -> tuple[str, str]:
+    """Return what internal thing the files hold, "" for nothing, and what their texts say. `files`: type and bytes of each."""
     search = _Search(site)
-    return next((found for type_, data in files if not type_.startswith(_OPAQUE) if (found := search.look(data, 0))), "")
+    found = next((found for type_, data in files if not type_.startswith(_OPAQUE) if (found := search.look(data, 0))), "")
+    return found, "\n".join(search.said)
 
 
 @dataclass(slots=True)
@@ -49,6 +56,8 @@ class _Search:
     site: Site
     bytes_left: int = MOST_BYTES
     pieces_left: int = MOST_PIECES
+    said: list[str] = field(default_factory=list)
+    said_left: int = SAID_CHARACTERS
 
     def look(self, data: bytes, depth: int) -> str:
         """Return what `data` holds, in whatever it is packed."""
@@ -68,9 +77,14 @@ class _Search:
         if _MAIL.match(data) and _IN_MAIL.search(data[:50_000]):
             letters = _NEXT_IN_MBOX.split(data) if data.startswith(b"From ") else [data]
             return next((found for letter in letters if (found := self._mail(letter, depth))), "")
-        if len(data) <= TEXT_BYTES and b"\0" not in data[:1000]:
-            return leaks(data.decode("utf-8", "replace"), self.site)
-        return ""
+        text = _text(data[:TEXT_BYTES])
+        self._keep(text)
+        return leaks(text, self.site) if len(data) <= TEXT_BYTES else ""
+
+    def _keep(self, text: str) -> None:
+        text = text[: self.said_left]
+        self.said_left -= len(text)
+        self.said += [text] if text.strip() else []
 
     def _as_bytes(self, data: bytes) -> str:
         """Search what no packing hides; dropping all but letters undoes line ends, quotation signs and UTF-16."""
@@ -102,6 +116,7 @@ class _Search:
         texts = "\n\n".join(text for text, _ in said.pieces)[:TEXT_BYTES]
         if found := leaks(texts, self.site):
             return found
+        self._keep(texts)
         inner = (one for one in said.found if not one.attachment.type.startswith(_OPAQUE))
         return next((found for one in inner if (found := self.look(one.load(), depth + 1))), "")
 
@@ -122,6 +137,22 @@ class _Search:
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, ValueError, RuntimeError):
             return ""
         return ""
+
+
+def _text(data: bytes) -> str:
+    """Return what a file says where it is a text, without the tags of a page or of a document's parts; "" for anything else."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    if b"\0" in data[:1000]:
+        return ""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        # Cut within a letter, or of an older time.
+        text = data.decode("utf-8", "replace") if len(data) == TEXT_BYTES else data.decode("cp1252", "replace")
+    if _PAGE.match(text):
+        text = html.unescape(_TAG.sub("", _LINE_TAG.sub("\n", text)))
+    return text
 
 
 def _gunzipped(data: bytes, limit: int) -> bytes:

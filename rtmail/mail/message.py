@@ -227,6 +227,7 @@ class _Reading:
         date = parser_date or _date_of(fields.first("date"))
         to, cc = self._recipients(fields)
         ids = _ids([fields.first("message-id")])
+        inside, attached_text = self._guarded("what is attached", lambda: self._enclosed(gathered), ("", ""))
         attachments = tuple(found.attachment for found in gathered.found if not self._cut_off(found, tree))
         said = " ".join(gathered.overlong) or _without_list_footer(text)
         digests = sorted(found.digest for found in gathered.found)
@@ -261,7 +262,8 @@ class _Reading:
             other_text=gathered.other_text,
             history_first=split is not None and split.history_first,
             language=self._guarded("the language", lambda: language_of(reply_text, _language(fields)), ""),
-            enclosed=self._guarded("what is attached", lambda: self._enclosed(gathered), ""),
+            enclosed=inside,
+            written=attached_text,
             headers=headers,
             defects=tuple(one for one in dict.fromkeys([*self.defects, *gathered.defects]) if not self.envelope.cut or one != NO_END),
         )
@@ -394,9 +396,9 @@ class _Reading:
         found = gathered.attached[0]
         return self._guarded("attached mail", lambda: _read_attached(found.load(), found.attachment.part), None)
 
-    def _enclosed(self, gathered: body.Body) -> str:
+    def _enclosed(self, gathered: body.Body) -> tuple[str, str]:
         files = ((one.attachment.type, one.load()) for one in gathered.found)
-        return enclosed.internal(files, self.site) if gathered.found else ""
+        return enclosed.internal(files, self.site) if gathered.found else ("", "")
 
 
 _MAY_BE_JUNK = frozenset({Kind.REQUEST_OR_REPLY, Kind.MACHINE, Kind.LIST})

@@ -188,6 +188,8 @@ class Mail:
     language: str = ""
     enclosed: str = ""
     """What internal thing of ours an attachment holds ("staff mark", "mail to staff" ...), "" for nothing."""
+    written: str = ""
+    """What the texts say that are attached, packed ones too, as far as they were looked at."""
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Decoded, unfolded values of every header by lower-case name; our own X-RTMail-* names from outside are removed."""
     defects: tuple[str, ...] = ()

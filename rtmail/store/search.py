@@ -55,6 +55,23 @@ class Search(Database):
         return [id_ for (id_,) in rows]
 
     @reads
+    def texts_with(self, pieces: Sequence[str], kinds: Sequence[str], besides: int, limit: int = 20) -> list[tuple[int, str]]:
+        """Return (ticket, text) of events of these kinds that hold all words of a piece, the latest first; `limit` a piece at most.
+
+        besides   the ticket (row id) that is not looked at
+        """
+        ids: set[int] = set()
+        for piece in pieces:
+            if wanted := terms(piece)[:MOST_TERMS]:
+                ids.update(self._matching([f'"{term}"' for term in wanted], [f"'{term}'" for term in wanted], limit))
+        if not ids:
+            return []
+        return [(ticket, text) for ticket, _, text in self._rows(
+            "SELECT DISTINCT c.ticket_id, c.id, c.text FROM content c JOIN event e ON e.ticket_id = c.ticket_id AND e.content_id = c.id "
+            f"WHERE c.id IN {places(len(ids))} AND c.erased = 0 AND c.ticket_id <> ? AND e.kind IN {places(len(kinds))} "
+            "ORDER BY c.id DESC", (*sorted(ids), besides, *kinds))]
+
+    @reads
     def search(self, said: str, limit: int = 200) -> list[Hit]:
         """Return what holds all the words of `said`, the latest first; at most `limit`. With room left, words that begin with them too."""
         wanted = terms(said)[:MOST_TERMS]

@@ -1,0 +1,63 @@
+"""What was said among staff that an engineer's answer may repeat: on its request, on those it cites, and wherever its words are known from.
+
+Asked by `intake` for each answer that may go to a customer; `desk.echo` compares. All is bounded: so many latest words of a request, so
+many other requests, and a few look-ups in the index of words, however much the store holds.
+"""
+
+from __future__ import annotations
+
+from rtmail.desk import echo
+from rtmail.desk.match import Result, Verdict
+from rtmail.desk.ticket import EventKind, Ticket
+from rtmail.desk.wording import Said
+from rtmail.engine.holding import STAFF_CLAIM
+from rtmail.engine.office import Office
+from rtmail.mail.model import Mail
+from rtmail.mail.token import read_message_id
+from rtmail.store import Store
+
+AMONG_STAFF = frozenset({EventKind.COMMENT, EventKind.FORWARDED, EventKind.OUTSIDE})
+HELD_WORDS = 4000
+"""Characters of a held mail that are kept for comparing."""
+_COMPARED = 300
+"""So many of the latest words of each kind are compared."""
+_OTHERS = 5
+"""So many other requests are looked at as a whole."""
+_CITED = 20
+
+
+def overheard(store: Store, office: Office, verdict: Verdict, mail: Mail, ticket: Ticket) -> Said:
+    """Return what an answer must not carry to the customer, and what he may know; nothing for a mail that is no answer of staff.
+
+    What waits as a colleague's words, whom nothing proves, is no public word either; his own are no secret of his.
+    """
+    if verdict.result is not Result.STAFF_CORRESPONDENCE:
+        return Said()
+    internal, public = _on(store, ticket.id)
+    known: list[str] = []
+    for number in _cited(office, mail, ticket):
+        if other := store.by_number(number):
+            said, there = _on(store, other.id)
+            internal, known = internal + said, known + there
+    claims = store.holds_waiting(kind=STAFF_CLAIM, latest=True, limit=_COMPARED)
+    internal += [str(hold.details.get("words", "")) for hold in claims if hold.person != verdict.sender.party]
+    elsewhere: dict[int, str] = {}
+    for other_id, text in store.texts_with(echo.pieces(f"{mail.reply_text}\n{mail.written}", public), sorted(AMONG_STAFF), ticket.id):
+        elsewhere[other_id] = f"{elsewhere.get(other_id, '')}\n{text}"
+    for other_id in list(elsewhere)[:_OTHERS]:
+        known += _on(store, other_id)[1]
+    return Said(tuple(internal), tuple(public), tuple(elsewhere.values()), tuple(known))
+
+
+def _cited(office: Office, mail: Mail, ticket: Ticket) -> list[int]:
+    """The other requests whose mails it answers or refers to."""
+    ids = (read_message_id(office.keyring, one, office.site.domain) for one in (*mail.in_reply_to, *mail.references[-_CITED:]))
+    return sorted({number for number, _ in filter(None, ids)} - {0, ticket.number})[:_OTHERS]
+
+
+def _on(store: Store, ticket_id: int) -> tuple[list[str], list[str]]:
+    """The latest words on one request: those among staff, and those that its participants have."""
+    log = [(event.kind, content) for event, content in store.events(ticket_id) if content and not content.erased]
+    internal = [content.text for kind, content in log if kind in AMONG_STAFF]
+    public = [text for kind, content in log if kind not in AMONG_STAFF for text in (content.subject, content.text)]
+    return internal[-_COMPARED:], public[-_COMPARED:]
