@@ -138,7 +138,7 @@ def sender(data: bytes) -> None:
     line = data.decode("utf-8", "surrogateescape")
     found = address.strict_identity([line])
     for one in address.parse_list([line]):
-        assert address.valid_spec(one.spec)
+        assert address.normalise(one.spec) == one.spec, one.spec
         assert not set("\r\n\0") & set(one.name)
     if not found or not line.isprintable():
         return

@@ -14,6 +14,7 @@ import quopri
 import re
 from collections.abc import Iterator, Sequence
 from email.message import Message
+from typing import Any
 
 import flufl.bounce
 
@@ -155,14 +156,14 @@ def _blocks(part: Message) -> Iterator[dict[str, str]]:
 
 def _status_text(part: Message) -> str:
     """Return the text of a delivery-status part as it stood in the mail, its transfer encoding undone."""
-    payload = part.get_payload()
+    payload = _payload(part)
     if not isinstance(payload, list):
         return _decoded(part)
     groups: list[str] = []
     for block in payload[:MAX_BLOCKS]:
         if isinstance(block, Message):
             fields = "\n".join(f"{name}: {value}" for name, value in block.items()[:MAX_HEADERS])
-            body = block.get_payload()
+            body = _payload(block)
             groups += [fields, body if isinstance(body, str) else ""]
     text = "\n\n".join(group for group in groups if group.strip())[: 4 * MAX_CHARS]
     encoding = str(part.get("content-transfer-encoding", "")).strip().lower()
@@ -181,7 +182,7 @@ def _original_id(parts: Sequence[Message]) -> str:
     for part in parts:
         if _content_type(part) not in _ORIGINALS:
             continue
-        payload = part.get_payload()
+        payload = _payload(part)
         if isinstance(payload, list) and payload and isinstance(payload[0], Message):
             text = "\n".join(f"{name}: {value}" for name, value in payload[0].items()[:MAX_HEADERS])
             if not text:
@@ -215,7 +216,7 @@ def _capped(message: Message, depth: int = 0) -> Message:
     copy = Message()
     for name, value in message.items()[:MAX_HEADERS]:
         copy.add_header(name, re.sub(r"[\r\n]+(?=[ \t])|[\r\n]+", " ", str(value))[:4000])
-    payload = message.get_payload()
+    payload = _payload(message)
     if isinstance(payload, list):
         below = payload[:MAX_PARTS] if depth < MAX_DEPTH else []
         copy.set_payload([_capped(part, depth + 1) for part in below if isinstance(part, Message)])
@@ -241,9 +242,17 @@ def _own_parts(message: Message) -> Iterator[Message]:
         part = waiting.pop(0)
         seen += 1
         yield part
-        payload = part.get_payload()
+        payload = _payload(part)
         if isinstance(payload, list) and _content_type(part).startswith("multipart/"):
             waiting.extend(child for child in payload[:MAX_PARTS] if isinstance(child, Message))
+
+
+def _payload(part: Message) -> Any:
+    """Return the part's payload; where its charset is no name of any (a NUL in it raises), its bytes as Latin-1."""
+    try:
+        return part.get_payload()
+    except ValueError:
+        return bytes(part.get_payload(decode=True) or b"").decode("latin-1")
 
 
 def _content_type(part: Message) -> str:
@@ -266,11 +275,11 @@ def _decoded(part: Message) -> str:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             text = data.decode("latin-1")
-    elif isinstance(part.get_payload(), list):
-        inner = (sub for sub in part.get_payload() if isinstance(sub, Message))
+    elif isinstance(_payload(part), list):
+        inner = (sub for sub in _payload(part) if isinstance(sub, Message))
         text = "\n\n".join("\n".join(f"{name}: {value}" for name, value in sub.items()) for sub in inner)
     else:
-        text = str(part.get_payload() or "")
+        text = str(_payload(part) or "")
     return text.replace("\r\n", "\n").replace("\r", "\n")[:MAX_CHARS]
 
 
