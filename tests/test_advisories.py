@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import csv
 import email
+import email.policy
 import random
 import re
 import socket
@@ -301,6 +302,22 @@ def test_cve_2012_4730_cve_2013_3373_cve_2024_6923_cve_2026_1299_ghsa_5vg9_5847_
         assert not any("evil@x.example" in spec for _, spec in getaddresses([*parsed.get_all("To", []), *parsed.get_all("Cc", [])]))
         assert one.item.recipient != "evil@x.example"
         assert one.item.raw.count(b"\n") == one.item.raw.count(b"\r\n") == one.item.raw.count(b"\r")
+
+
+@pytest.mark.parametrize("name", ['"x, <evil@x.example>, yyy"', '"' + "x" * 70 + ', <evil@x.example>, y"', '"a\\" <evil@x.example>, b"',
+                                  "=?utf-8?q?x=2C_=3Cevil=40x.example=3E=2C?=", '"' + "\u00fc, <evil@x.example>, " * 9 + '"'])
+def test_cve_2025_1795_a_comma_in_a_name_is_no_recipient(house: House, name: str) -> None:
+    """Python's own library, folding a long To line anew, made an address of what had stood inside a quoted name (gh-80222)."""
+    raw = mail(sender=f"{name} <{BOB}>", headers=f"Cc: {name} <ann@acme.example>\nReply-To: {name} <{BOB}>")
+    house.receive(raw)
+    for one in house.sent():
+        assert one.item.recipient != "evil@x.example"
+        for policy in (email.policy.compat32, email.policy.default, email.policy.SMTP):
+            parsed = email.message_from_bytes(one.item.raw, policy=policy)
+            found = getaddresses([str(value) for header in ("To", "Cc", "From", "Reply-To") for value in parsed.get_all(header, [])])
+            assert all(not spec.endswith("x.example") for _, spec in found), found
+            again = email.message_from_bytes(parsed.as_bytes())
+            assert all("evil" not in spec for _, spec in getaddresses(again.get_all("To", []) + again.get_all("Cc", [])))
 
 
 def test_bcc_and_envelopes_show_nobody_to_anybody(house: House) -> None:

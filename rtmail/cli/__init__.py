@@ -12,6 +12,7 @@ import sys
 import click
 
 from rtmail import __version__
+from rtmail.cli import terminal
 from rtmail.errors import RtmailError
 
 COMMANDS = {
@@ -74,5 +75,6 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="rtmail")
 def rtmail() -> None:
     """A request tracker that lives in e-mail."""
+    terminal.guard()
     if os.environ.get("NO_COLOR"):
         click.get_current_context().color = False

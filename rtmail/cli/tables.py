@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import click
 
+from rtmail.cli.terminal import harmless
+
 PLAIN_WIDTH = 80
 
 
@@ -30,8 +32,8 @@ def _drawn(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=1 if last else None, min_width=16 if last else None)
     for row in rows:
         # As text: what stands in a subject is no markup.
-        table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+        table.add_row(*(Text(harmless(cell)) for cell in row))
+    Console(file=getattr(sys.stdout, "terminal", sys.stdout), highlight=False).print(table)
 
 
 def _plain(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
