@@ -74,6 +74,29 @@ def test_severity_is_agreed_before_work(house: House) -> None:
     assert request(house).priority_state == "agreed"
 
 
+def test_the_form_asks_for_what_the_mail_does_not_say(house: House) -> None:
+    sent = opened(house, text="Matching is slow.\n\nProduct: Match 7\nEnvironments: production, staging\nSeverity: high")
+    ack = sent_to(sent, BOB, "acknowledgement")
+    for label in ("Component:", "Steps to reproduce:", "Impact on operations:", "No health or personal data is included (yes or no):"):
+        assert label in ack.text
+    notice = " ".join(sent_to(sent, JANE, "opened").text.split())
+    assert "Environments: Production, Staging" in notice
+    assert "Asks for the priority S2" in notice
+    assert "Missing in the form: Component, Steps to reproduce, Impact on operations, No health or personal data is included." in notice
+    form = ack.text.replace("\r", "").partition("===")[2].rpartition("===")[0]
+    for label in ("Component", "Steps to reproduce", "Impact on operations", "included (yes or no)"):
+        form = form.replace(f"{label}:", f"{label}: yes")
+    sent = answered(house, ack, f"==={form}===", who=BOB, proven=False)
+    assert {key: entry["value"] for key, entry in request(house).filled.items()} == {
+        "product": "Match 7", "environments": ["Production", "Staging"], "severity": "2 high", "component": "yes", "steps": "yes",
+        "effect": "yes", "no-private-data": "yes",
+    }  # fmt: skip
+    assert not receivers(sent, "form")
+    told = sent_to(answered(house, sent_to(sent, JANE, "notice"), "Priority: S2"), BOB, "priority-told")
+    assert request(house).priority_state == "agreed", "it is the severity that he filled in"
+    assert "that you asked for" in told.text
+
+
 def test_while_the_customer_is_asked_the_clocks_stand_still(house: House) -> None:
     sent = opened(house)
     answered(house, sent_to(sent, JANE, "opened"), "Priority: S2\nwait")

@@ -12,7 +12,7 @@ from rtmail.cli.common import config_option, end, json_option, opened, put, show
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
-from rtmail.desk import history, notes
+from rtmail.desk import filled, history, notes
 from rtmail.desk.agreed import eta_of, promised_at
 from rtmail.desk.consent import ASKED
 from rtmail.desk.ticket import Event, Role, Status, Ticket
@@ -20,6 +20,7 @@ from rtmail.engine.engine import Engine, NoSuchRequest
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
 from rtmail.ops import building
+from rtmail.policy.model import Policy
 from rtmail.store import Content, Store
 
 _MARKS = {"proposed": "?", "suggested": "*", "disputed": "!"}
@@ -41,6 +42,7 @@ def ticket() -> None:
 @config_option
 def list_(found: Config, everything: bool, queue: str, owner: str, requestor: str, status: str | None, as_json: bool) -> None:
     """List open requests (or those that the options name), by number."""
+    listed = {name: _policy(found, name) for name in found.queues}
     with opened(found) as store:
         owner_id = _owner(store, found, owner)
         person = store.party_by_address(requestor) if requestor else None
@@ -63,16 +65,26 @@ def list_(found: Config, everything: bool, queue: str, owner: str, requestor: st
                         "queue": row.queue,
                         "created_at": utc(row.created_at),
                         "next_due_at": utc(row.next_due_at),
+                        "fields": filled.plain(row.filled),
                     }
                 )
             else:
                 due = shown(row.next_due_at, found.settings.timezone)[4:] if row.next_due_at else "-"
                 prio = _prio(row.priority, row.priority_state)
-                table.append((f"#{row.number}", str(row.status), prio, row.owner or "-", due[:17], row.subject))
+                policy = listed.get(row.queue)
+                said = filled.in_lists(policy, row.filled, "en", staff=True) if policy else ()
+                subject = " ".join([row.subject, *(f"[{one['label']}: {one['value']}]" for one in said)])
+                table.append((f"#{row.number}", str(row.status), prio, row.owner or "-", due[:17], subject))
     if table:
         columns(("request", "status", "prio", "owner", "next due", "subject"), table)
     elif not as_json:
         click.echo("no such requests")
+
+
+def _policy(found: Config, queue: str) -> Policy | None:
+    """The policy of a queue as it is now, None for a queue that is gone."""
+    policies = found.policies()
+    return policies[found.queues[queue].policy] if queue in found.queues else None
 
 
 def _prio(priority: str, state: str) -> str:
@@ -147,6 +159,7 @@ def _described(
         "due_at": one.fields.get(notes.DUE),
         "worked": one.fields.get(notes.WORKED) or {"minutes": 0, "billable": 0},
         "elsewhere": list(one.fields.get(notes.REFS) or ()),
+        "fields": filled.plain(one.filled),
         "links": _links(store, one),
         "owner": names.get(one.owner),
         "requestor": names.get(one.requestor.person) if one.requestor else None,
@@ -187,6 +200,8 @@ def _story(store: Store, one: Ticket, events: list[tuple[Event, Content | None]]
         click.echo(f"  agreed: {agreed}")
     for noted in notes.rows(one.fields, ZoneInfo(zone)):
         click.echo(f"  {noted['what'].lower()}: {noted['value']}")
+    for said in filled.noted(_policy(found, one.queue), one) if one.filled else ():
+        click.echo(f"  {said['what']}: {said['value']}")
     for link in _links(store, one):
         click.echo(f"  {link['kind']}: #{link['number']}")
     for role in (Role.REQUESTOR, Role.CC, Role.WATCHER):

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import rtmail
-from rtmail.config import alerts, checks, customers, duty, eyes, oauth, passwords, reading, secrets
+from rtmail.config import alerts, checks, customers, duty, eyes, oauth, passwords, policy_names, reading, secrets
 from rtmail.config.secrets import Secrets
 from rtmail.config.sections import (
     AuthTable,
@@ -459,17 +459,9 @@ def _policies(tables: Tables, folder: Path, report: reading.Report | None = None
             told.add(name)
             try:
                 found[name] = schema.parse(file.read_text("utf-8"), str(file), zone)
-                problems += _unknown_roles(found[name], str(file), [*tables.roles, *tables.people])
+                problems += policy_names.problems(found[name], str(file), [*tables.roles, *tables.people], tables.queues)
             except PolicyError as error:
                 problems += error.problems
             except (OSError, UnicodeDecodeError) as error:
                 problems.append(Problem(str(file), 1, f"cannot be read: {error}", "it must be a readable file in UTF-8"))
     return found, problems
-
-
-def _unknown_roles(policy: Policy, file: str, known: list[str]) -> list[Problem]:
-    return [
-        Problem(file, line, f"nobody is {role!r}", reading.suggestion(role, known, f'add [roles.{role}] with person = "…" to rtmail.toml'))
-        for role, line in policy.roles.items()
-        if role not in known
-    ]

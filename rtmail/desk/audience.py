@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import notes
+from rtmail.desk import filled, notes
 from rtmail.desk.decision import Builder, circle
 from rtmail.desk.known import last_deed
 from rtmail.desk.outcome import ANSWERED
@@ -57,6 +57,9 @@ def acknowledge(builder: Builder, promised_at: datetime | None) -> None:
     event = builder.add(EventKind.ACKNOWLEDGED, visibility=Visibility.PUBLIC)
     builder.signal(signals.AcknowledgementSent(at=builder.now, event=event.seq))
     thread = builder.ticket.thread
+    asked = form_facts(builder)
+    if asked.get("form") and not builder.ticket.fields.get(filled.ASKED_TIMES):
+        builder.note(filled.ASKED_TIMES, 1)
     builder.drafts.append(
         Draft(
             template="acknowledgement",
@@ -66,13 +69,29 @@ def acknowledge(builder: Builder, promised_at: datetime | None) -> None:
             queue=builder.ticket.queue,
             number=builder.ticket.number,
             event=event.seq,
-            facts={"looked_at": promised_at, **_hours(builder)},
+            facts={"looked_at": promised_at, **_hours(builder), **asked},
             in_reply_to=thread[-1] if thread else "",
             references=thread,
             auto=Auto.REPLIED,
             reply_to=ReplyTo.CUSTOMER,
         )
     )
+
+
+def form_facts(builder: Builder) -> dict[str, Any]:
+    """What an automatic mail says of the form: what was understood, what was not, and what is still to be filled in."""
+    policy, ticket, requestor = builder.policy, builder.ticket, builder.ticket.requestor
+    if requestor is None or builder.asks_no_form or not policy.fields:
+        return {}
+    language = requestor.language or builder.house.site.language
+    understood = filled.rows(policy, ticket, language, staff=False, echoed=builder.echoes)
+    misread = [
+        {"label": policy.fields[key].label(language), "said": filled.short(said) if builder.echoes else ""} for key, said in builder.misread
+    ]
+    # Who is asked for nothing that must be there is sent no form: it would only ask for what he chose to leave out.
+    wanted = filled.open_fields(policy, ticket) if misread or filled.missing(policy, ticket) else ()
+    again = [policy.fields[key] for key, _ in builder.misread if policy.fields[key] not in wanted]
+    return {"understood": understood, "misread": misread, "form": filled.form((*wanted, *again), language)}
 
 
 def telephone(builder: Builder) -> str:
@@ -335,6 +354,7 @@ def receipt(builder: Builder, person: Person, results: Sequence[Mapping[str, Any
         {"what": "Owner", "value": owner_name(builder) or "nobody"},
         {"what": "Priority", "value": ticket.priority or "not set yet"},
         *notes.rows(ticket.fields, zone),
+        *filled.noted(builder.policy, ticket, person.language or "en"),
     ]
     builder.drafts.append(
         Draft(

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rtmail.desk import lookalikes
 from rtmail.desk.arguments import CALENDAR_WORDS, Argument, problem
 from rtmail.desk.registry import BY_NAME, FREE, KEYS, LISTS, NOT_HERE, PROSE_KEYS, SPECS, TOPICS, WORDS, Spec, closest, plain, spelled
 from rtmail.mail.model import Mail
+from rtmail.policy.field_rules import folded
 
 __all__ = ["BY_NAME", "SPECS", "Command", "Parsed", "Spec", "Unclear", "closest", "of_mail", "parse"]
 
@@ -60,16 +61,18 @@ class Parsed:
     whole: str = ""
 
 
-def parse(reply_text: str, *, subject: str = "") -> Parsed:
+def parse(reply_text: str, *, subject: str = "", fields: Mapping[str, str] | None = None) -> Parsed:
     """Return the commands in the new words of a mail and what is left of the words.
 
     reply_text  new words only
     subject     as it stands; read as one command when there are no words at all (an answer's has a prefix and is none)
+    fields      names of what the request's policy lets staff fill in, `folded`, with their keys: such a line is a command `field`
     """
+    fields = fields or {}
     lines = _LINE_END.split(reply_text)
     shown = [_shown(line) for line in lines]
     if not any(shown):
-        one = _read(subject, 0, alone=True)
+        one = _read(subject, 0, alone=True, fields=fields)
         return Parsed((one,)) if isinstance(one, Command) else Parsed(unclear=(one,)) if one else Parsed()
     commands: list[Command] = []
     unclear: list[Unclear] = []
@@ -78,7 +81,7 @@ def parse(reply_text: str, *, subject: str = "") -> Parsed:
         if not shown[index]:
             below = False
             continue
-        one = _read(line, index + 1, alone=_alone(shown, index), below=below)
+        one = _read(line, index + 1, alone=_alone(shown, index), below=below, fields=fields)
         if one is None:
             end = index
             break
@@ -102,8 +105,8 @@ def parse(reply_text: str, *, subject: str = "") -> Parsed:
     return Parsed(tuple(commands), words, tuple(unclear), whole)
 
 
-def of_mail(mail: Mail) -> Parsed:
-    """Return the commands in a mail and what is left of its words.
+def of_mail(mail: Mail, fields: Mapping[str, str] | None = None) -> Parsed:
+    """Return the commands in a mail and what is left of its words; `fields` as for `parse`.
 
     Below the header that a client puts above history, without a quotation mark, may stand what somebody else wrote: who forwards
     a mail, or answers without a word, must not command what his customer wrote. What HTML and plain text do not both say is
@@ -112,7 +115,7 @@ def of_mail(mail: Mail) -> Parsed:
     if mail.history_first and mail.forwarded:
         return Parsed()
     # An answer's subject is the request's, and that of a link's mail says what its address does.
-    parsed = parse(mail.reply_text, subject="" if mail.reply_prefix or mail.tags else mail.subject)
+    parsed = parse(mail.reply_text, subject="" if mail.reply_prefix or mail.tags else mail.subject, fields=fields)
     if mail.history_first:
         return _doubted(parsed, parsed.commands, "nothing tells whether you or somebody else wrote this line")
     said = _letters(mail.other_text)
@@ -146,7 +149,7 @@ _TYPED = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '
 """What phones and word processors make of quotation marks and hyphens."""
 _LINKED = re.compile(r"(?<=\S)\s?<(?:mailto:|https?://)[^<>\s]*>")
 """Behind an address or link Outlook's plain text repeats its target."""
-_LONGEST_LINE = 400
+_LONGEST_LINE, _LONGEST_NAME = 400, 60
 _SENTENCE_WORDS = 5
 """From so many words on, what follows a known key and is not its argument is a sentence: "Status: we have found the cause"."""
 _UNUSUAL = frozenset({"eta", "snooze", "ack", "update-every", "mute", "unmute", "untake", "unwatch", "undo"})
@@ -186,16 +189,26 @@ def _asks_in_prose(command: Command) -> bool:
     return command.name in ("standing", "help", "search")
 
 
-def _read(line: str, lineno: int, *, alone: bool, below: bool = False) -> Command | Unclear | None:
+def _read(
+    line: str, lineno: int, *, alone: bool, below: bool = False, fields: Mapping[str, str] | None = None
+) -> Command | Unclear | None:
     """Return what one line is: a command, something that looks like one, or None for words.
 
     alone  it is the last line of its paragraph; below: it stands directly below a command
     """
-    one = _read_plain(_shown(line), lineno, alone, below)
+    shown = _shown(line)
+    one = (_field(shown, lineno, fields) if fields else None) or _read_plain(shown, lineno, alone, below)
     if isinstance(one, Command) and _DIRECTION.search(line):
         # What its writer saw may be another command than what we read (Trojan Source).
         return Unclear(one.line, lineno, "it holds invisible marks that turn the direction of writing", one.line)
     return one
+
+
+def _field(shown: str, lineno: int, fields: Mapping[str, str]) -> Command | None:
+    """Return the command by which a line fills in a field of the request; names of commands come first."""
+    name, colon, value = shown.partition(":")
+    key = fields.get(folded(name)) if colon and len(name) <= _LONGEST_NAME and value.strip() else None
+    return Command("field", f"{key}: {value.strip()}", shown, lineno) if key and plain(name) not in KEYS else None
 
 
 def _read_plain(shown: str, lineno: int, alone: bool, below: bool) -> Command | Unclear | None:

@@ -146,10 +146,13 @@ def heard(builder: Builder, stimulus: Received, event: Event, *, trusted: bool) 
 
 
 def _wished(builder: Builder, stimulus: Received, event: Event, *, trusted: bool) -> tuple[str, ...]:
+    asked = wish(builder.policy, stimulus, headers=not builder.ticket.priority)
+    return wants(builder, asked, event, trusted=trusted) if asked else ()
+
+
+def wants(builder: Builder, asked: Wish, event: Event, *, trusted: bool = True) -> tuple[str, ...]:
+    """Carry out or note a wish of the mail that is `event`; return what staff must know of it."""
     policy, ticket = builder.policy, builder.ticket
-    asked = wish(policy, stimulus, headers=not ticket.priority)
-    if asked is None:
-        return ()
     wanted = asked.priority
     if wanted is None:
         return (f"Asks for the priority {asked.written!r}, which there is not.",)

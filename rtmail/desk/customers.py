@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import accepting, arrival, audience, closing, consent, effects, inquiry, muting, thanks
+from rtmail.desk import accepting, arrival, audience, closing, consent, effects, filling, inquiry, muting, thanks
 from rtmail.desk.decision import Builder
 from rtmail.desk.match import Result
 from rtmail.desk.queries import asked_by_participant
@@ -48,6 +48,7 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
     told = _stirred(builder, stimulus, event)
     trusted = verdict.passed_on and verdict.result is Result.CORRESPONDENCE and consent.is_requestor(builder, words.person)
     heard = consent.heard(builder, stimulus, event, trusted=trusted)
+    heard = (*heard, *filling.heard(builder, stimulus, event, trusted=_fills_in(stimulus, event)))
     attachments = audience.refs(stimulus.mail.attachments, stimulus.raw_id)
     if verdict.passed_on and not stimulus.leak and builder.house.queue(builder.ticket.queue).pass_on:
         others = tuple(p for p in builder.customers() if p.person != words.person)
@@ -78,6 +79,12 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
         reached=arrival.reached_by(stimulus),
         facts={"joined": [one.spec for one in verdict.joins]},
     )
+    filling.ask_again(builder, stimulus, event)
+
+
+def _fills_in(stimulus: Received, event: Event) -> bool:
+    """Tell whether what this mail fills in counts: somebody of the customer's side wrote it, himself."""
+    return stimulus.mail.kind is Kind.REQUEST_OR_REPLY and not event.facts.get("doubtful") and not stimulus.verdict.sender.staff
 
 
 def colleague(builder: Builder, stimulus: Received) -> None:
@@ -138,7 +145,7 @@ def unverified(builder: Builder, stimulus: Received) -> None:
     )
     arrival.asks(builder, stimulus)
     told = _stirred(builder, stimulus, event)
-    heard = consent.heard(builder, stimulus, event, trusted=False)
+    heard = (*consent.heard(builder, stimulus, event, trusted=False), *filling.heard(builder, stimulus, event, trusted=False))
     audience.to_staff(
         builder,
         event,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import agreed, customers, effects, incoming, monitoring, notices, opening, private, shouting, waits
+from rtmail.desk import agreed, customers, effects, filling, incoming, monitoring, notices, opening, private, shouting, waits
 from rtmail.desk.decision import Builder, Decision, House
 from rtmail.desk.delivery import delivered
 from rtmail.desk.stimulus import Alerted, AlsoSent, Asked, Commanded, Delivered, LetGo, Received, Stimulus, Tick
@@ -49,7 +49,7 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
         case Alerted():
             monitoring.again(builder, stimulus)
         case LetGo():
-            private.let_go(builder, stimulus)
+            private.let_go(builder, stimulus, filling.let_go(builder, stimulus))
     for one in (builder, *builder.further):
         shouting.watch(one)
         agreed.tell(one)

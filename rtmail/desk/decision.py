@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from rtmail.desk import filled
 from rtmail.desk.absence import Absence, AbsenceChange
 from rtmail.desk.people import Directory, Person, Queue
 from rtmail.desk.queries import Query
 from rtmail.desk.ticket import WAIT_UNTIL, Event, EventKind, Participant, Role, Status, Ticket, apply, legal
-from rtmail.mail.draft import Draft, Visibility
+from rtmail.mail.draft import Auto, Draft, Visibility
 from rtmail.mail.model import Address
 from rtmail.mail.site import Site
 from rtmail.policy import clocks, signals
@@ -189,6 +190,12 @@ class Builder:
         self.promised: dict[str, Any] = {}
         """What staff promised the requestor in this decision; one mail tells him."""
         self.promised_by = 0
+        self.echoes = False
+        """Its author's own words may stand in an automatic answer to him: he is proven."""
+        self.misread: tuple[tuple[str, str], ...] = ()
+        """(field, what stood there) of what could not be understood."""
+        self.asks_no_form = False
+        """What the mail fills in waits, or was not kept: nobody is asked for it."""
         self.languages: Mapping[int, str] = {}
         """Of people who may join, by party id: they are written to before the store tells it of them."""
 
@@ -345,12 +352,21 @@ class Builder:
             pending.append(datetime.fromisoformat(shout_at))
         return min(pending, default=None)
 
+    def _with_fields(self, draft: Draft) -> Draft:
+        """Every template of a mail about the request may name what is filled in on it."""
+        if not (self.policy.fields and self.ticket.filled) or draft.number != self.ticket.number:
+            return draft
+        language, staff = draft.to.language or self.house.site.language, draft.to.staff
+        echoed = staff or self.echoes or draft.auto is not Auto.REPLIED
+        shown = {row["key"]: row["value"] for row in filled.rows(self.policy, self.ticket, language, staff=staff, echoed=echoed)}
+        return replace(draft, facts={**draft.facts, "fields": shown})
+
     def result(self) -> Decision:
         return Decision(
             before=self.before,
             ticket=self.ticket,
             entries=tuple(self.entries),
-            drafts=tuple(self.drafts),
+            drafts=tuple(map(self._with_fields, self.drafts)),
             asks=tuple(self.asks),
             spawns=tuple(self.spawns),
             links=tuple(self.links),

@@ -19,6 +19,7 @@ from rtmail.desk import (
     closing,
     company,
     consent,
+    filling,
     merging,
     ownership,
     paperwork,
@@ -223,6 +224,13 @@ def _reclassify(running: Run, value: str) -> str:
     return consent.propose(builder, target, running.person.party, reason)
 
 
+def _field(running: Run, value: str) -> str:
+    name, colon, said = value.partition(":")
+    if not colon or not said.strip():
+        raise CannotDo("say which field, and what it holds", "field: Version: 4.2")
+    return filling.by_staff(running.builder, name.strip(), said, running.person)
+
+
 def _subject(running: Run, value: str) -> str:
     # The old one stays beside the event, where erasing finds it and undoing too.
     old = running.builder.ticket.subject
@@ -339,7 +347,7 @@ def _undo(running: Run, _: str) -> str:
     if "merged" in deed:
         told = merging.part(builder, me, deed, running.known)
     else:
-        told = undoing.put_back(builder, me, deed, running.known.subject)
+        told = undoing.put_back(builder, me, deed, running.known.subject, running.known.filled)
     undoing.forget(builder, me.party)
     return f"{deed['name']} is taken back: {told}"
 
@@ -395,6 +403,7 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "redirect": lambda running, value: prepared.redirect(running.builder, value, running.me()),
     "impact": lambda running, value: urgency.noted(running.builder, "impact", value, running.person.party),
     "spread": lambda running, value: urgency.noted(running.builder, "spread", value, running.person.party),
+    "field": _field,
     "subject": _subject,
     "addcc": lambda running, value: company.add(running.builder, Role.CC, value, running.person, running.parties),
     "delcc": lambda running, value: company.remove(running.builder, Role.CC, value, running.person),

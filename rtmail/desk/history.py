@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rtmail.desk import filled
 from rtmail.desk.notes import DUE, REFS, WORKED
 from rtmail.desk.ticket import WAIT_UNTIL, Event, EventKind
 
@@ -44,6 +45,8 @@ def _noted(facts: Mapping[str, Any]) -> str:
         return f"elsewhere: {', '.join(value or ()) or 'nowhere'}"
     if name.startswith("split:"):
         return f"words split off: {value}"
+    if name.startswith(filled.PREFIX):
+        return f"{facts['label']}: {'filled in' if value else 'empty'}"
     words = _FIELDS.get(name, "")
     return f"{words}: {value or 'no more'}" if words else ""
 

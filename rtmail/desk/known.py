@@ -42,6 +42,7 @@ class Known:
     others   by request number; a merged one stands for its survivor
     opening  the words with which this request was opened, asked for where they are to go elsewhere
     subject  the subject that the last change of it put away
+    filled   what a field held before the last change of it
     people   party ids of those who wait for a word of staff, where one is given
     """
 
@@ -49,6 +50,7 @@ class Known:
     opening: Words | None = None
     opening_id: str = ""
     subject: str = ""
+    filled: str = ""
     people: Mapping[int, Address] = field(default_factory=dict)
 
 
@@ -62,6 +64,7 @@ class Wanted:
     """Number of a request that was merged into this one and may come out again; not its survivor is meant."""
     opening: bool = False
     renamed: int = 0
+    filled: int = 0
     waiting: tuple[int, ...] = ()
     """Party ids whose addresses are needed."""
 
@@ -83,7 +86,7 @@ def wanted(parsed: Parsed, ticket: Ticket, person: int) -> Wanted:
     """Return what the commands of `person` (party id) on `ticket` need."""
     people: list[Address] = []
     numbers: list[int] = []
-    merged = renamed = 0
+    merged = renamed = refilled = 0
     opening = False
     asked: tuple[int, ...] = ()
     for command in parsed.commands:
@@ -103,4 +106,5 @@ def wanted(parsed: Parsed, ticket: Ticket, person: int) -> Wanted:
             numbers.append(int(ticket.fields.get(LINKED) or 0))
         elif command.name == "undo" and (deed := last_deed(ticket, person)):
             merged, renamed = int(deed.get("merged") or 0), int(deed.get("subject") or 0)
-    return Wanted(tuple(people), tuple(dict.fromkeys(n for n in numbers if n)), merged, opening, renamed, asked)
+            refilled = int(deed.get("filled", ("", 0))[1])
+    return Wanted(tuple(people), tuple(dict.fromkeys(n for n in numbers if n)), merged, opening, renamed, refilled, asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import accepting, afterhours, arrival, audience, consent, ownership, prepared, standing, urgency
+from rtmail.desk import accepting, afterhours, arrival, audience, consent, filling, ownership, prepared, standing, urgency
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.known import LINKED
 from rtmail.desk.match import Link as RequestLink
@@ -75,6 +75,9 @@ def opened(
     assigned = ownership.assign(builder, stimulus.turn)
     trusted = by_customer and stimulus.mail.kind is Kind.REQUEST_OR_REPLY and not verdict.stops_closing
     heard = consent.heard(builder, stimulus, event, trusted=trusted) if by_customer and not critical else ()
+    builder.asks_no_form = stimulus.private is not None and stimulus.private.withholds
+    if by_customer:
+        heard = (*heard, *filling.heard(builder, stimulus, event, trusted=trusted))
     audience.to_staff(
         builder,
         event,

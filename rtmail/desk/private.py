@@ -172,8 +172,11 @@ _SAID: Mapping[str, str] = {
 }
 
 
-def let_go(builder: Builder, stimulus: LetGo) -> None:
-    """Words that waited are there: their request gets its subject, staff and the other participants get the words."""
+def let_go(builder: Builder, stimulus: LetGo, noted: tuple[str, ...] = ()) -> None:
+    """Words that waited are there: their request gets its subject, staff and the other participants get the words.
+
+    noted  what they filled in on the request
+    """
     words = stimulus.words
     said = _SAID[stimulus.word]
     event = builder.add(EventKind.RELEASED, actor=stimulus.by, facts={"of": stimulus.of, "how": stimulus.word, "reason": said})
@@ -191,5 +194,5 @@ def let_go(builder: Builder, stimulus: LetGo) -> None:
     audience.to_staff(
         builder, event, "notice", who=stimulus.who, author=stimulus.author, text=words.reply_text,
         people=builder.staff(), attachments=attachments,
-        flags=(f"{said.capitalize()} by {by.name if by else 'the admin'}; it came in before.",),
+        flags=(f"{said.capitalize()} by {by.name if by else 'the admin'}; it came in before.", *noted),
     )  # fmt: skip

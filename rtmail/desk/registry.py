@@ -50,6 +50,7 @@ SPECS: tuple[Spec, ...] = (
          ("reclassify",)),
     Spec("impact", Argument.TEXT, "what it does to the customer, for the urgency", "impact: data loss", ("impact",)),
     Spec("spread", Argument.TEXT, "whom it hits, for the urgency", "spread: all users", ("spread",)),
+    Spec("field", Argument.TEXT, "fill in a field of the request, by its name", "field: Version: 4.2", ("field",)),
     Spec("redirect", Argument.TOKEN, "send a prepared answer", "redirect forum", ("redirect",), ("redirect",)),
     Spec("serve", Argument.NONE, "serve who has no claim to it as a customer", "serve", words=("serve",)),
     Spec("queue", Argument.TOKEN, "move the request to another queue", "Queue: sales", ("queue",)),

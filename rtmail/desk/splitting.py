@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import arrival, audience, notices, ownership
+from rtmail.desk import arrival, audience, filling, notices, ownership
 from rtmail.desk.decision import Builder, Decision, House, Words
 from rtmail.desk.ticket import Event, EventKind, Role, Ticket
 from rtmail.mail.draft import Visibility
@@ -46,6 +46,7 @@ def split_off(
         builder.join(person, Role.REQUESTOR, sender.spec, sender.name, reason="split")
     builder.links.append(("split", source.number))
     builder.add(EventKind.LINKED, facts={"kind": "split", "number": source.number})
+    filling.again(builder, "", text, actor=person, of=opened.seq)
     builder.signal(signals.Opened(at=now, event=opened.seq, acknowledge=True))
     assigned = ownership.assign(builder, turn)
     audience.to_staff(

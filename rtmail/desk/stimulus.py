@@ -156,6 +156,8 @@ class LetGo:
     word         "release" or "redact"; by: party id of who said so, 0 for the shell
     who, author  its writer, with address and as a name; reached: `address.key` of whom his mail itself went to
     passed_on    the words may go to the other participants
+    whole        the text of the mail with its history, where all of it was let through
+    fills_in     what they fill in counts: somebody of the customer's side wrote them, believed
     """
 
     of: int
@@ -167,6 +169,8 @@ class LetGo:
     attachments: tuple[Attachment, ...] = ()
     reached: frozenset[str] = frozenset()
     passed_on: bool = False
+    whole: str = ""
+    fills_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,8 @@ class Ticket:
     """A human of the staff has corresponded."""
     merged_into: int = 0
     fields: Mapping[str, Any] = field(default_factory=dict)
+    filled: Mapping[str, Any] = field(default_factory=dict)
+    """What people filled in, by field: {value, seq: of its event, said: by the customer}. Words, like the subject: no event holds them."""
 
     @property
     def requestor(self) -> Participant | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rtmail.desk import audience, consent, notes, ownership
+from rtmail.desk import audience, consent, filled, filling, notes, ownership
 from rtmail.desk.decision import Builder, Entry, Words
 from rtmail.desk.known import ASKED_CC, DEEDS, OUTSIDE, WRITERS, last_deed
 from rtmail.desk.outcome import CannotDo
@@ -25,7 +25,7 @@ MOST = 10
 BY_DIFFERENCE = frozenset({
     "status", "resolve", "wait", "close", "reject", "reopen", "spam", "owner", "take", "untake", "priority", "subject", "queue",
     "addcc", "delcc", "addrequestor", "delrequestor", "addwatcher", "delwatcher", "watch", "unwatch", "for", "accept", "mute", "unmute",
-    "due", "time", "bug", "reclassify", "impact", "spread", "problem", "related", "ack", "snooze",
+    "due", "time", "bug", "reclassify", "impact", "spread", "field", "problem", "related", "ack", "snooze",
 })  # fmt: skip
 """Commands that are taken back by what they changed; merging notes more than that."""
 _TOLD = "the requestor was told already: promise something else"
@@ -64,6 +64,10 @@ def changed(name: str, before: Ticket, after: Ticket, entries: Sequence[Entry]) 
     fields = {one: [before.fields.get(one), after.fields.get(one)] for one in _FIELDS if before.fields.get(one) != after.fields.get(one)}
     if fields:
         deed["fields"] = fields
+    keys = [event.facts["name"].removeprefix(filled.PREFIX) for event in events if filled.fills(event)]
+    if keys:
+        # Its name, and the event of the value that it had; what was filled in are words, and no event holds them.
+        deed["filled"] = [keys[-1], *((ticket.filled.get(keys[-1]) or {}).get("seq", 0) for ticket in (before, after))]
     if name in _CLOCKED and (clocks := clock_changes(before.clocks, after.clocks)):
         deed["clocks"] = clocks
     return deed | _small(events)
@@ -130,8 +134,11 @@ def check(builder: Builder, person: Person) -> Mapping[str, Any]:
     return deed
 
 
-def put_back(builder: Builder, person: Person, deed: Mapping[str, Any], former_subject: str) -> str:
-    """Undo what a command changed on this request; return in words what it is again. Raises CannotDo where it changed since."""
+def put_back(builder: Builder, person: Person, deed: Mapping[str, Any], former_subject: str, former_value: str = "") -> str:
+    """Undo what a command changed on this request; return in words what it is again. Raises CannotDo where it changed since.
+
+    former_subject, former_value  words that the command put away
+    """
     told = []
     ticket = builder.ticket
     if deed["name"] == "spam" and ticket.requestor:
@@ -158,6 +165,8 @@ def put_back(builder: Builder, person: Person, deed: Mapping[str, Any], former_s
         builder.add(EventKind.SUBJECT, actor=person.party, words=words)
         builder.rename(former_subject)
         told.append("the subject is the old one again")
+    if "filled" in deed:
+        told.append(filling.put_back(builder, deed["filled"], former_value, person))
     told += [*_noted(builder, person, deed), *_people(builder, person, deed)]
     if "clocks" in deed:
         put_clocks_back(builder, deed["clocks"], f"{deed['name']} was taken back")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from rtmail.desk import audience, history, notes, queries
+from rtmail.desk import audience, filled, history, notes, queries
 from rtmail.desk.people import Directory, Person
 from rtmail.desk.queries import Query
 from rtmail.desk.ticket import Event, EventKind, Role, Status, Ticket
@@ -79,7 +79,7 @@ class Answerer:
         answered.answers.append({
             "kind": "list",
             "what": asked.words,
-            "requests": [self._line(row, staff=asked.staff) for row in rows],
+            "requests": [self._line(row, self._language(asked), staff=asked.staff) for row in rows],
             "more": count - len(rows),
         })  # fmt: skip
         for row in rows:
@@ -118,9 +118,12 @@ class Answerer:
     def _queues(self, person: Person) -> list[str]:
         return [name for name in self._directory.queues if self._directory.may_answer(person, name)]
 
-    def _line(self, row: TicketSummary, *, staff: bool) -> dict[str, Any]:
+    def _line(self, row: TicketSummary, language: str, *, staff: bool) -> dict[str, Any]:
+        policy = self._office.current_policy(row.queue)[1] if row.queue in self._directory.queues else None
         owner = self._directory.people.get(row.owner)
         line: dict[str, Any] = {"number": row.number, "subject": row.subject, "status": str(row.status), "opened_at": row.created_at}
+        if policy:
+            line["noted"] = filled.in_lists(policy, row.filled, language, staff=staff)
         if staff:
             line |= {"priority": row.priority, "owner": owner.name if owner else "", "requestor": row.requestor, "due_at": row.next_due_at}
         return line
@@ -167,15 +170,29 @@ class Answerer:
             "number": ticket.number, "subject": ticket.subject, "status": str(ticket.status), "opened_at": ticket.opened_at,
             "words": [self._words(event, content, names) for event, content in spoken[-MOST_WORDS:] if content],
             "count": len(spoken),
+            "noted": self._filled(ticket, asked, since),
         }  # fmt: skip
         subject = f"Re: [{self._office.site.tag} #{ticket.number}] {bare_subject(ticket.subject, self._office.site)}"
         if asked.staff:
             shown |= self._inside(ticket)
+            shown["noted"] = [*notes.rows(ticket.fields, self._office.zone), *shown["noted"]]
             answered.links += [Link(f"take #{ticket.number}", Action.TAKE, request=ticket.number)] if not ticket.owner else []
             answered.links.append(Link(f"comment on #{ticket.number}", Action.COMMENT, subject=subject, request=ticket.number))
         answered.links.append(Link(f"answer #{ticket.number}", Action.REPLY, subject=subject, request=ticket.number))
         answered.answers.append({"kind": "show", "request": shown})
         self._enclose(ticket, spoken, names, answered, staff=asked.staff)
+
+    def _filled(self, ticket: Ticket, asked: Query, since: int) -> list[dict[str, str]]:
+        """What is filled in; for a participant what is public, and was filled in since he takes part."""
+        policy, language = self._office.policy(ticket.policy_version), self._language(asked)
+        rows = filled.rows(policy, ticket, language, staff=asked.staff)
+        seen = [row for row in rows if asked.staff or ticket.filled[row["key"]]["seq"] >= since]
+        return [{"what": row["label"], "value": row["value"]} for row in seen]
+
+    def _language(self, asked: Query) -> str:
+        person = self._directory.by_party(asked.asker)
+        party = None if person else self._store.parties([asked.asker]).get(asked.asker)
+        return (person.language if person else party.language if party else "") or self._office.site.language
 
     def _leaks(self, content: Content) -> bool:
         """A customer's own words can quote what he should never have had; they are not shown to others."""
@@ -191,7 +208,6 @@ class Answerer:
             "priority": f"{ticket.priority} {ticket.priority_state}".strip(), "owner": owner.name if owner else "", "queue": ticket.queue,
             "people": [{"role": role, "who": who} for role, who in people],
             "due": [{"what": what, "at": at} for what, at in sorted(due, key=lambda row: row[1])],
-            "noted": notes.rows(ticket.fields, self._office.zone),
         }  # fmt: skip
 
     def _words(self, event: Event, content: Content, names: dict[int, str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from rtmail import log
-from rtmail.desk import commands
+from rtmail.desk import commands, filled
 from rtmail.desk.decide import decide
 from rtmail.desk.match import Result
 from rtmail.desk.people import Person
@@ -317,11 +317,12 @@ class Engine:
             found = self.store.by_number(number, lock=True)
             if found is None:
                 raise NoSuchRequest(f"there is no request #{number}")
-            parsed = commands.parse(text)
+            policy = self.office.policy(found.policy_version)
+            parsed = commands.parse(text, fields=filled.staff_names(policy))
             parties: dict[str, int] = {}
             known = self._intake.know(parsed, found, 0, parties, now)
             stimulus = Commanded(person=person, parsed=parsed, strong=True, shell_user=unix_user, parties=parties, known=known)
-            decision = decide(self.office.policy(found.policy_version), found, stimulus, now, self.office.house)
+            decision = decide(policy, found, stimulus, now, self.office.house)
             self._intake.split_off(decision, self._keeper.keep(decision, now), now)
             results[:] = [dict(result) for result in decision.results]
 

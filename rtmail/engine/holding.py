@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from rtmail.desk import commands
+from rtmail.desk import commands, filled
 from rtmail.desk.audience import staff_recipient
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import Role
@@ -73,9 +73,9 @@ def _ask(keeper: Keeper, person: Person, count: int, latest: int, read_again: Re
 
 def _row(keeper: Keeper, hold: Hold, mail: Mail) -> dict[str, Any]:
     """What a person must see to say whether it is his: whose request, who would get it, the words and commands."""
-    parsed = commands.of_mail(mail)
     number = int(hold.details.get("number") or 0)
     ticket = keeper.store.by_number(number) if number else None
+    parsed = commands.of_mail(mail, filled.staff_names(keeper.office.policy(ticket.policy_version)) if ticket else None)
     outside = [one for one in (*mail.to, *mail.cc) if split_detail(one.spec, keeper.office.site)[0] is None]
     recipients = [one.spec for one in outside]
     if ticket:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rtmail.desk import commands, monitoring
+from rtmail.desk import commands, filled, monitoring
 from rtmail.desk.absence import SEEN_FOR, Absence
 from rtmail.desk.accepting import ALIAS
 from rtmail.desk.decide import decide
@@ -183,7 +183,7 @@ class Intake:
         if verdict.sender.authenticated and verdict.sender.staff:
             # Who writes is there, whatever his out-of-office says.
             self.store.end_absence(verdict.sender.party, only_seen=True)
-        parsed = commands.of_mail(mail)
+        parsed = commands.of_mail(mail, self._fields(verdict, tickets))
         ran = self.store.commands_ran(mail.fingerprint, item.id, item.arrived_at, mail.date is not None) if _orders(verdict, parsed) else 0
         if ran:
             return self.asking.replayed(item, mail, verdict, parsed, self.store.spool_row(ran), trace, now)
@@ -197,6 +197,14 @@ class Intake:
         if verdict.detail and verdict.result is Result.ACTION and verdict.detail.action in HOLD_ACTIONS:
             return self.asking.hold(item, mail, verdict, trace, now)
         return self._event(item, mail, parsed, verdict, tickets, trace, now, flagged=flagged, answered=answered)
+
+    def _fields(self, verdict: Verdict, tickets: Mapping[int, Ticket]) -> dict[str, str]:
+        """The names of the fields that a member of staff may fill in on the request that his mail is about."""
+        if not verdict.commands or (verdict.number is None and verdict.queue not in self.office.directory.queues):
+            return {}
+        ticket = tickets.get(verdict.number) if verdict.number is not None else None
+        policy = self.office.policy(ticket.policy_version) if ticket else self.office.current_policy(verdict.queue)[1]
+        return filled.staff_names(policy)
 
     def _event(
         self,
@@ -315,9 +323,14 @@ class Intake:
         if asked.merged and (merged := self.store.by_number(asked.merged, lock=True)):
             others[asked.merged] = Other(merged, self.office.policy(merged.policy_version))
         opening, opening_id = self._opening(ticket) if asked.opening else (None, "")
-        renamed = self.store.event(ticket.id, asked.renamed) if asked.renamed else None
-        subject = self.store.content(renamed.content_id).text if renamed and renamed.content_id else ""
-        return Known(others=others, opening=opening, opening_id=opening_id, subject=subject, people=self._people(asked.waiting))
+        subject, held = (self._put_away(ticket, seq) for seq in (asked.renamed, asked.filled))
+        people = self._people(asked.waiting)
+        return Known(others=others, opening=opening, opening_id=opening_id, subject=subject, filled=held, people=people)
+
+    def _put_away(self, ticket: Ticket, seq: int) -> str:
+        """The words of an event that a later one put away, "" for none."""
+        event = self.store.event(ticket.id, seq) if seq else None
+        return self.store.content(event.content_id).text if event and event.content_id else ""
 
     def _whole_at_last(self, verdict: Verdict, spool_id: int) -> Verdict:
         """All of a mail whose start came before: it belongs where that is; what its author was told then stays true."""

@@ -20,7 +20,7 @@ from rtmail.desk.match import Result, Verdict
 from rtmail.desk.people import Directory
 from rtmail.desk.private import HOLD, NO_SUBJECT, blanked
 from rtmail.desk.stimulus import LetGo, Private
-from rtmail.desk.ticket import EventKind, Ticket
+from rtmail.desk.ticket import Event, EventKind, Ticket
 from rtmail.mail import address
 from rtmail.mail.message import payload
 from rtmail.mail.model import Address, Attachment, Kind, Mail
@@ -161,7 +161,12 @@ def carry_out(store: Store, keyring: Keyring, ticket: Ticket, deed: Deed, now: d
         store.settle_holds(deed.spool_id, HOLD, state, deed.actor, now)
         store.requeue_spool(deed.spool_id, now, confirmed=True)
         return
-    chosen = [(event, content) for event, content in store.events(ticket.id) if content and (not deed.seq or event.seq == deed.seq)]
+    # What a mail filled in goes with its words.
+    chosen = [
+        (event, content)
+        for event, content in store.events(ticket.id)
+        if content and (not deed.seq or event.seq == deed.seq or (event.kind is EventKind.FIELD and event.facts.get("of") == deed.seq))
+    ]
     for _, content in chosen:
         if deed.word == "erase":
             store.erase_content(content.id)
@@ -272,10 +277,18 @@ def second(keeper: Keeper, item: SpoolItem, mail: Mail, holds: Sequence[Hold], n
         attachments=attachments,
         reached=frozenset(address.key(one.spec) for one in (*mail.to, *mail.cc)),
         passed_on=bool(hold.details.get("passed_on")),
+        whole=mail.text if hold.state is Held.RELEASED and event.kind is not EventKind.OPENED else "",
+        fills_in=_fills_in(event),
     )
     keeper.keep(decide(office.policy(found.policy_version), found, stimulus, now, office.house), now)
     return Settlement(item, Outcome.EVENT, f"its content was let through: {stimulus.word}", found.id, event.seq,
                       store.spool_row(item.id).trace)
+
+
+def _fills_in(event: Event) -> bool:
+    facts = event.facts
+    from_customer = event.kind in (EventKind.OPENED, EventKind.CORRESPONDENCE) and not (facts.get("by_staff") or facts.get("on_behalf"))
+    return from_customer and facts.get("kind") == Kind.REQUEST_OR_REPLY and not facts.get("doubtful")
 
 
 def _words(store: Store, item: SpoolItem, mail: Mail, hold: Hold, opened: bool) -> tuple[Words, tuple[Attachment, ...]]:

@@ -187,7 +187,7 @@ class _Composing:
             "site": self.site.name, "queue": draft.queue, "address": self.address, "number": draft.number, "subject": self.title,
             "to": self._harmless(one_line(draft.to.name)) if named else "", "author": self._harmless(one_line(draft.author)),
             "circle_to": [self._shown(address) for address in draft.circle_to],
-            "circle_cc": [self._shown(address) for address in draft.circle_cc],
+            "circle_cc": [self._shown(address) for address in draft.circle_cc], "fields": {},
         }
         return {**facts, **draft.facts}
 

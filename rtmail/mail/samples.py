@@ -15,7 +15,7 @@ from rtmail.mail.templates import LAYOUT
 from rtmail.mail.token import Action
 
 SENT_AT = datetime(2026, 11, 23, 13, 58, tzinfo=UTC)
-ALWAYS = frozenset({"site", "queue", "address", "number", "subject", "to", "author", "circle_to", "circle_cc"})
+ALWAYS = frozenset({"site", "queue", "address", "number", "subject", "to", "author", "circle_to", "circle_cc", "fields"})
 """Facts that `compose` gives to every template."""
 
 _CUSTOMER = Recipient(101, "bob@acme.example", "Bob Roe", staff=False)
@@ -90,15 +90,31 @@ _ANSWERS = [
     _row(kind="none", number=7),
 ]
 _SHOWN = [
-    _row(kind="list", more=1, requests=[_row(number=1042, subject="Printer down", status="open", opened_at=_at(12))]),
+    _row(kind="list", more=1, requests=[
+        _row(number=1042, subject="Printer down", status="open", opened_at=_at(12), noted=[_row(label="Version", value="4.2")]),
+    ]),
     _row(kind="show", request=_row(number=1042, subject="Printer down", status="open", opened_at=_at(12), count=2,
-                                   words=[_row(who="Jane Doe", at=_at(13), text=_ANSWER)])),
+                                   noted=[_row(what="Version", value="4.2")], words=[_row(who="Jane Doe", at=_at(13), text=_ANSWER)])),
     _row(kind="help", lines=[_row(example="list", help="requests that are open")]),
     _row(kind="none", number=7),
 ]
 
+_FORM = _row(
+    understood=[_row(key="version", label="Version", value="4.2"), _row(key="steps", label="Steps", value="")],
+    misread=[_row(label="Severity", said="awful")],
+    form=[
+        _row(label="Severity", kind="choice", choices=["1 critical", "2 high"], required=True),
+        _row(label="Environments", kind="choices", choices=["Production", "Test"], required=True),
+        _row(label="Workaround", kind="text", choices=[], required=False),
+        _row(label="No health data is included", kind="confirm", choices=["yes", "no"], required=True),
+    ],
+)
+
 _FACTS: Mapping[str, Mapping[str, Any]] = {
-    "acknowledgement": {"looked_at": _at(14, 30), "opens_at": _at(8, day=24), "critical_word": "outage", "telephone": "+49 30 1234"},
+    "acknowledgement": {
+        "looked_at": _at(14, 30), "opens_at": _at(8, day=24), "critical_word": "outage", "telephone": "+49 30 1234", **_FORM,
+    },
+    "form": _FORM,
     "prepared": {"text": "Questions about how to use it are answered at https://docs.example.com, or in the forum."},
     "appealed": {"priority": "P3", "decided_by": _at(10, day=24)},
     "opened": {
@@ -236,7 +252,8 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 OPTIONAL: Mapping[str, frozenset[str]] = {
-    "acknowledgement": frozenset({"looked_at", "opens_at", "critical_word", "telephone"}), "opened": frozenset({"flags", "due"}),
+    "acknowledgement": frozenset({"looked_at", "opens_at", "critical_word", "telephone", "understood", "misread", "form"}),
+    "opened": frozenset({"flags", "due"}), "form": frozenset({"understood", "misread", "form"}),
     "notice": frozenset({"flags", "joined"}),
     "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went", "answers"}),
     "held": frozenset({"more"}), "held-expired": frozenset({"more"}),
@@ -363,6 +380,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "closed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "alias": {"to": _CUSTOMER, **customers, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "closing": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
+        "form": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "prepared": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "references": (_ROOT,)},
         "appealed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "priority-told": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},

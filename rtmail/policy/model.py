@@ -14,6 +14,7 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
 from rtmail.policy.duration import Duration
+from rtmail.policy.fields import Field, Rule
 from rtmail.policy.hours import Hours, add, always, between
 from rtmail.policy.terms import AfterHours, Appeal, CustomerRules, Prepared, Terms, Urgency
 
@@ -199,6 +200,8 @@ class Policy:
     appeal: Appeal | None = None
     after_hours: AfterHours | None = None
     urgency: Urgency | None = None
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
 
     def under(self, terms: Terms | None) -> Policy:
         """Return the policy as it counts for a request on these terms: its plan's priorities, its holidays, or no promises at all."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import date, time
 
 from rtmail.errors import PolicyError, Problem
-from rtmail.policy import term_rules
+from rtmail.policy import field_rules, term_rules
 from rtmail.policy.calendars import REFERENCE, WEEKDAYS, Calendars, HolidaySource
 from rtmail.policy.duration import Duration
 from rtmail.policy.hours import between, holidays_of, next_open
@@ -112,6 +112,7 @@ class _Reader:
         answers, appeal = term_rules.answers(top), term_rules.appeal(top, self._calendars)
         if appeal and appeal.tell:
             self._tell(("appeal", "tell"), (appeal.tell,))
+        fields = field_rules.fields(top)
         policy = Policy(
             name=name, text=self._text, timezone=self._timezone, calendars=self._calendars.hours, holidays=self._calendars.holidays,
             priorities=priorities, untriaged=self._priority_name(top, "untriaged", priorities), triage=triage,
@@ -122,6 +123,7 @@ class _Reader:
             digest=self._digest(top.table("digest")), roles=self._roles, plans=self._plans(top, priorities, defaults),
             observing=frozenset(self._calendars.observing), customers=term_rules.customers(top, answers, priorities), answers=answers,
             appeal=appeal, after_hours=term_rules.after_hours(top, self._calendars, priorities), urgency=term_rules.urgency(top),
+            fields=fields, rules=field_rules.rules(top, fields, priorities),
         )
         top.done()
         return policy

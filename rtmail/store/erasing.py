@@ -10,6 +10,7 @@ from datetime import datetime
 
 from rtmail.mail.model import Attachment
 from rtmail.store.database import places, reads, writes
+from rtmail.store.forgetting import ERASED
 from rtmail.store.holds import Held
 from rtmail.store.search import Search
 from rtmail.store.tickets import attachments_text
@@ -24,10 +25,41 @@ class Erasing(Search):
     @writes
     def fill_content(self, content_id: int, subject: str, text: str, attachments: Iterable[Attachment], raw_id: int) -> None:
         """Give an event whose words waited its words, and let them be found."""
+        said = self._row("SELECT text FROM content WHERE id = ?", (content_id,))
+        if said and said[0] != clean(text):
+            self._refill(content_id, clean(text))
         self._unindex(content_id)
         self._do("UPDATE content SET subject = ?, text = ?, html = '', attachments = ?, raw_id = ?, erased = 0 WHERE id = ?",
                  (clean(subject), clean(text), attachments_text(attachments), raw_id, content_id))
         self._index([(content_id, clean(subject), clean(text))])
+
+    @writes
+    def erase_content(self, content_id: int) -> None:
+        """Empty the words of an event and take them out of the search; the event stays."""
+        self._unindex(content_id)
+        self._do("UPDATE content SET subject = '', text = '', html = '', attachments = '[]', party = 0, erased = 1 WHERE id = ?",
+                 (content_id,))
+        self._refill(content_id, ERASED)
+
+    def _refill(self, content_id: int, text: str) -> None:
+        """Put `text` in the place of what was filled in by the event of these words, where it stands on its request."""
+        row = self._row("SELECT e.ticket_id, e.seq, t.filled FROM content c JOIN event e ON e.ticket_id = c.ticket_id AND e.content_id = "
+                        "c.id JOIN ticket t ON t.id = e.ticket_id WHERE c.id = ? AND e.kind = 'field'", (content_id,))
+        if row is None:
+            return
+        ticket_id, seq, filled = row
+        changed = {name: {**entry, "value": text, "said": ""} if entry["seq"] == seq else entry for name, entry in load(filled).items()}
+        self._do("UPDATE ticket SET filled = ? WHERE id = ?", (dump(changed), ticket_id))
+
+    @writes
+    def erase_subject(self, ticket_id: int, subject: str = "") -> None:
+        """Put `subject` in the place of a ticket's."""
+        self._do("UPDATE ticket SET subject = ? WHERE id = ?", (clean(subject), ticket_id))
+
+    @writes
+    def erase_raw(self, raw_id: int) -> None:
+        """Empty the bytes of a kept mail; what was settled with it stays."""
+        self._do("UPDATE raw SET packed = NULL WHERE id = ?", (raw_id,))
 
     @writes
     def change_raw(self, raw_id: int, raw: bytes) -> None:

@@ -6,8 +6,8 @@ daemons that decide on the same ticket never interleave.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -83,6 +83,7 @@ class TicketSummary:
     created_at: datetime
     next_due_at: datetime | None
     priority_state: str = ""
+    filled: Mapping[str, Any] = field(default_factory=dict)
 
 
 _PROMISES = frozenset({ClockKind.TRIAGE, ClockKind.FIRST_RESPONSE, ClockKind.UPDATE, ClockKind.RESOLUTION})
@@ -91,12 +92,12 @@ LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
 COUNTED = 10_000
 
 _SUMMARY = ("t.id, t.number, t.subject, t.status, t.priority, coalesce(o.staff, ''), coalesce(r.address, ''), t.queue, t.opened_at, "
-            "t.next_due_at, t.priority_state")
+            "t.next_due_at, t.priority_state, t.filled")
 _COLUMNS = ("id, number, queue, subject, status, opened_at, policy_version, priority, priority_state, owner, removed, events, "
-            "thread, status_at, last_public_seq, last_public_at, answered, merged_into, fields")
+            "thread, status_at, last_public_seq, last_public_at, answered, merged_into, fields, filled")
 _CHANGING = ("queue", "subject", "status", "policy_version", "priority", "priority_state", "owner", "requestor", "removed", "events",
-             "thread", "status_at", "last_public_seq", "last_public_at", "answered", "merged_into", "fields", "urgency", "wake_at",
-             "next_due_at")
+             "thread", "status_at", "last_public_seq", "last_public_at", "answered", "merged_into", "fields", "filled", "urgency",
+             "wake_at", "next_due_at")
 _UPDATE = (f"UPDATE ticket SET {', '.join(f'{column} = ?' for column in _CHANGING)}, sweep_until = 0 WHERE id = ? AND events = ?")
 _INSERT = (f"INSERT INTO ticket ({', '.join(_CHANGING)}, id, number, opened_at) VALUES {places(len(_CHANGING) + 3)}")
 
@@ -285,7 +286,7 @@ class Tickets(Search):
         if not stored:
             raise NotThere(f"ticket {ticket_id}")
         now = stored[0]
-        ticket = Ticket(now.id, now.number, now.queue, now.subject, Status.NEW, now.opened_at, now.policy_version)
+        ticket = Ticket(now.id, now.number, now.queue, now.subject, Status.NEW, now.opened_at, now.policy_version, filled=now.filled)
         rows = self._rows("SELECT seq, at, kind, visibility, actor, facts, content_id, message_id FROM event "
                           "WHERE ticket_id = ? ORDER BY seq", (ticket_id,))
         for row in rows:
@@ -437,23 +438,6 @@ class Tickets(Search):
         return [(system, ref) for system, ref in self._rows(
             "SELECT system, ref FROM outside_ref WHERE ticket_id = ? ORDER BY at, system, ref", (ticket_id,))]
 
-    @writes
-    def erase_content(self, content_id: int) -> None:
-        """Empty the words of an event and take them out of the search; the event stays."""
-        self._unindex(content_id)
-        self._do("UPDATE content SET subject = '', text = '', html = '', attachments = '[]', party = 0, erased = 1 WHERE id = ?",
-                 (content_id,))
-
-    @writes
-    def erase_subject(self, ticket_id: int, subject: str = "") -> None:
-        """Put `subject` in the place of a ticket's."""
-        self._do("UPDATE ticket SET subject = ? WHERE id = ?", (clean(subject), ticket_id))
-
-    @writes
-    def erase_raw(self, raw_id: int) -> None:
-        """Empty the bytes of a kept mail; what was settled with it stays."""
-        self._do("UPDATE raw SET packed = NULL WHERE id = ?", (raw_id,))
-
 
 def _changing(ticket: Ticket, wake_at: datetime | None) -> tuple[Any, ...]:
     requestor = ticket.requestor
@@ -461,22 +445,22 @@ def _changing(ticket: Ticket, wake_at: datetime | None) -> tuple[Any, ...]:
     return (clean(ticket.queue), clean(ticket.subject), str(ticket.status), ticket.policy_version, clean(ticket.priority),
             clean(ticket.priority_state), ticket.owner, requestor.person if requestor else 0, dump(ticket.removed), ticket.events,
             dump(ticket.thread), micros_or_none(ticket.status_at), ticket.last_public_seq, micros_or_none(ticket.last_public_at),
-            int(ticket.answered), ticket.merged_into, dump(ticket.fields), _urgency(ticket), micros_or_none(wake_at),
-            min(due, default=None))
+            int(ticket.answered), ticket.merged_into, dump(ticket.fields), dump(ticket.filled), _urgency(ticket),
+            micros_or_none(wake_at), min(due, default=None))
 
 
 def _summary(row: Sequence[Any]) -> TicketSummary:
-    id_, number, subject, status, priority, owner, address, queue, opened, due, state = row
+    id_, number, subject, status, priority, owner, address, queue, opened, due, state, filled = row
     return TicketSummary(id_, number, subject, Status(status), priority, owner, address, queue, instant(opened), instant_or_none(due),
-                         state)
+                         state, load(filled))
 
 
 def _ticket(row: Sequence[Any], participants: tuple[Participant, ...], clocks: tuple[Clock, ...]) -> Ticket:
     (id_, number, queue, subject, status, opened, policy, priority, priority_state, owner, removed, events, thread, status_at,
-     last_seq, last_at, answered, merged_into, fields) = row
+     last_seq, last_at, answered, merged_into, fields, filled) = row
     return Ticket(id_, number, queue, subject, Status(status), instant(opened), policy, priority, priority_state, owner, participants,
                   frozenset(load(removed)), clocks, events, tuple(load(thread)), instant_or_none(status_at), last_seq,
-                  instant_or_none(last_at), bool(answered), merged_into, load(fields))
+                  instant_or_none(last_at), bool(answered), merged_into, load(fields), load(filled))
 
 
 def _event(row: Sequence[Any]) -> Event:

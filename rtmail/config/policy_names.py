@@ -1,0 +1,40 @@
+"""Names in a policy that only the config and the commands know: roles, queues, and fields that are called like a command."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from rtmail.config.reading import suggestion
+from rtmail.desk.registry import KEYS, WORDS, plain
+from rtmail.errors import Problem
+from rtmail.policy.lines import locate
+from rtmail.policy.model import Policy
+
+
+def problems(policy: Policy, file: str, roles: Collection[str], queues: Collection[str]) -> list[Problem]:
+    """Return what a policy names that there is not, or that there is already; `roles` are those of the config, and its people."""
+    return [*_unknown_roles(policy, file, roles), *_fields(policy, file, queues)]
+
+
+def _unknown_roles(policy: Policy, file: str, known: Collection[str]) -> list[Problem]:
+    return [
+        Problem(file, line, f"nobody is {role!r}", suggestion(role, list(known), f'add [roles.{role}] with person = "…" to rtmail.toml'))
+        for role, line in policy.roles.items()
+        if role not in known
+    ]
+
+
+def _fields(policy: Policy, file: str, queues: Collection[str]) -> list[Problem]:
+    lines, found = locate(policy.text), []
+    for key, one in policy.fields.items():
+        line = lines.get(("fields", key), 1)
+        for name in one.names():
+            if plain(name) in KEYS or plain(name) in WORDS:
+                cure = "give it a longer name: what staff write as a line would be the command"
+                found.append(Problem(file, line, f"the field {key} is called {name!r}, as a command is", cure))
+        found += [
+            Problem(file, line, f"the field {key} is asked in no queue {queue!r}", suggestion(queue, list(queues), "name a queue"))
+            for queue in one.queues
+            if queue not in queues
+        ]
+    return found

@@ -1,0 +1,253 @@
+"""What is filled in on a request, by real mail: acknowledgement and form, what changes it, who sees it, and that it goes when erased."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rtmail.desk import filled
+from rtmail.desk.ticket import Ticket
+from rtmail.engine import privacy
+from rtmail.policy.schema import parse
+from tests.fakes.house import ROOT, House, Sent, blueprint, mail
+from tests.fakes.staff import ANN, BOB, EVE, JANE, NAMES, answered, fresh_id, opened, receivers, request, sent_to, told_us
+
+FIELDS = """
+[fields.version]
+label = "Version"
+required = true
+listed = true
+[fields.places]
+label = "Environments"
+de = "Umgebungen"
+kind = "choices"
+choices = ["Production", "Test"]
+choices_de = ["Produktion", "Prüfung"]
+required = true
+[fields.hosting]
+kind = "choice"
+choices = ["cloud", "own"]
+[fields.server]
+label = "Server"
+required = true
+when = {hosting = "own"}
+[fields.cause]
+label = "Root cause"
+kind = "choice"
+choices = ["configuration", "defect"]
+by = "staff"
+[[rules]]
+when = {places = "Production"}
+priority = "urgent"
+mark = "production"
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    base = blueprint()
+    text = (ROOT / "config" / "policies" / "default.toml").read_text()
+    policy = parse(f"{text}\n{FIELDS}", "default.toml")
+    policy = replace(policy, suggest=replace(policy.suggest, allow=tuple(policy.priorities), sets=True))
+    one = House(tmp_path, replace(base, policies=dict.fromkeys(base.directory.queues, policy)))
+    yield one
+    one.close()
+
+
+def held(house: House, number: int = 1) -> dict[str, object]:
+    return dict(filled.values(request(house, number)))
+
+
+def form_in(sent: Sent) -> str:
+    """The form of a mail of ours, with its first and last line."""
+    return "===" + sent.text.replace("\r", "").partition("===")[2].rpartition("===")[0] + "==="
+
+
+def filled_in(sent: Sent, **answers: str) -> str:
+    """The form of a mail, filled in by labels."""
+    lines = form_in(sent).split("\n")
+    for label, answer in answers.items():
+        at = next(number for number, line in enumerate(lines) if line.startswith(label))
+        lines[at] = f"{lines[at]} {answer}"
+    return "\n".join(lines)
+
+
+def test_the_acknowledgement_shows_what_was_understood_and_asks_for_what_is_missing(house: House) -> None:
+    sent = opened(house, text="It is down.\n\nVersion: 4.2")
+    told = sent_to(sent, BOB, "acknowledgement").text
+    assert "Version: noted" in told, "nothing proves who wrote it: his words are not repeated"
+    assert "=== Form for request #1 ===" in told
+    assert "Environments (one or more of: Production, Test):" in told
+    assert "Server" not in told, "asked where the condition holds only"
+    assert "Root cause" not in told, "for staff"
+    notice = " ".join(sent_to(sent, JANE, "opened").text.split())
+    assert "Version: 4.2" in notice
+    assert "Missing in the form: Environments." in notice
+
+
+def test_who_is_proven_reads_his_own_words(house: House) -> None:
+    sent = told_us(house, BOB, "Version: 4.2\n\nIt is down.", subject="Down")
+    assert "Version: 4.2" in sent_to(sent, BOB, "acknowledgement").text
+
+
+def test_a_complete_mail_is_sent_no_form(house: House) -> None:
+    told = sent_to(opened(house, text="Version: 4.2\nEnvironments: test"), BOB, "acknowledgement").text
+    assert "Environments: Test" in told
+    assert "===" not in told
+
+
+@pytest.mark.parametrize("quoting", ["> ", ""])
+def test_the_form_is_filled_in_and_sent_back(house: House, quoting: str) -> None:
+    ack = sent_to(opened(house), BOB, "acknowledgement")
+    form = filled_in(ack, Version="4.2", Environments="prod", Hosting="own")
+    text = "Done.\n\nOn Mon, 23 Nov 2026 at 10:00, Example <support@example.com> wrote:\n" if quoting else ""
+    sent = answered(house, ack, text + "\n".join((quoting + line).rstrip() for line in form.split("\n")), who=BOB, proven=False)
+    assert held(house) == {"version": "4.2", "places": ("Production",), "hosting": "own"}
+    assert "Environments: Production" in sent_to(sent, JANE, "notice").text
+    more = sent_to(sent, BOB, "form")
+    assert "Server:" in more.text, "what the answer makes necessary is asked for"
+    assert "Version" not in form_in(more)
+    assert more["Auto-Submitted"] == "auto-replied"
+    sent = answered(house, more, filled_in(more, Server="Linux"), who=BOB, proven=False)
+    assert held(house)["server"] == "Linux"
+    assert not receivers(sent, "form"), "all is there"
+
+
+def test_a_rule_follows_from_what_is_filled_in(house: House) -> None:
+    opened(house, text="Environments: Production")
+    assert (request(house).priority, request(house).priority_state) == ("urgent", "suggested")
+    assert request(house).fields["mark"] == "production"
+
+
+def test_what_cannot_be_is_asked_again(house: House) -> None:
+    told = sent_to(opened(house, text="Version: 4.2\nEnvironments: moon"), BOB, "acknowledgement").text
+    assert "- Environments: we could not make anything of what you wrote there." in " ".join(told.split())
+    assert "Environments (one or more of: Production, Test):" in told
+
+
+def test_it_is_asked_in_the_language_of_the_customer(house: House) -> None:
+    words = "Guten Tag, seit heute Morgen druckt der Drucker im zweiten Stock nichts mehr. Können Sie uns bitte helfen?"
+    text = f"{words}\n\nUmgebungen: Prüfung"
+    told = sent_to(opened(house, text=text), BOB, "acknowledgement").text
+    assert "Umgebungen: Prüfung" in told
+    assert "=== Formular zur Anfrage #1 ===" in told
+    assert held(house) == {"places": ("Test",)}
+
+
+def test_he_is_asked_three_times_at_most(house: House) -> None:
+    ack = sent_to(opened(house), BOB, "acknowledgement")
+    forms = [receivers(answered(house, ack, f"Version: {number}", who=BOB, proven=False), "form") for number in range(5)]
+    assert forms == [{BOB}, {BOB}, set(), set(), set()]
+    assert held(house)["version"] == "4"
+
+
+def test_words_without_a_value_ask_for_nothing(house: House) -> None:
+    ack = sent_to(opened(house), BOB, "acknowledgement")
+    assert not receivers(answered(house, ack, "Any news?", who=BOB, proven=False), "form")
+
+
+def test_staff_fill_in_and_take_away_by_the_name_of_a_field(house: House) -> None:
+    notice = sent_to(opened(house), JANE, "opened")
+    sent = answered(house, notice, "Version: 5\nRoot cause: defect\nServer: -\ncomment")
+    receipt = sent_to(sent, JANE, "receipt").text
+    assert "Version is 5" in receipt
+    assert "Root cause: defect" in " ".join(receipt.split())
+    assert held(house) == {"version": "5", "cause": "defect"}
+    refused = sent_to(answered(house, notice, "Root cause: magic"), JANE, "receipt").text
+    assert "Root cause is one of: configuration, defect" in " ".join(refused.split())
+    assert held(house)["cause"] == "defect"
+    answered(house, notice, "undo")
+    assert "cause" not in held(house)
+    answered(house, notice, "Version: -")
+    assert held(house) == {}
+
+
+def test_a_customer_cannot_fill_in_what_is_for_staff(house: House) -> None:
+    opened(house, text="Root cause: defect\nVersion: 4")
+    assert held(house) == {"version": "4"}
+
+
+def test_what_staff_noted_for_themselves_never_reaches_the_customer(house: House) -> None:
+    sent = opened(house, text="Version: 4")
+    answered(house, sent_to(sent, JANE, "opened"), "Root cause: defect")
+    shown = answered(house, sent_to(sent, BOB, "acknowledgement"), "show 1", who=BOB, proven=False)
+    text = sent_to(shown, BOB, "answer").text
+    assert "Version: 4" in " ".join(text.split())
+    assert "defect" not in text
+
+
+def test_an_echo_does_not_undo_what_staff_corrected(house: House) -> None:
+    ack = sent_to(opened(house), BOB, "acknowledgement")
+    form = filled_in(ack, Version="4.2", Environments="Test")
+    sent = answered(house, ack, form, who=BOB, proven=False)
+    answered(house, sent_to(sent, JANE, "notice"), "Version: 4.3")
+    quoted = "\n".join(f"> {line}" for line in form.split("\n"))
+    answered(house, ack, f"One more thing.\n\nOn Mon, 23 Nov 2026 at 11:00, Bob Roe <bob@acme.example> wrote:\n{quoted}", who=BOB,
+             proven=False)
+    assert held(house)["version"] == "4.3"
+    answered(house, ack, "No, really.\n\nVersion: 4.2", who=BOB, proven=False)
+    assert held(house)["version"] == "4.2"
+
+
+def test_a_form_of_another_request_that_is_quoted_fills_in_nothing(house: House) -> None:
+    ack = sent_to(opened(house), BOB, "acknowledgement")
+    other = sent_to(opened(house, subject="Scanner"), BOB, "acknowledgement")
+    quoted = "\n".join(f"> {line}" for line in filled_in(ack, Version="4.2").split("\n"))
+    above = "As before.\n\nOn Mon, 23 Nov 2026 at 11:00, Example <support@example.com> wrote:"
+    answered(house, other, f"{above}\n{quoted}", who=BOB, proven=False)
+    assert held(house, 2) == {}
+    opened(house, subject="A third", text=f"Again.\n\n{quoted}")
+    assert held(house, 3) == {}
+
+
+def test_who_proves_nothing_fills_in_nothing(house: House) -> None:
+    ack = sent_to(opened(house, cc=ANN), BOB, "acknowledgement")
+    raw = mail(sender=f"{NAMES[BOB]} <{BOB}>", subject=ack["Subject"], text="Version: 6", message_id=fresh_id(BOB))
+    house.receive(raw, sender=BOB)
+    notice = sent_to(house.sent(), JANE, "notice").text
+    assert "nothing of it was noted" in " ".join(notice.split())
+    assert held(house) == {}
+    answered(house, ack, "Version: 7", who=EVE, proven=False)
+    assert held(house) == {}, "a stranger"
+
+
+def test_lists_hold_what_is_listed(house: House) -> None:
+    opened(house, text="Version: 4.2")
+    told = sent_to(told_us(house, JANE, "list"), JANE, "receipt").text
+    assert "Version: 4.2" in told
+
+
+def test_replay_gives_the_request_again(house: House) -> None:
+    ack = sent_to(opened(house, text="Version: 4.2"), BOB, "acknowledgement")
+    answered(house, ack, "Environments: Test\nVersion: 5", who=BOB, proven=False)
+    found = request(house)
+    assert house.store.replayed(found.id) == found
+    assert not any("4.2" in json.dumps(dict(event.facts)) for event, _ in house.store.events(found.id)), "events hold no words"
+
+
+def erased(house: House, found: Ticket) -> None:
+    for event, content in house.store.events(found.id):
+        if content and event.actor == found.participants[0].person:
+            house.store.erase_content(content.id)
+
+
+def test_what_is_erased_is_gone_from_the_request_too(house: House) -> None:
+    opened(house, text="Version: SECRET-1")
+    found = request(house)
+    erased(house, found)
+    assert held(house) == {"version": "[erased]"}
+    assert house.store.replayed(found.id) == request(house)
+
+
+def test_what_is_redacted_is_redacted_there_too(house: House) -> None:
+    opened(house, text="Version: card 4111 1111 1111 1111")
+    for event, content in house.store.events(request(house).id):
+        if content and event.facts.get("name") == "form:version":
+            privacy.redact(house.store, content.id, house.now)
+    assert "4111" not in str(held(house))
+    assert "card number removed" in str(held(house))
+
