@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,24 @@ import pytest
 from rtmail.desk import filled
 from rtmail.desk.ticket import Ticket
 from rtmail.engine import privacy
+from rtmail.engine.digests import Digests
 from rtmail.policy.schema import parse
 from tests.fakes.house import ROOT, House, Sent, blueprint, mail
-from tests.fakes.staff import ANN, BOB, EVE, JANE, NAMES, answered, fresh_id, opened, receivers, request, sent_to, told_us
+from tests.fakes.staff import (
+    ANN,
+    BOB,
+    EVE,
+    JANE,
+    MAX,
+    NAMES,
+    answered,
+    fresh_id,
+    opened,
+    receivers,
+    request,
+    sent_to,
+    told_us,
+)
 
 FIELDS = """
 [fields.version]
@@ -40,6 +57,16 @@ label = "Root cause"
 kind = "choice"
 choices = ["configuration", "defect"]
 by = "staff"
+needed_to = ["resolve", "close"]
+reported = true
+[fields.mode]
+label = "Solved by"
+kind = "choice"
+choices = ["fix", "workaround"]
+by = "staff"
+public = true
+when = {cause = "defect"}
+needed_to = "resolve"
 [[rules]]
 when = {places = "Production"}
 priority = "urgent"
@@ -169,6 +196,52 @@ def test_staff_fill_in_and_take_away_by_the_name_of_a_field(house: House) -> Non
 def test_a_customer_cannot_fill_in_what_is_for_staff(house: House) -> None:
     opened(house, text="Root cause: defect\nVersion: 4")
     assert held(house) == {"version": "4"}
+
+
+def test_resolving_asks_for_what_it_needs(house: House) -> None:
+    notice = sent_to(opened(house, text="Version: 4\nEnvironments: Test"), JANE, "opened")
+    sent = answered(house, notice, "resolve\n\nIt works again.")
+    refused = " ".join(sent_to(sent, JANE, "receipt").text.split())
+    assert "say first, in a line of its own: `Root cause: …` (configuration, defect)" in refused
+    assert request(house).status == "open", "the words went out"
+    for word in ("Status: resolved", "close", "Status: closed"):
+        answered(house, notice, word)
+        assert request(house).status == "open", word
+    sent = answered(house, notice, "resolve\nRoot cause: defect\n\nIt works again.")
+    assert "`Solved by: …`" in sent_to(sent, JANE, "receipt").text, "what was said needs more"
+    sent = answered(house, notice, "resolve\nSolved by: workaround\n\nIt works again.")
+    assert request(house).status == "resolved"
+    told = sent_to(sent, BOB, "closing").text
+    assert "Solved by: workaround" in told
+    assert "defect" not in told, "the cause stays among staff"
+
+
+def test_the_weekly_mail_counts_what_was_filled_in(house: House) -> None:
+    for number in range(3):
+        notice = sent_to(opened(house, text="Version: 4\nEnvironments: Test"), JANE, "opened")
+        said = "Root cause: configuration" if number else "Root cause: defect\nSolved by: fix"
+        answered(house, notice, f"{said}\nresolve")
+    house.forward(days=7)
+    Digests(house.engine._keeper).send(house.now)
+    text = sent_to(house.sent(), MAX, "weekly").text
+    assert "Solved, by: Root cause (3)" in text
+    assert re.search(r"configuration\s+2\r?\n\s*defect\s+1", text)
+    assert "Solved, by: Version" not in text
+
+
+def test_what_lives_again_is_not_counted(house: House) -> None:
+    notice = sent_to(opened(house), JANE, "opened")
+    answered(house, notice, "Root cause: configuration\nresolve")
+    solved = request(house).solved_at
+    assert solved == house.now
+    house.forward(hours=1)
+    answered(house, notice, "close")
+    assert request(house).solved_at == solved, "closing is no second solution"
+    answered(house, notice, "reopen")
+    assert request(house).solved_at is None
+    found = request(house)
+    assert house.store.replayed(found.id) == found
+    assert house.store.solved(house.now - timedelta(days=1), house.now + timedelta(days=1)) == []
 
 
 def test_what_staff_noted_for_themselves_never_reaches_the_customer(house: House) -> None:

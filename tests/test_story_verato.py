@@ -97,6 +97,15 @@ def test_the_form_asks_for_what_the_mail_does_not_say(house: House) -> None:
     assert "that you asked for" in told.text
 
 
+def test_it_is_resolved_by_a_stated_mode(house: House) -> None:
+    notice = sent_to(opened(house), JANE, "opened")
+    refused = sent_to(answered(house, notice, "Priority: S3\nresolve\n\nPlease restart it."), JANE, "receipt").text
+    assert "Mode of resolution" in refused
+    assert request(house).status == "open"
+    sent = answered(house, notice, "Mode of resolution: workaround\nresolve\n\nPlease restart it.")
+    assert "Mode of resolution: workaround" in sent_to(sent, BOB, "closing").text
+
+
 def test_while_the_customer_is_asked_the_clocks_stand_still(house: House) -> None:
     sent = opened(house)
     answered(house, sent_to(sent, JANE, "opened"), "Priority: S2\nwait")

@@ -83,3 +83,12 @@ def test_several_requests_hang_on_one_bug(house: House) -> None:
     for subject in ("It fails", "It fails too"):
         answered(house, sent_to(opened(house, subject=subject), JANE, "opened"), "bug EB-12")
     assert [request(house, number).fields["refs"] for number in (1, 2)] == [["EB-12"], ["EB-12"]]
+
+
+def test_the_root_cause_is_recorded_before_it_is_resolved(house: House) -> None:
+    notice = sent_to(opened(house), JANE, "opened")
+    assert "Root cause" in sent_to(answered(house, notice, "resolve"), JANE, "receipt").text
+    assert request(house).status == "new"
+    sent = answered(house, notice, "Root cause: third party\nresolve")
+    assert request(house).status == "resolved"
+    assert "third party" not in "".join(one.text for one in sent if one.item.recipient == BOB)

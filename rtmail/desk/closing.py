@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import audience
+from rtmail.desk import audience, filled
 from rtmail.desk.decision import Builder
 from rtmail.desk.ticket import EventKind, Status
 from rtmail.mail.draft import Link, Visibility
 from rtmail.mail.token import Action
 from rtmail.policy import signals
+from rtmail.policy.fields import By
 from rtmail.policy.rows import Clock, ClockKind, State
 
 REOPEN = (Link("reopen", Action.REOPEN),)
@@ -24,10 +25,18 @@ def ask(builder: Builder) -> None:
     """The request was resolved: the requestor is asked whether it may be closed, below the engineer's words if there are any."""
     row = _row(builder)
     event = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts={"notice": "closing"})
-    facts = {"close_at": row.due_at if row else None}
+    facts = {"close_at": row.due_at if row else None, "stated": _stated(builder)}
     links = (Link("approve", Action.APPROVE), *REOPEN)
     if not audience.beside_words(builder, "closing", facts=facts, links=links):
         audience.to_requestor(builder, event, "closing", facts={"text": "", **facts}, links=links, report=True)
+
+
+def _stated(builder: Builder) -> list[dict[str, str]]:
+    """What staff filled in of the solution that the requestor may read, as rows {label, value}."""
+    requestor, fields = builder.ticket.requestor, builder.policy.fields
+    language = (requestor.language if requestor else "") or builder.house.site.language
+    rows = filled.rows(builder.policy, builder.ticket, language, staff=False)
+    return [{"label": row["label"], "value": row["value"]} for row in rows if fields[row["key"]].by is By.STAFF]
 
 
 def close(builder: Builder) -> None:

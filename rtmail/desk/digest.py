@@ -5,12 +5,14 @@ An engineer reads what is his and due next, a manager how the promises stand: ke
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
+from rtmail.desk import filled
 from rtmail.desk.people import ENGINEER, MANAGER, Directory, Person, serves
 from rtmail.policy.hours import Hours, wall_to_utc
 from rtmail.policy.model import Digest, Policy
@@ -80,6 +82,14 @@ class Lost:
     due_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A request that was solved: its queue, and what is filled in on it (`Ticket.filled`)."""
+
+    queue: str
+    filled: Mapping[str, Any]
+
+
 def sendings(rule: Digest, hours: Hours, now: datetime) -> tuple[Sending, ...]:
     """Return the mails that are due on the local day of `now` and whose hour has come.
 
@@ -131,11 +141,13 @@ def manages(person: Person, directory: Directory) -> bool:
 def facts(
     person: Person, sending: Sending, now: datetime, directory: Directory, hours: Hours, *,
     owed: Sequence[Owed], unowned: Iterable[Unowned], tallies: Sequence[Tally], lost: Sequence[Lost], order: Sequence[str],
+    solved: Sequence[Solved] = (), policies: Mapping[str, Policy] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what the mail to `person` says; {} when there is nothing to say.
 
     tallies  from the sending's `since` to its `until`; lost: those missed between `since` and now
     order    keys of the priorities, most urgent first
+    solved   requests that were solved since the sending's `since`; policies: by queue, which fields of them are counted
     """
     said: dict[str, Any] = {}
     if owed:
@@ -150,7 +162,24 @@ def facts(
         said["promises"] = _promises(sending, directory, tallies, lost, order)
         if sending.kind is Kind.WEEKLY:
             said["days"] = _days(sending, hours, tallies)
+    if manages(person, directory) and sending.kind is Kind.WEEKLY and (counted := _counted(solved, policies or {}, person.language)):
+        said["solved"] = counted
     return said and {**said, "at": now}
+
+
+def _counted(solved: Sequence[Solved], policies: Mapping[str, Policy], language: str) -> list[dict[str, Any]]:
+    """Return for each field that is reported how often each of its choices was filled in, most often first; queues of one policy add up."""
+    found = []
+    for policy in {policy.hash: policy for policy in policies.values()}.values():
+        some = [one for one in solved if one.queue in policies and policies[one.queue].hash == policy.hash]
+        for key, field in policy.fields.items():
+            if not (field.reported and some):
+                continue
+            held = [filled.read(one.filled).get(key, "") for one in some]
+            counts = Counter(value for one in held for value in ((one,) if isinstance(one, str) else one))
+            rows = [{"value": field.say(value, language) if value else "", "count": count} for value, count in counts.most_common()]
+            found.append({"label": field.label(language), "rows": rows, "total": len(some)})
+    return found
 
 
 def _mine(one: Owed, now: datetime) -> dict[str, Any]:

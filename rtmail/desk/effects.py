@@ -19,6 +19,7 @@ from rtmail.desk import (
     closing,
     company,
     consent,
+    filled,
     filling,
     merging,
     ownership,
@@ -38,7 +39,7 @@ from rtmail.desk.known import Known
 from rtmail.desk.outcome import CannotDo, Result, done, refused
 from rtmail.desk.people import PRIVACY, Person, serves
 from rtmail.desk.stimulus import Commanded
-from rtmail.desk.ticket import EventKind, Role, Status, legal
+from rtmail.desk.ticket import SOLVED, EventKind, Role, Status, legal
 from rtmail.mail.token import Action
 from rtmail.policy import signals
 
@@ -65,9 +66,10 @@ class Run:
 
 
 def run(running: Run, parsed: Parsed) -> list[Result]:
-    """Carry out all commands of a mail in order; returns the receipt's lines."""
-    results = [_one(running, command) for command in parsed.commands]
-    return results + [refused(one.line, one.why, one.suggestion) for one in parsed.unclear]
+    """Carry out all commands of a mail, what fills in fields first, since others may need it; returns the receipt's lines in order."""
+    turns = sorted(enumerate(parsed.commands), key=lambda turn: turn[1].name != "field")
+    results = {at: _one(running, command) for at, command in turns}
+    return [results[at] for at in sorted(results)] + [refused(one.line, one.why, one.suggestion) for one in parsed.unclear]
 
 
 def in_turn(parsed: Parsed) -> tuple[Parsed, Parsed]:
@@ -166,6 +168,9 @@ def _to_status(running: Run, new: Status, reason: str = "") -> str:
         return f"it was {new} already"
     if not legal(old, new):
         raise CannotDo(f"a request that is {old} cannot become {new}")
+    needing = {Status.RESOLVED: "resolve", Status.CLOSED: "close" if old not in SOLVED else ""}.get(new, "")
+    if lacks := filled.needed_to(needing, builder.policy, builder.ticket) if needing else ():
+        raise CannotDo(f"say first, in a line of its own: {filled.asks_for(lacks)}", filled.example(lacks[0]))
     if new in (Status.REJECTED,):
         builder.signal(signals.Ended(at=builder.now, how=str(new), event=builder.ticket.events + 1))
     builder.status(new, actor=running.person.party, reason=reason)

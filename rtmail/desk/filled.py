@@ -7,7 +7,7 @@ from typing import Any
 
 from rtmail.desk.ticket import Event, EventKind, Ticket
 from rtmail.policy.field_rules import folded
-from rtmail.policy.fields import RESOLVE, By, Field, FieldKind, Value
+from rtmail.policy.fields import By, Field, FieldKind, Value
 from rtmail.policy.model import Policy
 
 SHOWN = 200
@@ -69,9 +69,9 @@ def lacking(policy: Policy, ticket: Ticket, wanted: Iterable[str]) -> tuple[Fiel
     return tuple(one for one in chosen if one.when.holds(held) and not one.filled(held))
 
 
-def needed_to_resolve(policy: Policy, ticket: Ticket) -> tuple[Field, ...]:
-    """Return what staff have to fill in before the request can be resolved."""
-    return lacking(policy, ticket, (key for key, one in policy.fields.items() if RESOLVE in one.needed_to))
+def needed_to(what: str, policy: Policy, ticket: Ticket) -> tuple[Field, ...]:
+    """Return what is to be filled in before staff resolve or close the request (`fields.NEEDING`)."""
+    return lacking(policy, ticket, (key for key, one in policy.fields.items() if what in one.needed_to))
 
 
 def rows(policy: Policy, ticket: Ticket, language: str, *, staff: bool, echoed: bool = True) -> list[dict[str, str]]:
@@ -138,6 +138,11 @@ def named(known: Mapping[str, Field], written: str) -> Field | None:
 def staff_names(policy: Policy) -> dict[str, str]:
     """Return the names by which staff fill in fields, `folded`, with their keys."""
     return {folded(name): key for key, one in policy.fields.items() for name in one.names()}
+
+
+def example(field: Field) -> str:
+    """Return a line that fills in a field, to copy."""
+    return f"{field.label('en')}: {field.choices[0] if field.choices else '…'}"
 
 
 def asks_for(fields: Iterable[Field]) -> str:

@@ -28,6 +28,7 @@ class Status(StrEnum):
 
 _LIVE = frozenset({Status.NEW, Status.OPEN, Status.WAITING})
 _ENDS = frozenset({Status.RESOLVED, Status.CLOSED, Status.REJECTED, Status.MERGED})
+SOLVED = frozenset({Status.RESOLVED, Status.CLOSED})
 LEGAL: Mapping[Status, frozenset[Status]] = {
     Status.NEW: frozenset({Status.OPEN, Status.WAITING}) | _ENDS,
     Status.OPEN: frozenset({Status.WAITING}) | _ENDS,
@@ -164,6 +165,8 @@ class Ticket:
     """A human of the staff has corresponded."""
     merged_into: int = 0
     fields: Mapping[str, Any] = field(default_factory=dict)
+    solved_at: datetime | None = None
+    """When it was resolved, or closed without being resolved first; None while it lives."""
     filled: Mapping[str, Any] = field(default_factory=dict)
     """What people filled in, by field: {value, seq: of its event, said: by the customer}. Words, like the subject: no event holds them."""
 
@@ -221,7 +224,9 @@ def apply(ticket: Ticket, event: Event) -> Ticket:
                 answered=ticket.answered or bool(facts.get("by_staff")),
             )
         case EventKind.STATUS:
-            return replace(ticket, status=Status(facts["new"]), status_at=event.at, merged_into=0)
+            new = Status(facts["new"])
+            solved_at = None if new not in SOLVED else ticket.solved_at or event.at
+            return replace(ticket, status=new, status_at=event.at, merged_into=0, solved_at=solved_at)
         case EventKind.OWNER:
             return replace(ticket, owner=int(facts["new"]))
         case EventKind.PRIORITY:

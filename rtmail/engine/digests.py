@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from rtmail.desk import digest
 from rtmail.desk.audience import staff_recipient
-from rtmail.desk.digest import Kind, Lost, Sending, Tally, Unowned
+from rtmail.desk.digest import Kind, Lost, Sending, Solved, Tally, Unowned
 from rtmail.desk.people import Person
 from rtmail.engine.keeping import Keeper
 from rtmail.mail.draft import Auto, Draft, ReplyTo, Suppress, Visibility
@@ -30,6 +30,7 @@ class Digests:
         office, sent = self._office, 0
         policies = {queue: office.current_policy(queue)[1] for queue in office.directory.queues}
         counted = _Counted(self._keeper, now)
+        reports = any(one.reported for policy in policies.values() for one in policy.fields.values())
         for person in office.directory.people.values():
             policy = digest.policy_of(person, office.directory, policies)
             hours = policy.hours(policy.digest.calendar)
@@ -42,7 +43,8 @@ class Digests:
                         tallies, lost, unowned = counted.of(sending)
                         facts = digest.facts(
                             person, sending, now, office.directory, hours, owed=self._store.owed(person.party), unowned=unowned,
-                            tallies=tallies, lost=lost, order=tuple(policy.priorities),
+                            tallies=tallies, lost=lost, order=tuple(policy.priorities), policies=policies,
+                            solved=counted.solved(sending) if sending.kind is Kind.WEEKLY and reports else (),
                         )  # fmt: skip
                         sent += self._post(person, sending, facts, now)
                 self._done.add(claim)
@@ -75,6 +77,12 @@ class _Counted:
     def __init__(self, keeper: Keeper, now: datetime) -> None:
         self._store, self._now = keeper.store, now
         self._known: dict[tuple[datetime, datetime], tuple[list[Tally], list[Lost], list[Unowned]]] = {}
+        self._solved: dict[datetime, list[Solved]] = {}
+
+    def solved(self, sending: Sending) -> list[Solved]:
+        if sending.since not in self._solved:
+            self._solved[sending.since] = self._store.solved(sending.since, sending.at)
+        return self._solved[sending.since]
 
     def of(self, sending: Sending) -> tuple[list[Tally], list[Lost], list[Unowned]]:
         span = (sending.since, sending.until)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from rtmail.policy.fields import ANYTHING, NO, RESOLVE, YES, By, Condition, Field, FieldKind, Rule
+from rtmail.policy.fields import ANYTHING, NEEDING, NO, YES, By, Condition, Field, FieldKind, Rule
 from rtmail.policy.model import Priority
 from rtmail.policy.table import Table, suggestion
 
@@ -52,17 +52,19 @@ def _field(key: str, table: Table, before: Mapping[str, Field]) -> Field:
     choices, shown = _choices(table, kind)
     needed = table.names("needed_to")
     for one in needed:
-        if one != RESOLVE:
+        if one not in NEEDING:
             table.complain("needed_to", f"{table.named('needed_to')} names {one!r}",
-                           f'write needed_to = "{RESOLVE}"; what a hand-over needs stands in [hand_over.NAME]')
+                           'write "resolve", "close" or both; what a hand-over needs stands in [hand_over.NAME]')
     known = {**before}
     found = Field(
         key=key, kind=kind, labels=labels, also=also, choices=choices, shown=shown, required=table.flag("required", False), by=by,
         queues=table.names("queues"), when=condition(table, known), public=table.flag("public", by is By.CUSTOMER),
         listed=table.flag("listed", False), reported=table.flag("reported", False), needed_to=frozenset(needed),
     )
+    if found.reported and not choices:
+        table.complain("reported", "what everybody writes in words of his own cannot be counted", 'write kind = "choice" or "choices"')
     if by is By.STAFF and found.required:
-        table.complain("required", "staff are asked for nothing at intake", f'write needed_to = "{RESOLVE}"')
+        table.complain("required", "staff are asked for nothing at intake", 'write needed_to = "resolve"')
     if by is By.CUSTOMER and not found.public:
         table.complain("public", "a customer cannot be kept from what he wrote himself", 'leave it out, or write by = "staff"')
     table.done()

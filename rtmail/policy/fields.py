@@ -14,8 +14,8 @@ Value = str | tuple[str, ...]
 YES, NO = "yes", "no"
 ANYTHING = "*"
 """In a condition: any value at all."""
-RESOLVE = "resolve"
-"""What may need a field besides intake: resolving a request; hand-overs name theirs themselves."""
+NEEDING = frozenset({"resolve", "close"})
+"""What may need a field besides intake: resolving or closing a request; hand-overs name theirs themselves."""
 
 
 class FieldKind(StrEnum):
@@ -59,7 +59,7 @@ class Field:
     when       it is asked only where this holds
     public     what staff fill in may be read by the customer; what he fills in himself always is
     listed     stands in lists; reported: counted in the weekly mail
-    needed_to  what staff cannot do without it (`RESOLVE`)
+    needed_to  what staff cannot do without it (`NEEDING`)
     """
 
     key: str

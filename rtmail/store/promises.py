@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from rtmail.desk.digest import Lost, Owed, Tally, Unowned
+from rtmail.desk.digest import Lost, Owed, Solved, Tally, Unowned
 from rtmail.store.database import Database, reads
-from rtmail.store.values import instant, instant_or_none, length, micros
+from rtmail.store.values import instant, instant_or_none, length, load, micros
 
 _KINDS = "('triage', 'first-response', 'update', 'resolution')"
 _LIVE = "t.status IN ('new', 'open', 'waiting')"
@@ -35,6 +35,13 @@ class Promises(Database):
         return [Unowned(queue, count, instant_or_none(due)) for queue, count, due in self._rows(
             "SELECT t.queue, count(*), min(t.next_due_at) FROM ticket t WHERE t.owner = 0 "
             f"AND {_LIVE} GROUP BY t.queue ORDER BY t.queue")]
+
+    @reads
+    def solved(self, since: datetime, until: datetime) -> list[Solved]:
+        """Return the requests that were solved from `since` to before `until` and still are."""
+        return [Solved(queue, load(filled)) for queue, filled in self._rows(
+            "SELECT queue, filled FROM ticket WHERE solved_at IS NOT NULL AND solved_at >= ? AND solved_at < ?",
+            (micros(since), micros(until)))]
 
     @reads
     def tallies(self, since: datetime, now: datetime, until: datetime) -> list[Tally]:

@@ -94,10 +94,10 @@ COUNTED = 10_000
 _SUMMARY = ("t.id, t.number, t.subject, t.status, t.priority, coalesce(o.staff, ''), coalesce(r.address, ''), t.queue, t.opened_at, "
             "t.next_due_at, t.priority_state, t.filled")
 _COLUMNS = ("id, number, queue, subject, status, opened_at, policy_version, priority, priority_state, owner, removed, events, "
-            "thread, status_at, last_public_seq, last_public_at, answered, merged_into, fields, filled")
+            "thread, status_at, last_public_seq, last_public_at, answered, merged_into, fields, filled, solved_at")
 _CHANGING = ("queue", "subject", "status", "policy_version", "priority", "priority_state", "owner", "requestor", "removed", "events",
-             "thread", "status_at", "last_public_seq", "last_public_at", "answered", "merged_into", "fields", "filled", "urgency",
-             "wake_at", "next_due_at")
+             "thread", "status_at", "last_public_seq", "last_public_at", "answered", "merged_into", "fields", "filled", "solved_at",
+             "urgency", "wake_at", "next_due_at")
 _UPDATE = (f"UPDATE ticket SET {', '.join(f'{column} = ?' for column in _CHANGING)}, sweep_until = 0 WHERE id = ? AND events = ?")
 _INSERT = (f"INSERT INTO ticket ({', '.join(_CHANGING)}, id, number, opened_at) VALUES {places(len(_CHANGING) + 3)}")
 
@@ -445,8 +445,8 @@ def _changing(ticket: Ticket, wake_at: datetime | None) -> tuple[Any, ...]:
     return (clean(ticket.queue), clean(ticket.subject), str(ticket.status), ticket.policy_version, clean(ticket.priority),
             clean(ticket.priority_state), ticket.owner, requestor.person if requestor else 0, dump(ticket.removed), ticket.events,
             dump(ticket.thread), micros_or_none(ticket.status_at), ticket.last_public_seq, micros_or_none(ticket.last_public_at),
-            int(ticket.answered), ticket.merged_into, dump(ticket.fields), dump(ticket.filled), _urgency(ticket),
-            micros_or_none(wake_at), min(due, default=None))
+            int(ticket.answered), ticket.merged_into, dump(ticket.fields), dump(ticket.filled),
+            micros_or_none(ticket.solved_at), _urgency(ticket), micros_or_none(wake_at), min(due, default=None))
 
 
 def _summary(row: Sequence[Any]) -> TicketSummary:
@@ -457,10 +457,10 @@ def _summary(row: Sequence[Any]) -> TicketSummary:
 
 def _ticket(row: Sequence[Any], participants: tuple[Participant, ...], clocks: tuple[Clock, ...]) -> Ticket:
     (id_, number, queue, subject, status, opened, policy, priority, priority_state, owner, removed, events, thread, status_at,
-     last_seq, last_at, answered, merged_into, fields, filled) = row
+     last_seq, last_at, answered, merged_into, fields, filled, solved_at) = row
     return Ticket(id_, number, queue, subject, Status(status), instant(opened), policy, priority, priority_state, owner, participants,
                   frozenset(load(removed)), clocks, events, tuple(load(thread)), instant_or_none(status_at), last_seq,
-                  instant_or_none(last_at), bool(answered), merged_into, load(fields), load(filled))
+                  instant_or_none(last_at), bool(answered), merged_into, load(fields), instant_or_none(solved_at), load(filled))
 
 
 def _event(row: Sequence[Any]) -> Event:
