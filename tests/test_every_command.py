@@ -119,6 +119,9 @@ all-users = 3
 one = 1
 [fields.version]
 label = "Version"
+[hand_over.tier2]
+queue = "sales"
+words = 2
 """
 ROWS = [
     Row("status", "Status: waiting", "request #1 is waiting", status(Status.WAITING), ("Status: merged", "is no status"),
@@ -133,8 +136,10 @@ ROWS = [
         ("impact: boredom", "there are data-loss"), "impact: data-loss", "the urgency is 1 again"),
     Row("spread", "spread: all users", "the urgency is 3", lambda h: request(h).fields["urgency"].get("spread") == "all-users",
         ("spread: nobody", "there are all-users"), "spread: all-users", "the urgency is 1 again"),
-    Row("field", "Version: 4.2", "Version is 4.2", lambda h: (request(h).filled.get("version") or {}).get("value") == "4.2",
+    Row("field", "field: Version: 4.2", "Version is 4.2", lambda h: (request(h).filled.get("version") or {}).get("value") == "4.2",
         ("field: Colour: red", "there is no field Colour; there are Version"), undone="Version is empty again"),
+    Row("handover", "hand over tier2: it jams twice", "handed over to tier2; its staff are told", lambda h: request(h).queue == "sales",
+        ("hand over moon", "there is nobody moon to hand over to"), "hand over tier2: what you found", "it is in support again"),
     Row("redirect", "redirect forum", "forum went to Bob Roe", status(Status.CLOSED), ("redirect moon", "there is no prepared answer moon"),
         "redirect forum", final="the customer has the answer"),
     Row("serve", "serve", "it is served from now on", lambda h: request(h, 2).fields["terms"].get("promises", True),

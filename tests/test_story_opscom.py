@@ -19,7 +19,7 @@ MONDAY = datetime(2026, 11, 30, 14, 0, tzinfo=UTC)
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    one = entitled(tmp_path, "opscom", now=NIGHT, extra=("critical",), roles=("on-call", "escalation-manager"),
+    one = entitled(tmp_path, "opscom", now=NIGHT, extra=("critical", "escalation"), roles=("on-call", "escalation-manager"),
                    plan=Plan("premium", "Premium", telephone="+1 613 555 0100"))
     yield one
     one.close()
@@ -92,3 +92,18 @@ def test_the_plan_says_within_how_many_business_hours(tmp_path: Path, plan: str,
 
 def test_premium_may_call(house: House) -> None:
     assert "+1 613 555 0100" in flat(sent_to(opened(house), BOB, "acknowledgement"))
+
+
+def test_a_bug_goes_to_the_escalation_tier_with_what_is_needed(house: House) -> None:
+    notice = sent_to(opened(house), JANE, "opened")
+    first = sent_to(answered(house, notice, "We test it."), BOB, "words")
+    refused = flat(sent_to(answered(house, notice, "hand over escalation: the gate stays shut"), JANE, "receipt"))
+    assert "Version" in refused
+    assert "Tested" in refused
+    lines = "Version: 7.1\nSteps to reproduce: pay twice\nTested: reproduced\nhand over escalation: the gate stays shut"
+    sent = answered(house, notice, lines)
+    assert request(house).queue == "escalation"
+    assert "the gate stays shut" in flat(sent_to(sent, MAX, "handed-over"))
+    assert receivers(sent, "handed-over") >= {MAX}, "the escalation manager"
+    assert not [one for one in sent if one.item.recipient == BOB]
+    assert first["From"] == "Customer Support via Example <support@example.com>"

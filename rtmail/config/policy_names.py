@@ -37,4 +37,10 @@ def _fields(policy: Policy, file: str, queues: Collection[str]) -> list[Problem]
             for queue in one.queues
             if queue not in queues
         ]
+    found += [
+        Problem(file, lines.get(("hand_over", name, "queue"), 1), f"there is no queue {tier.queue!r} to hand over to",
+                suggestion(tier.queue, list(queues), "name a queue"))
+        for name, tier in policy.hand_over.items()
+        if tier.queue and tier.queue not in queues
+    ]
     return found

@@ -113,6 +113,12 @@ def _hours(builder: Builder) -> dict[str, Any]:
     return facts
 
 
+def signed_by(builder: Builder, name: str) -> str:
+    """Return under which name a member of staff writes to customers: his own, or the one that the policy has for all of them."""
+    voice = builder.policy.voice
+    return name if not voice else "" if voice.casefold() == builder.house.site.name.casefold() else voice
+
+
 def to_requestor(
     builder: Builder,
     event: Event,

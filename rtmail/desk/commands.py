@@ -237,6 +237,10 @@ def _read_plain(shown: str, lineno: int, alone: bool, below: bool) -> Command | 
 def _read_keyed(text: str, key: str, value: str, lineno: int, below: bool) -> Command | Unclear | None:
     spec, name = KEYS.get(plain(key)), plain(key)
     short = len(value.split()) < _SENTENCE_WORDS
+    begins = key.split()
+    if spec is None and len(begins) > 2 and (two := WORDS.get(plain("".join(begins[:2])))) and two.argument is Argument.TEXT:
+        # "hand over escalation: what was found"
+        return Command(two.name, f"{' '.join(begins[2:])}: {value}".strip(), text, lineno)
     if spec is None and name in NOT_HERE and short:
         return Unclear(text, lineno, f"there is no {key} here", NOT_HERE[name])
     if spec is None and name in WORDS and WORDS[name].argument not in FREE:

@@ -25,6 +25,8 @@ from rtmail.policy.duration import Duration
 from rtmail.policy.model import Policy
 from rtmail.policy.terms import TERMS, Terms
 
+VOICE = "voice"
+"""The field that holds the queue whose address a customer reads, where his request was handed over to another."""
 SHOUT_AT = "shout_at"
 """The field that holds when it is next said that nobody has the request (`shouting`)."""
 
@@ -352,8 +354,11 @@ class Builder:
             pending.append(datetime.fromisoformat(shout_at))
         return min(pending, default=None)
 
-    def _with_fields(self, draft: Draft) -> Draft:
-        """Every template of a mail about the request may name what is filled in on it."""
+    def _dressed(self, draft: Draft) -> Draft:
+        """A mail about the request comes from where its customer wrote to; its template may name what is filled in."""
+        voice = str(self.ticket.fields.get(VOICE) or "")
+        if voice in self.house.directory.queues and not draft.to.staff and draft.number == self.ticket.number:
+            draft = replace(draft, queue=voice)
         if not (self.policy.fields and self.ticket.filled) or draft.number != self.ticket.number:
             return draft
         language, staff = draft.to.language or self.house.site.language, draft.to.staff
@@ -366,7 +371,7 @@ class Builder:
             before=self.before,
             ticket=self.ticket,
             entries=tuple(self.entries),
-            drafts=tuple(map(self._with_fields, self.drafts)),
+            drafts=tuple(map(self._dressed, self.drafts)),
             asks=tuple(self.asks),
             spawns=tuple(self.spawns),
             links=tuple(self.links),

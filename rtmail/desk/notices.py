@@ -65,7 +65,7 @@ def _holding_update(builder: Builder, notice: Notice) -> None:
     eta = agreed.eta_of(builder.ticket)
     facts = {
         "status": str(builder.ticket.status),
-        "owner": audience.owner_name(builder),
+        "owner": audience.signed_by(builder, audience.owner_name(builder)),
         "eta_at": eta if eta and eta > builder.now else None,
         "next_at": notice.next_at,
     }

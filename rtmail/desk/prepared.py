@@ -48,7 +48,8 @@ def redirect(builder: Builder, value: str, person: Person) -> str:
         words=words,
         facts={"by_staff": True, "answer": answer.name, "after": builder.ticket.last_public_seq},
     )
-    audience.to_customers(builder, event, audience.WORDS, author=person.name, text=text, people=builder.customers(), report=True)
+    author = audience.signed_by(builder, person.name)
+    audience.to_customers(builder, event, audience.WORDS, author=author, text=text, people=builder.customers(), report=True)
     builder.signal(signals.Answered(at=builder.now, event=event.seq, by=person.party))
     _left(builder, answer, person.party, answer.name)
     return f"{answer.name} went to {audience.named(requestor)}; the request is {builder.ticket.status}"

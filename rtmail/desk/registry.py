@@ -54,6 +54,8 @@ SPECS: tuple[Spec, ...] = (
     Spec("redirect", Argument.TOKEN, "send a prepared answer", "redirect forum", ("redirect",), ("redirect",)),
     Spec("serve", Argument.NONE, "serve who has no claim to it as a customer", "serve", words=("serve",)),
     Spec("queue", Argument.TOKEN, "move the request to another queue", "Queue: sales", ("queue",)),
+    Spec("handover", Argument.TEXT, "hand the request over to another tier, with what was found",
+         "hand over tier2: it happens with every file above 2 GB", ("hand-over", "hand-over-to"), ("hand-over",)),
     Spec("subject", Argument.TEXT, "change the subject", "Subject: Printer on floor 2", ("subject",)),
     Spec("due", Argument.INSTANT, "set when the request is due", "Due: Fri 15:00", ("due",), ("due",)),
     Spec("time", Argument.WORKED, "note time worked", "time 30m billable", ("time-worked",), ("time", "time-worked")),

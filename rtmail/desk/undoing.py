@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rtmail.desk import audience, consent, filled, filling, notes, ownership
-from rtmail.desk.decision import Builder, Entry, Words
+from rtmail.desk.decision import VOICE, Builder, Entry, Words
 from rtmail.desk.known import ASKED_CC, DEEDS, OUTSIDE, WRITERS, last_deed
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
@@ -25,7 +25,7 @@ MOST = 10
 BY_DIFFERENCE = frozenset({
     "status", "resolve", "wait", "close", "reject", "reopen", "spam", "owner", "take", "untake", "priority", "subject", "queue",
     "addcc", "delcc", "addrequestor", "delrequestor", "addwatcher", "delwatcher", "watch", "unwatch", "for", "accept", "mute", "unmute",
-    "due", "time", "bug", "reclassify", "impact", "spread", "field", "problem", "related", "ack", "snooze",
+    "due", "time", "bug", "reclassify", "impact", "spread", "field", "handover", "problem", "related", "ack", "snooze",
 })  # fmt: skip
 """Commands that are taken back by what they changed; merging notes more than that."""
 _TOLD = "the requestor was told already: promise something else"
@@ -39,7 +39,7 @@ FINAL: Mapping[str, tuple[str, str]] = {
     "split": ("the words are a request of their own: merge that into this one", ""),
 }
 """Commands that cannot be taken back, why, and what to write instead."""
-_FIELDS = frozenset({notes.DUE, notes.REFS, WAIT_UNTIL, OUTSIDE, WRITERS, ASKED_CC, notes.URGENCY})
+_FIELDS = frozenset({notes.DUE, notes.REFS, WAIT_UNTIL, OUTSIDE, WRITERS, ASKED_CC, notes.URGENCY, VOICE})
 """Fields that commands set and undoing sets back."""
 _CLOCKED = frozenset({"due", "ack", "snooze"})
 """Commands that move clocks and nothing by which the clocks could be moved back."""

@@ -161,6 +161,9 @@ class Answerer:
         ticket, since = found
         log = self._store.events(ticket.id)
         names = self._names(log, ticket)
+        if not asked.staff and (voice := self._office.policy(ticket.policy_version).voice):
+            # All staff write to customers under one name.
+            names |= {person.party: voice for person in self._directory.people.values() if person.party in names}
         spoken = [
             (event, content) for event, content in log
             if content and event.kind in (_SPOKEN if asked.staff else _PUBLIC) and not content.erased

@@ -128,6 +128,10 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
     "numbered": {"engineer": "Jane Doe"},
     "words": {"text": _ANSWER},
     "relayed": {"text": _QUESTION},
+    "handed-over": {
+        "who": "Jane Doe", "at": SENT_AT, "tier": "tier2", "owner": "", "text": "It happens with every file above 2 GB.",
+        "rows": [_row(what="Version", value="4.2")], "flags": [],
+    },
     "comment": {"who": "Jane Doe", "text": "The fuser was replaced last week.\nProbably the same batch.", "at": SENT_AT, "flags": []},
     "state": {
         "who": "Jane Doe", "at": SENT_AT, "reason": "Waiting for the spare part.",
@@ -257,6 +261,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "acknowledgement": frozenset({"looked_at", "opens_at", "critical_word", "telephone", "understood", "misread", "form"}),
     "opened": frozenset({"flags", "due"}), "form": frozenset({"understood", "misread", "form"}),
     "notice": frozenset({"flags", "joined"}),
+    "handed-over": frozenset({"flags", "owner", "rows", "text"}),
     "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went", "answers"}),
     "held": frozenset({"more"}), "held-expired": frozenset({"more"}),
     "undeliverable": frozenset({"at", "clock", "text"}), "admin-notice": frozenset({"rows", "cure"}),
@@ -350,6 +355,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "words": {"to": _CUSTOMER, **customers, **words, "author": "Jane Doe", "circle_cc": _CIRCLE_CC},
         "relayed": {"to": _COPIED, **customers, **words, "author": "Bob Roe", "circle_to": _CIRCLE_TO},
         "comment": {"to": _MANAGER, **staff, **words, **request, "author": "Jane Doe", "reply_to": ReplyTo.COMMENT},
+        "handed-over": {"to": _MANAGER, **staff, **words, **request, "author": "Jane Doe", "reply_to": ReplyTo.COMMENT},
         "state": {"to": _MANAGER, **staff, **request, "author": "Jane Doe", "references": (_ROOT,), "reply_to": ReplyTo.COMMENT},
         "receipt": {"to": _ENGINEER, **staff, **receipt},
         "answer": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},

@@ -113,6 +113,10 @@ class _Reader:
         if appeal and appeal.tell:
             self._tell(("appeal", "tell"), (appeal.tell,))
         fields = field_rules.fields(top)
+        hand_over = term_rules.hand_over(top, fields)
+        for tier in hand_over.values():
+            if tier.role:
+                self._tell(("hand_over", tier.name, "role"), (tier.role,))
         policy = Policy(
             name=name, text=self._text, timezone=self._timezone, calendars=self._calendars.hours, holidays=self._calendars.holidays,
             priorities=priorities, untriaged=self._priority_name(top, "untriaged", priorities), triage=triage,
@@ -123,7 +127,7 @@ class _Reader:
             digest=self._digest(top.table("digest")), roles=self._roles, plans=self._plans(top, priorities, defaults),
             observing=frozenset(self._calendars.observing), customers=term_rules.customers(top, answers, priorities), answers=answers,
             appeal=appeal, after_hours=term_rules.after_hours(top, self._calendars, priorities), urgency=term_rules.urgency(top),
-            fields=fields, rules=field_rules.rules(top, fields, priorities),
+            hand_over=hand_over, voice=top.text("voice").strip(), fields=fields, rules=field_rules.rules(top, fields, priorities),
         )
         top.done()
         return policy

@@ -11,7 +11,7 @@ from rtmail.policy.calendars import Calendars
 from rtmail.policy.duration import Duration
 from rtmail.policy.model import Priority
 from rtmail.policy.table import Table, suggestion
-from rtmail.policy.terms import AfterHours, Appeal, CustomerRules, Prepared, Service, Standing, Then, Treatment, Urgency
+from rtmail.policy.terms import AfterHours, Appeal, CustomerRules, HandOver, Prepared, Service, Standing, Then, Treatment, Urgency
 
 _JUDGED = tuple(one for one in Standing if one is not Standing.ENTITLED)
 _CURE = 'write "serve", "best-effort", "hold" or "answer NAME", a name of [answers]'
@@ -56,6 +56,25 @@ def customers(top: Table, known: Collection[str], priorities: Mapping[str, Prior
     rules = CustomerRules(table.text("contact_role"), treatments, chosen)
     table.done()
     return rules
+
+
+def hand_over(top: Table, known: Collection[str]) -> dict[str, HandOver]:
+    """Return the tiers by name; `known` are the fields of the policy."""
+    found: dict[str, HandOver] = {}
+    tables = top.table("hand_over")
+    for name in tables.values:
+        table = tables.table(name)
+        if not name.isidentifier() and not name.replace("-", "_").isidentifier():
+            tables.complain(name, f"{name!r} cannot be written behind `hand over`", "name it by one word: [hand_over.tier2]")
+        needs = table.names("needs")
+        for one in needs:
+            if one not in known:
+                table.complain("needs", f"{table.named('needs')} names no field: {one!r}", suggestion(one, known, f"add [fields.{one}]"))
+        found[name] = HandOver(name, table.text("queue"), table.text("role").strip(), needs, table.number("words", 0, 0, 100))
+        if not (found[name].queue or found[name].role):
+            table.complain(None, f"{name} is handed over to nobody", 'write queue = "escalation", or role = "escalation-manager"')
+        table.done()
+    return found
 
 
 def appeal(top: Table, calendars: Calendars) -> Appeal | None:

@@ -96,6 +96,22 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """Another tier to which staff hand requests over.
+
+    queue, role  where it goes, and who has it then; one of them may be ""
+    needs        fields that must be filled in before
+    words        so many words of what was found must stand behind the command
+    """
+
+    name: str
+    queue: str = ""
+    role: str = ""
+    needs: tuple[str, ...] = ()
+    words: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Appeal:
     """Who decides when a customer appeals against a priority, and within what time."""
 
