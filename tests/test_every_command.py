@@ -140,6 +140,10 @@ ROWS = [
         ("field: Colour: red", "there is no field Colour; there are Version"), undone="Version is empty again"),
     Row("handover", "hand over tier2: it jams twice", "handed over to tier2; its staff are told", lambda h: request(h).queue == "sales",
         ("hand over moon", "there is nobody moon to hand over to"), "hand over tier2: what you found", "it is in support again"),
+    Row("ask", "ask: log of the gateway", "asked for as number 1", status(Status.WAITING), ("ask:", "something is missing"),
+        "ask: log of the gateway", final="the customer was asked"),
+    Row("got", "got 1", "nothing is asked for any more", noted("got", [1]), ("got 9", "9 is not asked for"), "got 1",
+        "the list is as it was", before="asked"),
     Row("redirect", "redirect forum", "forum went to Bob Roe", status(Status.CLOSED), ("redirect moon", "there is no prepared answer moon"),
         "redirect forum", final="the customer has the answer"),
     Row("serve", "serve", "it is served from now on", lambda h: request(h, 2).fields["terms"].get("promises", True),
@@ -247,6 +251,8 @@ def prepared(house: House, row: Row) -> Sent:
             answered(house, mine, "Priority: P3")
         case "changed":
             answered(house, mine, "Priority: P3\nPriority: P2")
+        case "asked":
+            answered(house, notices[KIM], "ask: log of the gateway")
         case "held":
             mine = sent_to(opened(house, who=EVE), JANE, "opened")
         case "two":

@@ -125,3 +125,19 @@ def test_nobody_told_of_health_data_twice(house: House) -> None:
     sent = answered(house, sent_to(opened(house), KIM, "opened"), "redirect share-safely")
     assert "secure channel" in sent_to(sent, BOB, "words").text
     assert request(house).status == "waiting"
+
+
+def test_while_it_waits_the_customer_is_reminded_and_then_it_is_closed(house: House) -> None:
+    notice = sent_to(opened(house), JANE, "opened")
+    told = sent_to(answered(house, notice, "Priority: S3\nask: log of the gateway\n\nWe cannot see it here."), BOB, "asking")
+    assert "1. log of the gateway" in told.text
+    came: list[tuple[str, str]] = []
+    for _ in range(24):
+        house.forward(days=1)
+        house.sweep()
+        came += [(f"{house.now:%a %d}", one.item.template) for one in house.sent() if one.item.recipient == BOB]
+    # Two business days each; Thursday 26 November is a holiday, so is no other of these days.
+    assert came == [
+        ("Fri 27", "reminder"), ("Tue 01", "reminder"), ("Thu 03", "reminder"), ("Thu 10", "unanswered"),
+    ]  # fmt: skip
+    assert request(house).status == "closed"

@@ -160,6 +160,7 @@ def _described(
         "worked": one.fields.get(notes.WORKED) or {"minutes": 0, "billable": 0},
         "elsewhere": list(one.fields.get(notes.REFS) or ()),
         "fields": filled.plain(one.filled),
+        "asked_of_customer": filled.asked(one),
         "links": _links(store, one),
         "owner": names.get(one.owner),
         "requestor": names.get(one.requestor.person) if one.requestor else None,

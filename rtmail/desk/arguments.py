@@ -50,6 +50,7 @@ class Argument(StrEnum):
     NUMBER = "a request number"
     ADDRESSES = "addresses"
     PERSON = "an address, or `as` and an address"
+    NUMBERS = "numbers, or all"
     WORKED = "time worked"
     REFERENCE = "an outside reference"
 
@@ -75,6 +76,7 @@ _SPELLED = (
 _NUMBER = re.compile(r"(?:(?:request|ticket|into|with|to)\s+)?#?([1-9][0-9]{0,9})", re.IGNORECASE)
 _REFERENCE = re.compile(r"https?://[^\s<>\"]{3,500}|[A-Za-z][\w.-]{0,60}(?:[-#/]|\s#)\d{1,12}|#?\d{1,12}")
 _TOKEN = re.compile(r"[^\s:;,?!\"'<>()]{1,80}")
+_NUMBERS = re.compile(r"all|#?\d{1,2}(?:(?:\s*,\s*|\s+and\s+|\s+)#?\d{1,2})*", re.IGNORECASE)
 _HOURS = re.compile(r"(\d{1,3}[.,]\d{1,2})\s*h(?:ours?|rs?)?|(\d{1,3})[:h]([0-5]\d)(?:\s*h)?", re.IGNORECASE)
 _WORKED = re.compile(r"(?P<length>.*?)(?:[\s,]+(?P<billing>(?:not |non-?|un)?billable))?", re.IGNORECASE)
 
@@ -315,6 +317,11 @@ def _reference(text: str) -> None:
         raise ArgumentError(f"{text!r} is no reference", "JIRA-12")
 
 
+def _numbers(text: str) -> None:
+    if not _NUMBERS.fullmatch(text):
+        raise ArgumentError(f"{text!r} is no list of numbers", "1 2")
+
+
 def _length_or_until(text: str) -> None:
     try:
         length(text)
@@ -335,6 +342,7 @@ _CHECKS: Mapping[Argument, Callable[[str], object]] = {
     Argument.NUMBER: number,
     Argument.ADDRESSES: addresses,
     Argument.PERSON: lambda text: addresses(text.removeprefix("as ")),
+    Argument.NUMBERS: _numbers,
     Argument.WORKED: worked,
     Argument.REFERENCE: _reference,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import accepting, arrival, audience, closing, consent, effects, filling, inquiry, muting, thanks
+from rtmail.desk import accepting, arrival, audience, awaiting, closing, consent, effects, filling, inquiry, muting, thanks
 from rtmail.desk.decision import Builder
 from rtmail.desk.match import Result
 from rtmail.desk.queries import asked_by_participant
@@ -49,6 +49,7 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
     trusted = verdict.passed_on and verdict.result is Result.CORRESPONDENCE and consent.is_requestor(builder, words.person)
     heard = consent.heard(builder, stimulus, event, trusted=trusted)
     heard = (*heard, *filling.heard(builder, stimulus, event, trusted=_fills_in(stimulus, event)))
+    heard = (*heard, *awaiting.heard(builder, stimulus, words.person, trusted=trusted and not event.facts.get("thanks")))
     attachments = audience.refs(stimulus.mail.attachments, stimulus.raw_id)
     if verdict.passed_on and not stimulus.leak and builder.house.queue(builder.ticket.queue).pass_on:
         others = tuple(p for p in builder.customers() if p.person != words.person)
@@ -111,6 +112,7 @@ def _stirred(builder: Builder, stimulus: Received, event: Event) -> tuple[str, .
     ended = status in (Status.CLOSED, Status.REJECTED)
     if stimulus.verdict.stops_closing:
         closing.hold(builder, stimulus.at, event.seq)
+        awaiting.hold(builder)
     if event.facts.get("doubtful"):
         return (closing.HELD,) if stimulus.verdict.stops_closing and status is Status.RESOLVED else ()
     if event.facts.get("thanks"):

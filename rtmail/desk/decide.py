@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import agreed, customers, effects, filling, incoming, monitoring, notices, opening, private, shouting, waits
+from rtmail.desk import agreed, awaiting, customers, effects, filling, incoming, monitoring, notices, opening, private, shouting, waits
 from rtmail.desk.decision import Builder, Decision, House
 from rtmail.desk.delivery import delivered
 from rtmail.desk.stimulus import Alerted, AlsoSent, Asked, Commanded, Delivered, LetGo, Received, Stimulus, Tick
@@ -39,6 +39,7 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
             builder.signal(signals.Tick(at=now))
             customers.split_overdue(builder)
             waits.end_overdue(builder)
+            awaiting.remind(builder)
             shouting.shout(builder)
         case Commanded():
             effects.commanded(builder, stimulus)
@@ -53,5 +54,7 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
     for one in (builder, *builder.further):
         shouting.watch(one)
         agreed.tell(one)
+        awaiting.tell(one)
+        awaiting.watch(one)
         notices.draft(one)
     return builder.result()

@@ -27,6 +27,10 @@ from rtmail.policy.terms import TERMS, Terms
 
 VOICE = "voice"
 """The field that holds the queue whose address a customer reads, where his request was handed over to another."""
+REMIND_AT = "remind_at"
+"""The field that holds when the customer is next reminded of what is asked of him (`awaiting`)."""
+REMIND_HELD = "remind_held"
+"""The field that says that he is not, until staff looked."""
 SHOUT_AT = "shout_at"
 """The field that holds when it is next said that nobody has the request (`shouting`)."""
 
@@ -192,6 +196,8 @@ class Builder:
         self.promised: dict[str, Any] = {}
         """What staff promised the requestor in this decision; one mail tells him."""
         self.promised_by = 0
+        self.asked_for: tuple[int, ...] = ()
+        """Numbers of the items that the customer was asked for in this decision."""
         self.echoes = False
         """Its author's own words may stand in an automatic answer to him: he is proven."""
         self.misread: tuple[tuple[str, str], ...] = ()
@@ -350,6 +356,8 @@ class Builder:
         """The next instant at which time alone makes something happen to this ticket."""
         pending = [datetime.fromisoformat(at) for at in (self.ticket.fields.get("outside") or {}).values()]
         pending += [at for at in (clocks.wake_at(self.ticket.clocks), self.ticket.waits_until) if at]
+        if (remind_at := self.ticket.fields.get(REMIND_AT)) and not self.ticket.fields.get(REMIND_HELD):
+            pending.append(datetime.fromisoformat(remind_at))
         if shout_at := self.ticket.fields.get(SHOUT_AT):
             pending.append(datetime.fromisoformat(shout_at))
         return min(pending, default=None)

@@ -16,6 +16,7 @@ from rtmail.desk import (
     agreed,
     arguments,
     audience,
+    awaiting,
     closing,
     company,
     consent,
@@ -107,6 +108,7 @@ def commanded(builder: Builder, stimulus: Commanded) -> None:
     running = Run(builder, stimulus.person, stimulus.strong, stimulus.parties, stimulus.known)
     builder.results.extend(run(running, stimulus.parsed))
     closing.looked(builder, builder.now)
+    awaiting.looked(builder)
     if stimulus.shell_user:
         builder.add(
             EventKind.COMMAND,
@@ -395,7 +397,7 @@ def _shown(at: datetime, zone: ZoneInfo) -> str:
 
 AFTER_WORDS = frozenset(
     {"status", "resolve", "wait", "close", "reject", "spam", "reopen", "priority", "reclassify", "redirect", "update-every",
-     "next", "eta", "merge", "undo"}
+     "next", "eta", "merge", "undo", "ask"}
 )
 """Commands on which the order of signals depends (`policy.signals`): an answer first, then what its author changed."""
 EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
@@ -411,6 +413,8 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "spread": lambda running, value: urgency.noted(running.builder, "spread", value, running.person.party),
     "field": _field,
     "handover": lambda running, value: tiers.hand_over(running.builder, value, running.me()),
+    "ask": lambda running, value: awaiting.ask(running.builder, value, running.person),
+    "got": lambda running, value: awaiting.got(running.builder, value, running.person),
     "subject": _subject,
     "addcc": lambda running, value: company.add(running.builder, Role.CC, value, running.person, running.parties),
     "delcc": lambda running, value: company.remove(running.builder, Role.CC, value, running.person),

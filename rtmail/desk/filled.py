@@ -20,6 +20,24 @@ PREFIX = "form:"
 """Before the name of a field, as events call it among everything else that is noted on a request."""
 
 
+ASK = "ask:"
+"""Before the number of an item that the customer was asked for; its words stand among what is filled in."""
+GOT = "got"
+"""The field of a request that holds the numbers of the items that are there."""
+
+
+def asked(ticket: Ticket) -> list[dict[str, Any]]:
+    """Return what is asked of the customer as rows {number, text, got}, in the order in which it was asked."""
+    got = set(ticket.fields.get(GOT) or ())
+    numbers = sorted(int(key.removeprefix(ASK)) for key in ticket.filled if key.startswith(ASK))
+    return [{"number": n, "text": str(ticket.filled[f"{ASK}{n}"]["value"]), "got": n in got} for n in numbers]
+
+
+def still_asked(ticket: Ticket) -> list[dict[str, Any]]:
+    """Return those items that are not there yet."""
+    return [one for one in asked(ticket) if not one["got"]]
+
+
 def fills(event: Event) -> bool:
     """Tell whether an event fills in a field."""
     return event.kind is EventKind.FIELD and str(event.facts["name"]).startswith(PREFIX)
@@ -31,8 +49,8 @@ def values(ticket: Ticket) -> dict[str, Value]:
 
 
 def read(kept: Mapping[str, Any]) -> dict[str, Value]:
-    """Return the values of `Ticket.filled`."""
-    return {key: value_of(entry["value"]) for key, entry in kept.items()}
+    """Return the values of `Ticket.filled`; what is asked of the customer (`awaiting`) stands there too, and is none."""
+    return {key: value_of(entry["value"]) for key, entry in kept.items() if ":" not in key}
 
 
 def value_of(kept: object) -> Value:
@@ -102,9 +120,11 @@ def noted(policy: Policy | None, ticket: Ticket, language: str = "en") -> list[d
 
     policy  None for a queue that is gone: then fields have their keys as names
     """
+    items = "; ".join(f"{one['number']}. {one['text']}{' (there)' if one['got'] else ''}" for one in asked(ticket))
+    below = [{"what": "Asked of the customer", "value": items}] if items else []
     if policy is None:
-        return [{"what": key, "value": short(str(value))} for key, value in plain(ticket.filled).items()]
-    return [{"what": row["label"], "value": row["value"]} for row in rows(policy, ticket, language, staff=True)]
+        return [*({"what": key, "value": short(str(value))} for key, value in plain(ticket.filled).items()), *below]
+    return [*({"what": row["label"], "value": row["value"]} for row in rows(policy, ticket, language, staff=True)), *below]
 
 
 def in_lists(policy: Policy, kept: Mapping[str, Any], language: str, *, staff: bool) -> list[dict[str, str]]:

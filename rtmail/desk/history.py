@@ -47,6 +47,10 @@ def _noted(facts: Mapping[str, Any]) -> str:
         return f"words split off: {value}"
     if name.startswith(filled.PREFIX):
         return f"{facts['label']}: {'filled in' if value else 'empty'}"
+    if name.startswith(filled.ASK):
+        return f"asked of the customer: {name.removeprefix(filled.ASK)}"
+    if name == filled.GOT:
+        return f"there of what was asked for: {', '.join(map(str, value or ())) or 'nothing'}"
     words = _FIELDS.get(name, "")
     return f"{words}: {value or 'no more'}" if words else ""
 

@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rtmail.desk import arrival, audience, closing, consent, customers, delivery, effects, inquiry, opening, oversize, private, staffmail
+from rtmail.desk import (
+    arrival,
+    audience,
+    awaiting,
+    closing,
+    consent,
+    customers,
+    delivery,
+    effects,
+    inquiry,
+    opening,
+    oversize,
+    private,
+    staffmail,
+)
 from rtmail.desk.absence import SEEN_FOR, Absence, AbsenceChange
 from rtmail.desk.commands import Command
 from rtmail.desk.decision import Builder
@@ -38,6 +52,7 @@ def receive(builder: Builder, stimulus: Received) -> None:
     oversize.follow(builder, stimulus)
     if stimulus.verdict.result in LOOKED_BY_STAFF and stimulus.verdict.sender.staff:
         closing.looked(builder, builder.now)
+        awaiting.looked(builder)
     if stimulus.verdict.revoke:
         revoked = dict(builder.ticket.fields.get("revoked") or {})
         builder.note("revoked", {**revoked, **{str(party): builder.now.date().isoformat() for party in stimulus.verdict.revoke}})

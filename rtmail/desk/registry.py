@@ -75,6 +75,8 @@ SPECS: tuple[Spec, ...] = (
     Spec("untake", Argument.NONE, "give the request back to the queue", "untake", words=("untake",)),
     Spec("resolve", Argument.NONE, "mark it solved and ask the customer", "resolve", words=("resolve",)),
     Spec("wait", Argument.UNTIL, "wait for the customer, or until a day", "wait until Mon 9:00", words=("wait",), optional=True),
+    Spec("ask", Argument.TEXT, "ask the customer for something, and wait for it", "ask: log of the gateway", ("ask",)),
+    Spec("got", Argument.NUMBERS, "tick what was asked for and is there", "got 1", ("got",), ("got",)),
     Spec("reopen", Argument.NONE, "open it again", "reopen", words=("reopen",)),
     Spec("close", Argument.NONE, "close it without asking", "close", words=("close",)),
     Spec("reject", Argument.NONE, "refuse it", "reject", words=("reject",)),

@@ -25,7 +25,7 @@ MOST = 10
 BY_DIFFERENCE = frozenset({
     "status", "resolve", "wait", "close", "reject", "reopen", "spam", "owner", "take", "untake", "priority", "subject", "queue",
     "addcc", "delcc", "addrequestor", "delrequestor", "addwatcher", "delwatcher", "watch", "unwatch", "for", "accept", "mute", "unmute",
-    "due", "time", "bug", "reclassify", "impact", "spread", "field", "handover", "problem", "related", "ack", "snooze",
+    "due", "time", "bug", "reclassify", "impact", "spread", "field", "handover", "got", "problem", "related", "ack", "snooze",
 })  # fmt: skip
 """Commands that are taken back by what they changed; merging notes more than that."""
 _TOLD = "the requestor was told already: promise something else"
@@ -34,12 +34,13 @@ FINAL: Mapping[str, tuple[str, str]] = {
     "next": (_TOLD, "next Fri 15:00"),
     "eta": (_TOLD, "eta tomorrow noon"),
     **dict.fromkeys(("release", "redact", "erase"), ("what was seen or removed stays so", "")),
+    "ask": ("the customer was asked: tick it", "got 1"),
     "redirect": ("the customer has the answer: write to him", ""),
     "serve": ("its clocks run, and the customer was told", ""),
     "split": ("the words are a request of their own: merge that into this one", ""),
 }
 """Commands that cannot be taken back, why, and what to write instead."""
-_FIELDS = frozenset({notes.DUE, notes.REFS, WAIT_UNTIL, OUTSIDE, WRITERS, ASKED_CC, notes.URGENCY, VOICE})
+_FIELDS = frozenset({notes.DUE, notes.REFS, WAIT_UNTIL, OUTSIDE, WRITERS, ASKED_CC, notes.URGENCY, VOICE, filled.GOT})
 """Fields that commands set and undoing sets back."""
 _CLOCKED = frozenset({"due", "ack", "snooze"})
 """Commands that move clocks and nothing by which the clocks could be moved back."""
@@ -183,6 +184,8 @@ def _noted(builder: Builder, person: Person, deed: Mapping[str, Any]) -> list[st
         builder.add(EventKind.FIELD, actor=person.party, facts={"name": name, "value": old})
         if name == notes.DUE:
             told.append("it is due as before" if old else "it is due at no set time")
+        elif name == filled.GOT:
+            told.append("the list is as it was")
         elif name == notes.URGENCY:
             told.append(f"the urgency is {(old or {}).get('value', 0)} again")
         elif name == notes.REFS:

@@ -188,8 +188,10 @@ class Answerer:
     def _filled(self, ticket: Ticket, asked: Query, since: int) -> list[dict[str, str]]:
         """What is filled in; for a participant what is public, and was filled in since he takes part."""
         policy, language = self._office.policy(ticket.policy_version), self._language(asked)
-        rows = filled.rows(policy, ticket, language, staff=asked.staff)
-        seen = [row for row in rows if asked.staff or ticket.filled[row["key"]]["seq"] >= since]
+        if asked.staff:
+            return filled.noted(policy, ticket, language)
+        rows = filled.rows(policy, ticket, language, staff=False)
+        seen = [row for row in rows if ticket.filled[row["key"]]["seq"] >= since]
         return [{"what": row["label"], "value": row["value"]} for row in seen]
 
     def _language(self, asked: Query) -> str:

@@ -139,6 +139,8 @@ class Keeper:
         if draft.template == "undelivered" and (staff := self.store.last_words(ticket_id, by_staff=True)):
             event, content = staff
             return replace(draft, facts={**facts, "said_at": event.at, "text": content.text})
+        if draft.template == "reminder" and (staff := self.store.last_words(ticket_id, by_staff=True)):
+            return replace(draft, facts={**facts, "said_at": staff[0].at, "text": staff[1].text})
         if draft.template not in _TOLD_BY_TIME or not ticket_id:
             return draft
         if customer := self.store.last_words(ticket_id, by_staff=False):

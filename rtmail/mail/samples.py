@@ -110,11 +110,16 @@ _FORM = _row(
     ],
 )
 
+_ITEMS = [_row(number=1, text="log of the gateway", got=False), _row(number=3, text="the version", got=False)]
+
 _FACTS: Mapping[str, Mapping[str, Any]] = {
     "acknowledgement": {
         "looked_at": _at(14, 30), "opens_at": _at(8, day=24), "critical_word": "outage", "telephone": "+49 30 1234", **_FORM,
     },
     "form": _FORM,
+    "asking": {"text": "Thank you. We can see it, but not where it comes from.", "items": _ITEMS},
+    "reminder": {"items": _ITEMS, "close_at": _at(14, day=27), "said_at": _at(12), "text": "We can see it, but not where it comes from."},
+    "unanswered": {"items": _ITEMS},
     "prepared": {"text": "Questions about how to use it are answered at https://docs.example.com, or in the forum."},
     "appealed": {"priority": "P3", "decided_by": _at(10, day=24)},
     "opened": {
@@ -260,6 +265,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
 OPTIONAL: Mapping[str, frozenset[str]] = {
     "acknowledgement": frozenset({"looked_at", "opens_at", "critical_word", "telephone", "understood", "misread", "form"}),
     "opened": frozenset({"flags", "due"}), "form": frozenset({"understood", "misread", "form"}),
+    "asking": frozenset({"text"}), "reminder": frozenset({"close_at", "said_at", "text"}),
     "notice": frozenset({"flags", "joined"}),
     "handed-over": frozenset({"flags", "owner", "rows", "text"}),
     "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went", "answers"}),
@@ -308,6 +314,7 @@ _LINKS: Mapping[str, tuple[Link, ...]] = {
         for name, action in (("acknowledge", Action.ACK), ("take", Action.TAKE))
     ),
     "closed": (Link("reopen", Action.REOPEN),),
+    "unanswered": (Link("reopen", Action.REOPEN),),
     "alias": (Link("confirm", Action.CONFIRM_ALIAS),),
     "closing": (Link("approve", Action.APPROVE), Link("reopen", Action.REOPEN)),
     "priority-told": (Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE), Link("appeal", Action.APPEAL)),
@@ -389,6 +396,9 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "alias": {"to": _CUSTOMER, **customers, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "closing": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "form": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},
+        "asking": {"to": _CUSTOMER, **customers, **words, "author": "Jane Doe"},
+        "reminder": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
+        "unanswered": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "prepared": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "references": (_ROOT,)},
         "appealed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "priority-told": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},

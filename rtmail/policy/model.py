@@ -16,7 +16,7 @@ from enum import StrEnum
 from rtmail.policy.duration import Duration
 from rtmail.policy.fields import Field, Rule
 from rtmail.policy.hours import Hours, add, always, between
-from rtmail.policy.terms import AfterHours, Appeal, CustomerRules, HandOver, Prepared, Terms, Urgency
+from rtmail.policy.terms import NO_ASKING, AfterHours, Appeal, Asking, CustomerRules, HandOver, Prepared, Terms, Urgency
 
 ALWAYS = "always"
 """The built-in calendar that never closes, its business days those of the site's zone."""
@@ -200,6 +200,7 @@ class Policy:
     appeal: Appeal | None = None
     after_hours: AfterHours | None = None
     urgency: Urgency | None = None
+    asking: Asking = NO_ASKING
     hand_over: Mapping[str, HandOver] = field(default_factory=dict)
     voice: str = ""
     """The name under which all staff write to customers; "" for each under his own."""

@@ -127,7 +127,8 @@ class _Reader:
             digest=self._digest(top.table("digest")), roles=self._roles, plans=self._plans(top, priorities, defaults),
             observing=frozenset(self._calendars.observing), customers=term_rules.customers(top, answers, priorities), answers=answers,
             appeal=appeal, after_hours=term_rules.after_hours(top, self._calendars, priorities), urgency=term_rules.urgency(top),
-            hand_over=hand_over, voice=top.text("voice").strip(), fields=fields, rules=field_rules.rules(top, fields, priorities),
+            asking=term_rules.asking(top, self._calendars), hand_over=hand_over, voice=top.text("voice").strip(),
+            fields=fields, rules=field_rules.rules(top, fields, priorities),
         )
         top.done()
         return policy

@@ -11,7 +11,20 @@ from rtmail.policy.calendars import Calendars
 from rtmail.policy.duration import Duration
 from rtmail.policy.model import Priority
 from rtmail.policy.table import Table, suggestion
-from rtmail.policy.terms import AfterHours, Appeal, CustomerRules, HandOver, Prepared, Service, Standing, Then, Treatment, Urgency
+from rtmail.policy.terms import (
+    AfterHours,
+    Appeal,
+    Asking,
+    CustomerRules,
+    HandOver,
+    Prepared,
+    Service,
+    Standing,
+    Then,
+    TickedBy,
+    Treatment,
+    Urgency,
+)
 
 _JUDGED = tuple(one for one in Standing if one is not Standing.ENTITLED)
 _CURE = 'write "serve", "best-effort", "hold" or "answer NAME", a name of [answers]'
@@ -74,6 +87,24 @@ def hand_over(top: Table, known: Collection[str]) -> dict[str, HandOver]:
         if not (found[name].queue or found[name].role):
             table.complain(None, f"{name} is handed over to nobody", 'write queue = "escalation", or role = "escalation-manager"')
         table.done()
+    return found
+
+
+def asking(top: Table, calendars: Calendars) -> Asking:
+    """Return what `[asking]` says of the time while a request waits for its customer."""
+    table = top.table("asking")
+    every, close_after = table.length("remind_every"), table.length("close_after")
+    times = table.number("remind_times", 3 if every else 0, 0, 20)
+    for key, length in (("remind_every", every), ("close_after", close_after)):
+        if length is not None and length.is_zero:
+            table.complain(key, f"{table.named(key)} leaves no time to answer", 'write a length such as "2bd", or leave it out')
+    if times and every is None:
+        table.complain("remind_times", "asking.remind_times says not when", 'write remind_every = "2bd"')
+    found = Asking(
+        calendars.named(table, "calendar", "always"), every if times and every and not every.is_zero else None, times if every else 0,
+        None if close_after is None or close_after.is_zero else close_after, table.choice("ticked_by", TickedBy.NUMBERS),
+    )
+    table.done()
     return found
 
 

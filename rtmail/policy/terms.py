@@ -111,6 +111,35 @@ class HandOver:
     words: int = 0
 
 
+class TickedBy(StrEnum):
+    """What ticks an item of what is asked of a customer, besides the word of staff."""
+
+    NUMBERS = "numbers"
+    """His answer to it, behind its number or below its line."""
+    ANSWER = "answer"
+    """Any answer of his ticks all of them."""
+    STAFF = "staff"
+    """Nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What happens while a request waits for its customer.
+
+    remind_every, remind_times  how often he is reminded; None, 0: never
+    close_after                 how long after the last reminder it is closed with a word; None: never
+    """
+
+    calendar: str = "always"
+    remind_every: Duration | None = None
+    remind_times: int = 0
+    close_after: Duration | None = None
+    ticked_by: TickedBy = TickedBy.NUMBERS
+
+
+NO_ASKING = Asking()
+
+
 @dataclass(frozen=True, slots=True)
 class Appeal:
     """Who decides when a customer appeals against a priority, and within what time."""
