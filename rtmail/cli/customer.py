@@ -1,19 +1,23 @@
-"""`rtmail customer list|show|import`: who the customers are, and taking them over from a list of somebody else's."""
+"""`rtmail customer list|show|statement|import`: who the customers are, what was worked for them, and taking over a list of them."""
 
 from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from rtmail.cli.common import config_option, end, json_option, opened, put, refuse
+from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.config.importing import read_customers
+from rtmail.desk import statement
 from rtmail.desk.people import Directory, Organisation
 from rtmail.errors import ConfigError
+from rtmail.mail import table_csv
 from rtmail.mail.address import key
 
 
@@ -47,9 +51,7 @@ def list_(found: Config, expired: bool, as_json: bool) -> None:
 def show(found: Config, who: str, as_json: bool) -> None:
     """One organisation: WHO is its name in the config, or the address of one of its people."""
     directory = _directory(found)
-    one = directory.organisations.get(who) or (directory.organisation_of(who) if "@" in who else None)
-    if one is None:
-        end(f"rtmail: no organisation is known by {who!r}\nnext: rtmail customer list")
+    one = _known(directory, who)
     today, plan = system().date(), directory.plans.get(one.plan)
     if as_json:
         put(_facts(one, today))
@@ -65,6 +67,7 @@ def show(found: Config, who: str, as_json: bool) -> None:
         "language": one.language,
         "timezone": one.timezone,
         "holidays": one.holidays,
+        "statement": one.statement_to,
         "kept in": "the store (imported)" if one.imported else "the config",
     }
     for what, value in rows.items():
@@ -75,6 +78,44 @@ def show(found: Config, who: str, as_json: bool) -> None:
         click.echo(f"{'contact':10} {f'{name} <{spec}>' if name else spec}{f' ({roles})' if roles else ''}")
     if "@" in who and not directory.is_contact(who):
         click.echo(f"{who} is known by its domain, and is no contact")
+
+
+@customer.command("statement")
+@click.argument("who")
+@click.option("--month", default="", help="as 2026-11; default: the last whole one")
+@click.option("--csv", "as_csv", is_flag=True, help="the table that the mail encloses")
+@json_option
+@config_option
+def statement_(found: Config, who: str, month: str, as_csv: bool, as_json: bool) -> None:
+    """Time worked for one organisation in a month: WHO is its name in the config, or the address of one of its people."""
+    directory = _directory(found)
+    one, zone = _known(directory, who), ZoneInfo(found.settings.timezone)
+    try:
+        wanted = statement.named(month, one, zone, system())
+    except ValueError:
+        end(f"rtmail: {month!r} is no month\nnext: rtmail customer statement {who} --month 2026-11", 2)
+    with opened(found) as store:
+        worked = statement.of(one, store.worked(wanted.since, wanted.until), directory)
+    if as_csv:
+        for line in table_csv.lines(statement.TITLES, statement.table(one, worked, zone)):
+            click.echo(line, nl=False)
+        return
+    said = statement.facts(one, wanted, worked, zone)
+    if as_json:
+        put(said)
+        return
+    columns(
+        ("request", "minutes", "billable", "subject"),
+        [(f"#{row['number']}", str(row["minutes"]), str(row["billable"]), row["subject"]) for row in said["requests"]],
+    )
+    click.echo(f"{said['organisation']}, {said['month']}: {said['minutes']} minutes, {said['billable']} of them billable")
+
+
+def _known(directory: Directory, who: str) -> Organisation:
+    one = directory.organisations.get(who) or (directory.organisation_of(who) if "@" in who else None)
+    if one is None:
+        end(f"rtmail: no organisation is known by {who!r}\nnext: rtmail customer list")
+    return one
 
 
 @customer.command("import")
@@ -124,6 +165,7 @@ def _facts(one: Organisation, today: date) -> dict[str, Any]:
         "language": one.language,
         "timezone": one.timezone,
         "holidays": one.holidays,
+        "statement_to": one.statement_to,
         "imported": one.imported,
         "contacts": contacts,
     }

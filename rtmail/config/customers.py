@@ -34,6 +34,8 @@ def check(tables: Tables, report: Report, site: Site) -> None:
         languages(report, (*path, "language"), one.language)
         _plan(tables, report, name, one)
         _where(report, name, one)
+        if one.statement_to:
+            mail_address(report, (*path, "statement_to"), one.statement_to, site)
         for n, domain in enumerate(one.domains):
             at = (*path, "domains", n)
             if not is_domain(domain):
@@ -65,6 +67,7 @@ def organisation(name: str, one: OrganisationTable, *, imported: bool = False) -
         plan_until=one.plan_until,
         timezone=one.timezone,
         holidays=one.holidays,
+        statement_to=one.statement_to,
         imported=imported,
     )
 
@@ -73,7 +76,8 @@ def plans(tables: Mapping[str, PlanTable]) -> dict[str, Plan]:
     """Return the plans as the desk knows them."""
     return {
         name: Plan(
-            name, one.name, tuple(one.queues), None if one.priorities is None else tuple(one.priorities), one.contacts, one.telephone
+            name, one.name, tuple(one.queues), None if one.priorities is None else tuple(one.priorities), one.contacts, one.telephone,
+            one.billable,
         )
         for name, one in tables.items()
     }

@@ -20,7 +20,7 @@ from rtmail.desk.people import Organisation
 from rtmail.errors import ConfigError, Problem
 
 COLUMNS = ("organisation", "name", "domains", "plan", "plan_from", "plan_until", "language", "timezone", "holidays",
-           "contact", "contact_name", "roles")
+           "contact", "contact_name", "roles", "statement_to")
 """Of a CSV file; `domains` and `roles` hold several parted by blanks. Only `organisation` must be there."""
 _DERIVED = frozenset({"key", "holds", "imported"})
 _AT_MOST = 50
@@ -75,7 +75,7 @@ def _csv(text: str, report: _Lines) -> dict[str, dict[str, Any]]:
             continue
         row = rows.setdefault(name, {"name": name, "contacts": []})
         report.places.setdefault(("organisations", name), reader.line_num)
-        for column in ("name", "plan", "plan_from", "plan_until", "language", "timezone", "holidays"):
+        for column in ("name", "plan", "plan_from", "plan_until", "language", "timezone", "holidays", "statement_to"):
             if said[column]:
                 row[column] = said[column]
         if said["domains"]:

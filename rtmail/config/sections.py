@@ -196,6 +196,7 @@ class OrganisationTable(Table):
     language: str = ""
     timezone: str = ""
     holidays: str = ""
+    statement_to: str = ""
 
 
 class PlanTable(Table):
@@ -206,6 +207,7 @@ class PlanTable(Table):
     priorities: list[str] | None = None
     contacts: int = Field(default=0, ge=0, le=100_000)
     telephone: str = ""
+    billable: bool = False
 
 
 class SendersTable(Table):
@@ -268,6 +270,12 @@ class JunkTable(Table):
     keep: Duration = timedelta(days=30)
 
 
+class StatementsTable(Table):
+    """`at` "" sends none."""
+
+    at: str = "08:00"
+
+
 class Tables(Table):
     """The whole file."""
 
@@ -287,6 +295,7 @@ class Tables(Table):
     machines: SendersTable = SendersTable()
     forms: SendersTable = SendersTable()
     junk: JunkTable = JunkTable()
+    statements: StatementsTable = StatementsTable()
     monitoring: dict[str, MonitorTable] = {}
     oauth: dict[str, OauthTable] = {}
     log: LogTable = LogTable()

@@ -15,6 +15,7 @@ from rtmail.mail import address
 from rtmail.mail.draft import Link
 from rtmail.mail.token import Action
 from rtmail.policy import signals
+from rtmail.policy.terms import TERMS, Terms
 
 _LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
 
@@ -72,12 +73,20 @@ def time(builder: Builder, value: str, person: Person) -> str:
     minutes = int(worked.length.total_seconds()) // 60
     if not 0 < minutes <= 7 * 24 * 60:
         raise CannotDo(f"{value.strip()!r} is no time that somebody worked in one go", "time 30m billable")
+    billable = _by_plan(builder) if worked.billable is None else worked.billable
     total = dict(builder.ticket.fields.get(WORKED) or {"minutes": 0, "billable": 0})
     total["minutes"] += minutes
-    total["billable"] += minutes if worked.billable else 0
-    facts = {"name": WORKED, "value": total, "minutes": minutes, "billable": worked.billable}
+    total["billable"] += minutes if billable else 0
+    facts = {"name": WORKED, "value": total, "minutes": minutes, "billable": billable}
     builder.add(EventKind.FIELD, actor=person.party, facts=facts)
     return f"noted; {spent(builder.ticket.fields)} in all"
+
+
+def _by_plan(builder: Builder) -> bool:
+    """Tell whether time worked is billable where nobody says it: as the plan of the request has it."""
+    terms = Terms.from_row(builder.ticket.fields.get(TERMS))
+    plan = builder.house.directory.plans.get(terms.plan) if terms else None
+    return plan is not None and plan.billable
 
 
 def bug(builder: Builder, value: str, person: Person) -> str:

@@ -93,6 +93,8 @@ class Organisation:
     timezone: str = ""
     holidays: str = ""
     """Country, or country and region, whose holidays it keeps: "DE", "DE-BY"."""
+    statement_to: str = ""
+    """Whom its monthly statement of time worked goes to; "" for nobody."""
     imported: bool = False
 
     def holds_on(self, day: date) -> bool:
@@ -108,6 +110,7 @@ class Plan:
     priorities  that its contacts may name themselves; None: as the policy says
     contacts    most contacts with the role that counts, 0 for any number
     telephone   number that its contacts may call, "" for none
+    billable    time worked is, where nobody says whether
     """
 
     key: str
@@ -116,6 +119,7 @@ class Plan:
     priorities: tuple[str, ...] | None = None
     contacts: int = 0
     telephone: str = ""
+    billable: bool = False
 
 
 class Tie(StrEnum):

@@ -28,6 +28,7 @@ from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool, ReadFailed
 from rtmail.engine.sender_checks import SenderChecks
+from rtmail.engine.statements import Statements
 from rtmail.errors import RtmailError
 from rtmail.failpoint import failpoint
 from rtmail.mail import message, own_checks
@@ -75,6 +76,7 @@ class Engine:
         self._intake = Intake(self.store, office)
         self._keeper = Keeper(self.store, office)
         self._digests = Digests(self._keeper)
+        self._statements = Statements(self._keeper)
 
     # -- mails --------------------------------------------------------------------------------------------------
 
@@ -291,12 +293,12 @@ class Engine:
         return heard
 
     def digest(self, now: datetime) -> int:
-        """Write the daily and weekly mails whose hour has come; returns how many."""
+        """Write the daily, weekly and monthly mails whose hour has come; returns how many."""
         for number, event in retention.withheld(self.store, self.office.retention, now):
             self.command(number, f"erase {event}", "retention", now)
         if retention.run(self.store, self.office, self.office.retention, now) and self.store.forgets():
             self.store.forget()
-        sent = self._digests.send(now) + junk.digest(self._keeper, self.office.junk_digest, now)
+        sent = self._digests.send(now) + junk.digest(self._keeper, self.office.junk_digest, now) + self._statements.send(now)
         if sent:
             self.posted()
         return sent

@@ -77,6 +77,8 @@ class Blueprint:
     retention: Retention = field(default_factory=lambda: Retention({}))
     junk_digest: str = "08:00"
     """When staff hear daily of what was set aside as junk, in the site's zone; "" for never."""
+    statements_at: str = "08:00"
+    """When customers have their statements, on the first day of a month in their own zone; "" for never."""
 
 
 class Office:
@@ -96,6 +98,7 @@ class Office:
         self.retention = blueprint.retention
         self.monitors = blueprint.monitors
         self.junk_digest = blueprint.junk_digest
+        self.statements_at = blueprint.statements_at
         self.workshop = Workshop(
             site=blueprint.site,
             queues={q.name: (q.address, q.comment_address) for q in self.directory.queues.values()},

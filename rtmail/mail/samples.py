@@ -120,6 +120,13 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
     "asking": {"text": "Thank you. We can see it, but not where it comes from.", "items": _ITEMS},
     "reminder": {"items": _ITEMS, "close_at": _at(14, day=27), "said_at": _at(12), "text": "We can see it, but not where it comes from."},
     "unanswered": {"items": _ITEMS},
+    "statement": {
+        "organisation": "Acme Ltd", "month": "2026-11", "minutes": 150, "billable": 30,
+        "requests": [
+            _row(number=1042, subject="Printer down", requestor="bob@acme.example", days=["23.11."], minutes=90, billable=30),
+            _row(number=1043, subject="New laptop", requestor="ann@acme.example", days=["24.11.", "25.11."], minutes=60, billable=0),
+        ],
+    },
     "prepared": {"text": "Questions about how to use it are answered at https://docs.example.com, or in the forum."},
     "appealed": {"priority": "P3", "decided_by": _at(10, day=24)},
     "opened": {
@@ -399,6 +406,8 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "asking": {"to": _CUSTOMER, **customers, **words, "author": "Jane Doe"},
         "reminder": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "unanswered": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
+        "statement": {"to": Recipient(0, "billing@acme.example", "", staff=False), **customers, "reply_to": ReplyTo.PLAIN, "number": 0,
+                      "event": 0, "subject": "", "urgency": 2},
         "prepared": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "references": (_ROOT,)},
         "appealed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "priority-told": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},

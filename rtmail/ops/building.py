@@ -59,6 +59,7 @@ def blueprint(config: Config) -> Blueprint:
         ),
         monitors=config.monitors(),
         junk_digest=config.tables.junk.digest,
+        statements_at=config.tables.statements.at,
     )
 
 

@@ -16,7 +16,7 @@ from rtmail.store.parties import Parties
 from rtmail.store.values import clean, dump, load, micros
 
 _MARK = "customers"
-_TEXTS = ("name", "plan", "language", "timezone", "holidays")
+_TEXTS = ("name", "plan", "language", "timezone", "holidays", "statement_to")
 _DAYS = ("plan_from", "plan_until")
 
 
@@ -59,5 +59,5 @@ def _from_row(key: str, row: Mapping[str, Any]) -> Organisation:
     return Organisation(
         key, domains=tuple(row["domains"]), contacts=tuple(row["contacts"]), names=row["names"], imported=True,
         roles={spec: tuple(roles) for spec, roles in row["roles"].items()}, plan_from=begins, plan_until=ends,
-        **{name: row[name] for name in _TEXTS},
+        **{name: row.get(name, "") for name in _TEXTS},
     )

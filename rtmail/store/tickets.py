@@ -22,6 +22,7 @@ from rtmail.store.database import places, reads, writes
 from rtmail.store.faults import Conflict, NotThere, RungTaken
 from rtmail.store.search import Search
 from rtmail.store.values import clean, dump, instant, instant_or_none, length, load, micros, micros_or_none
+from rtmail.store.worked import WorkedTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ _UPDATE = (f"UPDATE ticket SET {', '.join(f'{column} = ?' for column in _CHANGIN
 _INSERT = (f"INSERT INTO ticket ({', '.join(_CHANGING)}, id, number, opened_at) VALUES {places(len(_CHANGING) + 3)}")
 
 
-class Tickets(Search):
+class Tickets(Search, WorkedTime):
     """The tickets' part of the store."""
 
     @writes
@@ -166,6 +167,7 @@ class Tickets(Search):
                         for event, (_, c) in zip(kept, events, strict=True) if c is not None])
             self._index([(event.content_id, clean(c.subject), clean(c.text))
                          for event, (_, c) in zip(kept, events, strict=True) if c is not None])
+        self._keep_worked(ticket_id, kept)
         if kept:
             self._many("INSERT INTO event (ticket_id, seq, at, kind, visibility, actor, facts, content_id, message_id) "
                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
