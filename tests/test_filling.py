@@ -144,6 +144,29 @@ def test_the_form_is_filled_in_and_sent_back(house: House, quoting: str) -> None
     assert not receivers(sent, "form"), "all is there"
 
 
+@pytest.mark.parametrize("client", ["gmail", "outlook"])
+def test_the_form_in_html_is_filled_in_where_webmail_shows_it(house: House, client: str) -> None:
+    """The HTML of our own mail, as its reader edits it: quoted by a container, or below a header that nothing marks."""
+    ack = sent_to(opened(house), BOB, "acknowledgement")
+    html = str(ack.mail.get_body(("html",)).get_content())  # type: ignore[attr-defined]
+    body = html.partition("<body")[2].partition(">")[2].rpartition("</body>")[0]
+    assert "Version:" in body
+    body = body.replace("Version:", "Version: 4.2", 1)
+    body = body.replace("Production, Test):", "Production, Test): <b>Test</b><br>and&nbsp;Production", 1)
+    if client == "gmail":
+        above = '<div>Done.</div><div class="gmail_quote"><div class="gmail_attr">On Mon, 23 Nov 2026, Example wrote:<br></div>'
+        body = f'{above}<blockquote class="gmail_quote">{body}</blockquote></div>'
+    else:
+        head = "<b>From:</b> Example &lt;support@example.com&gt;<br><b>Sent:</b> Monday, 23 November 2026 10:00<br><b>To:</b> Bob Roe<br>"
+        body = f'<p>Done.</p><div id="divRplyFwdMsg"><hr>{head}<b>Subject:</b> {ack["Subject"]}</div>{body}'
+    raw = mail(
+        sender=f"{NAMES[BOB]} <{BOB}>", to=ack["Reply-To"].partition("<")[2].rstrip(">"), subject=ack["Subject"], message_id=fresh_id(BOB),
+        text=f"<html><body>{body}</body></html>", headers=f"In-Reply-To: {ack['Message-ID']}", date="Mon, 23 Nov 2026 11:00:00 +0100",
+    ).replace(b"Content-Type: text/plain", b"Content-Type: text/html")  # fmt: skip
+    house.receive(raw, to=ack["Reply-To"].partition("<")[2].rstrip(">"), sender=BOB)
+    assert held(house) == {"version": "4.2", "places": ("Production", "Test")}
+
+
 def test_a_rule_follows_from_what_is_filled_in(house: House) -> None:
     opened(house, text="Environments: Production")
     assert (request(house).priority, request(house).priority_state) == ("urgent", "suggested")
@@ -306,6 +329,27 @@ def erased(house: House, found: Ticket) -> None:
     for event, content in house.store.events(found.id):
         if content and event.actor == found.participants[0].person:
             house.store.erase_content(content.id)
+
+
+def test_what_is_withheld_fills_in_when_it_is_released(tmp_path: Path) -> None:
+    """Number and acknowledgement go as ever, but nobody is asked for what he has written and nobody may see yet."""
+    base = blueprint()
+    queues = {name: replace(queue, private="hold") for name, queue in base.directory.queues.items()}
+    text = (ROOT / "config" / "policies" / "default.toml").read_text()
+    policy = parse(f"{text}\n{FIELDS.replace('urgent', 'normal')}", "default.toml")
+    plan = replace(base, directory=replace(base.directory, queues=queues), policies=dict.fromkeys(queues, policy))
+    house = House(tmp_path, plan)
+    sent = opened(house, text="My card is 4111 1111 1111 1111.\n\nVersion: 4.2")
+    assert "===" not in sent_to(sent, BOB, "acknowledgement").text
+    assert held(house) == {}
+    results = house.engine.command(1, "redact", "root", house.now)
+    assert [one["done"] for one in results] == [True], results
+    house.settle()
+    assert held(house) == {"version": "4.2"}
+    assert "Version: 4.2" in " ".join(sent_to(house.sent(), JANE, "notice").text.split())
+    house.engine.command(1, "erase 1", "root", house.now)
+    assert held(house) == {"version": "[erased]"}, "with the words that it stood in"
+    house.close()
 
 
 def test_what_is_erased_is_gone_from_the_request_too(house: House) -> None:
