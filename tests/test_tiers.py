@@ -23,6 +23,7 @@ words = 3
 role = "director"
 [fields.version]
 label = "Version"
+queues = ["support"]
 """
 
 
@@ -100,6 +101,13 @@ def to_customer(text: str) -> str:
     """The address behind the link by which staff answer the customer."""
     flat = " ".join(text.split())
     return flat.partition("Answer the customer: <mailto:")[2].partition("?")[0]
+
+
+def test_what_is_asked_goes_on_being_read_in_the_other_tier(house: House) -> None:
+    sent = opened(house)
+    answered(house, sent_to(sent, JANE, "opened"), f"Version: 4\n{HANDED}")
+    answered(house, sent_to(sent, BOB, "acknowledgement"), "Version: 4.1", who=BOB, proven=False)
+    assert request(house).filled["version"]["value"] == "4.1"
 
 
 def test_it_is_handed_to_a_person(house: House) -> None:

@@ -15,7 +15,7 @@ from rtmail.desk import filled
 from rtmail.desk.absence import Absence, AbsenceChange
 from rtmail.desk.people import Directory, Person, Queue
 from rtmail.desk.queries import Query
-from rtmail.desk.ticket import WAIT_UNTIL, Event, EventKind, Participant, Role, Status, Ticket, apply, legal
+from rtmail.desk.ticket import VOICE, WAIT_UNTIL, Event, EventKind, Participant, Role, Status, Ticket, apply, legal
 from rtmail.mail.draft import Auto, Draft, Visibility
 from rtmail.mail.model import Address
 from rtmail.mail.site import Site
@@ -25,8 +25,6 @@ from rtmail.policy.duration import Duration
 from rtmail.policy.model import Policy
 from rtmail.policy.terms import TERMS, Terms
 
-VOICE = "voice"
-"""The field that holds the queue whose address a customer reads, where his request was handed over to another."""
 REMIND_AT = "remind_at"
 """The field that holds when the customer is next reminded of what is asked of him (`awaiting`)."""
 REMIND_HELD = "remind_held"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rtmail.desk.ticket import Event, EventKind, Ticket
+from rtmail.desk.ticket import VOICE, Event, EventKind, Ticket
 from rtmail.policy.field_rules import folded
 from rtmail.policy.fields import By, Field, FieldKind, Value
 from rtmail.policy.model import Policy
@@ -58,8 +58,9 @@ def value_of(kept: object) -> Value:
 
 
 def fields_of(policy: Policy, ticket: Ticket) -> dict[str, Field]:
-    """Return the fields that there are in the request's queue."""
-    return {key: one for key, one in policy.fields.items() if not one.queues or ticket.queue in one.queues}
+    """Return the fields that there are in the request's queue, and in the one from which it was handed over."""
+    queues = {ticket.queue, ticket.fields.get(VOICE)}
+    return {key: one for key, one in policy.fields.items() if not one.queues or not queues.isdisjoint(one.queues)}
 
 
 def missing(policy: Policy, ticket: Ticket) -> tuple[Field, ...]:

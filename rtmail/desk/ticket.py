@@ -41,6 +41,8 @@ LEGAL: Mapping[Status, frozenset[Status]] = {
 """Which change is legal; a change to the same status is none. MERGED -> OPEN is `undo` of a merge."""
 
 
+VOICE = "voice"
+"""The field that holds the queue whose address a customer reads, where his request was handed over to another."""
 WAIT_UNTIL = "wait_until"
 """The field that holds until when a request waits."""
 

@@ -6,10 +6,10 @@ Its clocks go on. The customer goes on reading one sender: mails to him come fro
 from __future__ import annotations
 
 from rtmail.desk import audience, filled
-from rtmail.desk.decision import VOICE, Builder, Words
+from rtmail.desk.decision import Builder, Words
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
-from rtmail.desk.ticket import EventKind, Role, Status
+from rtmail.desk.ticket import VOICE, EventKind, Role, Status
 from rtmail.mail.draft import Link, Visibility
 from rtmail.mail.token import Action
 from rtmail.policy.terms import HandOver

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rtmail.desk import audience, consent, filled, filling, notes, ownership
-from rtmail.desk.decision import VOICE, Builder, Entry, Words
+from rtmail.desk.decision import Builder, Entry, Words
 from rtmail.desk.known import ASKED_CC, DEEDS, OUTSIDE, WRITERS, last_deed
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
-from rtmail.desk.ticket import WAIT_UNTIL, Event, EventKind, Role, Status, Ticket, legal
+from rtmail.desk.ticket import VOICE, WAIT_UNTIL, Event, EventKind, Role, Status, Ticket, legal
 from rtmail.policy import signals
 from rtmail.policy.rows import Clock, State
 
