@@ -249,7 +249,7 @@ def _read_keyed(text: str, key: str, value: str, lineno: int, below: bool) -> Co
 
 def _argument(spec: Spec, value: str) -> str:
     """Return what stands behind a command without what clients add; a subject or a name stays as it is."""
-    if spec.argument in (Argument.ADDRESSES, Argument.REFERENCE):
+    if spec.argument in (Argument.ADDRESSES, Argument.REFERENCE, Argument.FIXED):
         value = _LINKED.sub("", value)
     return value if spec.argument is Argument.TEXT else value.translate(_TYPED).rstrip(" .!\u2026")
 
@@ -306,7 +306,7 @@ def _looks_meant(kind: Argument, value: str, *, unusual: bool = False) -> bool:
             return len(words) == 1 or (unusual and len(words) <= 4)
         case Argument.ADDRESSES | Argument.PERSON:
             return "@" in value
-        case Argument.NUMBER | Argument.REFERENCE | Argument.LENGTH | Argument.WORKED:
+        case Argument.NUMBER | Argument.REFERENCE | Argument.FIXED | Argument.LENGTH | Argument.WORKED:
             return digits and len(words) <= 3
         case Argument.INSTANT | Argument.UNTIL | Argument.LENGTH_OR_UNTIL if not unusual:
             return len(words) <= 4 and (digits or any(closest(word, CALENDAR_WORDS) for word in words))

@@ -13,6 +13,7 @@ from rtmail.desk import arguments
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import Parsed
 from rtmail.desk.decision import Words
+from rtmail.desk.notes import reference
 from rtmail.desk.ticket import Ticket
 from rtmail.mail.model import Address
 from rtmail.policy.model import Policy
@@ -43,6 +44,8 @@ class Known:
     opening  the words with which this request was opened, asked for where they are to go elsewhere
     subject  the subject that the last change of it put away
     people   party ids of those who wait for a word of staff, where one is given
+    bugs     reference of a bug -> numbers of the requests that are linked with it
+    alike    bugs of requests about the same words, for one that nothing was linked with so far
     """
 
     others: Mapping[int, Other] = field(default_factory=dict)
@@ -50,6 +53,8 @@ class Known:
     opening_id: str = ""
     subject: str = ""
     people: Mapping[int, Address] = field(default_factory=dict)
+    bugs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    alike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Wanted:
     renamed: int = 0
     waiting: tuple[int, ...] = ()
     """Party ids whose addresses are needed."""
+    bugs: tuple[str, ...] = ()
+    """References of bugs."""
 
 
 def last_deed(ticket: Ticket, person: int) -> Mapping[str, Any]:
@@ -86,6 +93,7 @@ def wanted(parsed: Parsed, ticket: Ticket, person: int) -> Wanted:
     merged = renamed = 0
     opening = False
     asked: tuple[int, ...] = ()
+    bugs: list[str] = []
     for command in parsed.commands:
         try:
             if command.name in _BY_ADDRESS:
@@ -94,6 +102,10 @@ def wanted(parsed: Parsed, ticket: Ticket, person: int) -> Wanted:
                 people += arguments.addresses(command.value.removeprefix("as "))
             elif command.name in _BY_NUMBER and command.value:
                 numbers.append(arguments.number(command.value))
+            elif command.name == "bug":
+                bugs.append(reference(command.value))
+            elif command.name == "fixed":
+                bugs.append(arguments.fixed(command.value).ref)
         except ArgumentError:
             continue  # its effect says so
         if command.name == "accept":
@@ -103,4 +115,4 @@ def wanted(parsed: Parsed, ticket: Ticket, person: int) -> Wanted:
             numbers.append(int(ticket.fields.get(LINKED) or 0))
         elif command.name == "undo" and (deed := last_deed(ticket, person)):
             merged, renamed = int(deed.get("merged") or 0), int(deed.get("subject") or 0)
-    return Wanted(tuple(people), tuple(dict.fromkeys(n for n in numbers if n)), merged, opening, renamed, asked)
+    return Wanted(tuple(people), tuple(dict.fromkeys(n for n in numbers if n)), merged, opening, renamed, asked, tuple(dict.fromkeys(bugs)))

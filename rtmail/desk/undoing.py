@@ -34,6 +34,7 @@ FINAL: Mapping[str, tuple[str, str]] = {
     "next": (_TOLD, "next Fri 15:00"),
     "eta": (_TOLD, "eta tomorrow noon"),
     **dict.fromkeys(("release", "redact", "erase"), ("what was seen or removed stays so", "")),
+    "fixed": ("the customers have it: write to them", ""),
     "redirect": ("the customer has the answer: write to him", ""),
     "serve": ("its clocks run, and the customer was told", ""),
     "split": ("the words are a request of their own: merge that into this one", ""),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 
 from rtmail.desk.evidence import Evidence, LedgerEntry, Lookups, Origin, RequestFacts, keys, numbers
+from rtmail.desk.notes import system_of
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Ticket
 from rtmail.engine.office import Office
 from rtmail.store import Entry, Store
@@ -29,6 +31,8 @@ _INTERNAL = frozenset(
 """Events whose mails to staff are answered at the comment address."""
 _ANSWERED_TO_CUSTOMERS = frozenset({"nudge", "also-sent", "wait-over"})
 """Of what staff are told, these are answered with words to the customer."""
+_WORDS, _HITS = 6, 50
+"""So many words of a subject are looked for, and so many requests with each."""
 _PASSED_ON = frozenset({EventKind.OPENED, EventKind.CORRESPONDENCE})
 """Events whose words the whole circle gets."""
 
@@ -59,6 +63,23 @@ def survivor(store: Store, number: int) -> Ticket | None:
         seen.add(found.number)
         found = store.by_number(found.merged_into, lock=True)
     return found
+
+
+def linked(store: Store, refs: Iterable[str]) -> list[Ticket]:
+    """Return the requests that are linked with any of these bugs, those that they were merged into in their place, by number."""
+    ids = {ticket_id for ref in refs for ticket_id in store.by_outside_ref(system_of(ref), ref)}
+    # In the order of their numbers, so that two who lock them never wait for each other.
+    found = (survivor(store, number) for number in sorted(ticket.number for ticket in store.tickets(ids).values()))
+    return sorted({ticket.number: ticket for ticket in found if ticket}.values(), key=lambda ticket: ticket.number)
+
+
+def alike_bugs(store: Store, ticket: Ticket) -> tuple[str, ...]:
+    """Return bugs that hang on requests with at least half of the longer words of this one's subject, the closest first, at most three."""
+    words = sorted({word for word in ticket.subject.lower().split() if len(word) > 3}, key=lambda word: (-len(word), word))[:_WORDS]
+    shared = Counter(one for word in words for one in {hit.ticket for hit in store.search(word, _HITS)} if one != ticket.id)
+    near = {one: count for one, count in shared.items() if 2 * count >= len(words)}
+    bugs = store.linked_with(near, _HITS)
+    return tuple(bug.ref for bug in sorted(bugs, key=lambda bug: -max(near.get(one, 0) for one in bug.tickets))[:3])
 
 
 def _load(store: Store, tickets: dict[int, Ticket], wanted: Iterable[int]) -> None:

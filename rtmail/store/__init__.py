@@ -25,6 +25,7 @@ from rtmail.store.outbox import Fate, Outbox, OutboxItem, OutboxRow
 from rtmail.store.parties import Parties, Party
 from rtmail.store.policies import Policies, PolicyVersion
 from rtmail.store.promises import Promises
+from rtmail.store.references import Linked, References
 from rtmail.store.spool import (
     Audit,
     Duplicate,
@@ -43,7 +44,7 @@ from rtmail.store.writeback import WriteBack
 __all__ = [
     "UNFINISHED", "Again", "Age", "Ages", "AsideRow", "Audit", "Conflict", "Content", "Due", "Duplicate", "Entry", "Fate", "First",
     "Flight",
-    "Held", "Hold", "LeaseLost", "LinkKind", "MailState", "MailboxRow", "NotEmpty", "NotThere", "Origin", "OutboxItem",
+    "Held", "Hold", "LeaseLost", "LinkKind", "Linked", "MailState", "MailboxRow", "NotEmpty", "NotThere", "Origin", "OutboxItem",
     "OutboxRow", "Outcome", "Party", "Pausable", "Pause", "PolicyVersion", "Rung", "RungTaken", "SameIdOtherPrint",
     "SchemaError", "Serving", "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink",
     "TicketSummary", "WriteBack",
@@ -52,7 +53,7 @@ __all__ = [
 
 class Store(
     Spool, Customers, Parties, Tickets, Erasing, Forgetting, Ledger, Outbox, Bundles, Holds, Junk, Mailboxes,
-    Caps, Policies, Absences, Promises, Facts, Figures, Copies,
+    Caps, Policies, Absences, Promises, Facts, Figures, References, Copies,
 ):  # fmt: skip
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
 

@@ -414,30 +414,6 @@ class Tickets(Search):
             "ORDER BY at, ticket_id, other_id", (ticket_id, ticket_id))]
 
     @writes
-    def add_outside_ref(self, ticket_id: int, system: str, ref: str, now: datetime) -> None:
-        """Note the number that a ticket has in another system."""
-        self._do("INSERT INTO outside_ref (system, ref, ticket_id, at) VALUES (?, ?, ?, ?) "
-                 "ON CONFLICT (system, ref, ticket_id) DO NOTHING", (clean(system), clean(ref), ticket_id, micros(now)))
-
-    @writes
-    def remove_outside_ref(self, ticket_id: int, system: str, ref: str) -> None:
-        """Forget the number that a ticket has in another system."""
-        self._do("DELETE FROM outside_ref WHERE ticket_id = ? AND system = ? AND ref = ?", (ticket_id, clean(system), clean(ref)))
-
-    @reads
-    def by_outside_ref(self, system: str, ref: str) -> list[int]:
-        """Return row ids of the tickets with this number in another system, latest first."""
-        return [ticket_id for (ticket_id,) in self._rows(
-            "SELECT ticket_id FROM outside_ref WHERE system = ? AND ref = ? ORDER BY at DESC, ticket_id DESC",
-            (clean(system), clean(ref)))]
-
-    @reads
-    def outside_refs(self, ticket_id: int) -> list[tuple[str, str]]:
-        """Return a ticket's numbers in other systems as (system, number)."""
-        return [(system, ref) for system, ref in self._rows(
-            "SELECT system, ref FROM outside_ref WHERE ticket_id = ? ORDER BY at, system, ref", (ticket_id,))]
-
-    @writes
     def erase_content(self, content_id: int) -> None:
         """Empty the words of an event and take them out of the search; the event stays."""
         self._unindex(content_id)
