@@ -116,7 +116,7 @@ def test_bugs_are_listed_and_found_by_number_and_by_words(house: House) -> None:
     house.forward(minutes=1)
     third = sent_to(opened(house, subject="Printer on fire"), JANE, "opened")
     answered(house, third, "bug EB-77")
-    everything = one_line(sent_to(told_us(house, JANE, "bugs"), JANE))
+    everything = one_line(sent_to(told_us(house, JANE, "list bugs"), JANE))
     assert everything.index("EB-77") < everything.index("EB-12")
     assert "#1 Login fails" in everything
     assert "#2 Export is empty" in everything
@@ -128,11 +128,16 @@ def test_bugs_are_listed_and_found_by_number_and_by_words(house: House) -> None:
     assert "None." in sent_to(told_us(house, JANE, "bugs submarine"), JANE).text
 
 
+def test_bugs_in_a_customers_list_is_a_word(house: House) -> None:
+    linked(house, "Login fails")
+    assert "EB-12" not in sent_to(told_us(house, BOB, "list bugs"), BOB).text
+
+
 def test_requests_of_other_peoples_queues_are_not_shown(house: House) -> None:
     notice = sent_to(opened(house, queue="sales", subject="Offer for Eve"), KIM, "opened")
     answered(house, notice, "bug EB-12", who=KIM)
-    assert "Offer" not in sent_to(told_us(house, JANE, "bugs"), JANE).text
-    assert "Offer" in sent_to(told_us(house, KIM, "bugs"), KIM).text
+    assert "Offer" not in sent_to(told_us(house, JANE, "list bugs"), JANE).text
+    assert "Offer" in sent_to(told_us(house, KIM, "list bugs"), KIM).text
 
 
 # the tracker's mail
@@ -303,6 +308,6 @@ def test_staff_see_that_it_is_fixed(house: House) -> None:
     (notice,) = linked(house, "It fails")
     answered(house, notice, "fixed EB-12 in 4.2 yes")
     assert "EB-12 (fixed in 4.2)" in one_line(sent_to(told_us(house, JANE, "show 1"), JANE))
-    assert "EB-12, fixed in 4.2" in one_line(sent_to(told_us(house, JANE, "bugs"), JANE))
+    assert "EB-12, fixed in 4.2" in one_line(sent_to(told_us(house, JANE, "list bugs"), JANE))
     other = sent_to(opened(house, subject="Once more"), JANE, "opened")
     assert "told that it is fixed in 4.2" in one_line(sent_to(answered(house, other, "bug EB-12"), JANE, "receipt"))

@@ -35,7 +35,7 @@ def link(builder: Builder, value: str, person: Person, known: Known) -> str:
         waits = f"{_numbers(others)} {'hangs' if len(others) == 1 else 'hang'} on it too"
         told += f"; {waits}" + ("" if fixed is None else f", and {'were' if len(others) > 1 else 'was'} told that it is fixed{_in(fixed)}")
     elif known.alike:
-        told += f"; {', '.join(known.alike)} may be the same: `bugs` shows what hangs on each"
+        told += f"; {', '.join(known.alike)} may be the same: `list bugs` shows what hangs on each"
     return told
 
 

@@ -149,6 +149,8 @@ _LINKED = re.compile(r"(?<=\S)\s?<(?:mailto:|https?://)[^<>\s]*>")
 _LONGEST_LINE = 400
 _SENTENCE_WORDS = 5
 """From so many words on, what follows a known key and is not its argument is a sentence: "Status: we have found the cause"."""
+_SAID_ALONE = frozenset({"fixed", "bugs"})
+"""Words that people say, or set above a paragraph, with nothing behind them."""
 _UNUSUAL = frozenset({"eta", "snooze", "ack", "update-every", "mute", "unmute", "untake", "unwatch", "undo"})
 _OPEN_END = ("?", ":", ",", ";")
 
@@ -283,7 +285,8 @@ def _read_argument(spec: Spec, value: str, text: str, lineno: int, alone: bool) 
     if not value:
         if spec.optional or spec.argument is Argument.NONE:
             return Command(spec.name, "", text, lineno)
-        return Unclear(text, lineno, "something is missing behind it", spec.example) if alone else None
+        said = alone and spec.name not in _SAID_ALONE
+        return Unclear(text, lineno, "something is missing behind it", spec.example) if said else None
     if spec.name == "standing" and not problem(Argument.STATUS, value):
         return Command("status", value, text, lineno)
     wrong = problem(spec.argument, value)

@@ -107,7 +107,7 @@ SPECS: tuple[Spec, ...] = (
     Spec("show", Argument.NUMBER, "one request, whole", "show 1042", ("show",), ("show",), rights=_ANY_STAFF, participants=True),
     Spec("search", Argument.TEXT, "requests with these words", "search printer jam", ("search",), ("search",),
          rights=_ANY_STAFF),
-    Spec("bugs", Argument.TEXT, "bugs with these words, or all, and who waits for them", "bugs login fails", words=("bugs",), optional=True,
+    Spec("bugs", Argument.TEXT, "bugs with these words, and who waits for them; all: list bugs", "bugs login fails", ("bugs",), ("bugs",),
          rights=_ANY_STAFF),
     Spec("history", Argument.NUMBER, "everything that happened to a request", "history 1042", ("history",), ("history",),
          rights=_ANY_STAFF),
@@ -132,7 +132,7 @@ KEYS: Mapping[str, Spec] = {plain(key): spec for spec in SPECS for key in spec.k
 WORDS: Mapping[str, Spec] = {plain(word): spec for spec in SPECS for word in spec.words}
 TOPICS = frozenset({*KEYS, *WORDS, *(plain(spec.name) for spec in SPECS)})
 """What `help` can be asked about."""
-LISTS = frozenset({"all", "mine", "my", "due", "nobody", "unowned", "new"})
+LISTS = frozenset({"all", "mine", "my", "due", "nobody", "unowned", "new", "bugs"})
 """What `list` knows besides the names of queues, people and customers."""
 
 PROSE_KEYS = frozenset({

@@ -7,7 +7,7 @@ while he took part, the requestor and his organisation's contact all that is pub
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,6 +61,8 @@ class Answerer:
         answered = Answered()
         for one in asked:
             match one.name:
+                case "list" if one.staff and one.words.lower() == "bugs":
+                    self._bugs(replace(one, words=""), answered)
                 case "list":
                     self._list(one, now, answered)
                 case "show":
