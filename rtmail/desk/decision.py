@@ -14,7 +14,7 @@ from typing import Any
 from rtmail.desk.absence import Absence, AbsenceChange
 from rtmail.desk.people import Directory, Person, Queue
 from rtmail.desk.queries import Query
-from rtmail.desk.ticket import WAIT_UNTIL, Event, EventKind, Participant, Role, Status, Ticket, apply, legal
+from rtmail.desk.ticket import MOVED_IN, WAIT_UNTIL, Event, EventKind, Participant, Role, Status, Ticket, apply, legal
 from rtmail.mail.draft import Draft, Visibility
 from rtmail.mail.model import Address
 from rtmail.mail.site import Site
@@ -403,6 +403,7 @@ def facts_of(ticket: Ticket) -> signals.Facts:
         owner=ticket.owner,
         cadence=Duration.parse(cadence) if cadence else None,
         answered=ticket.answered,
+        moved_in=bool(ticket.fields.get(MOVED_IN)),
     )
 
 

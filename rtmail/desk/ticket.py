@@ -40,6 +40,8 @@ LEGAL: Mapping[Status, frozenset[Status]] = {
 """Which change is legal; a change to the same status is none. MERGED -> OPEN is `undo` of a merge."""
 
 
+MOVED_IN = "moved_in"
+"""The field of a request that came out of an archive or another tracker: where from."""
 WAIT_UNTIL = "wait_until"
 """The field that holds until when a request waits."""
 

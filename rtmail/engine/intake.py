@@ -106,7 +106,7 @@ class Intake:
             if opened:
                 tickets = {**tickets, opened.ticket.number: opened.ticket}
                 verdict = _read_at_last(verdict, opened.ticket.number)
-        trace = _trace(verdict, mail, flagged=flagged, seen=seen)
+        trace = trace_of(verdict, mail, flagged=flagged, seen=seen)
         if alert:
             if (settled := alerts.again(self.keeper, item, mail, verdict, alert, trace, now)) is not None:
                 return settled
@@ -603,8 +603,8 @@ def _unproven(verdict: Verdict) -> str:
     return "DMARC failed" if verdict.sender.proof is Proof.DMARC_FAIL else "no trusted server vouches for the sender"
 
 
-def _trace(verdict: Verdict, mail: Mail, *, flagged: bool, seen: object) -> dict[str, Any]:
-    """What `rtmail why` prints of the judgement."""
+def trace_of(verdict: Verdict, mail: Mail, *, flagged: bool, seen: object) -> dict[str, Any]:
+    """Return what `rtmail why` prints of the judgement."""
     sender = verdict.sender
     return {
         "result": str(verdict.result),

@@ -13,7 +13,7 @@ from rtmail.engine.office import Office
 from rtmail.store import Entry, Store
 from rtmail.store import Origin as Kept
 
-_ORIGINS = {Kept.OURS: Origin.OURS, Kept.RECEIVED: Origin.SEEN, Kept.CITED: Origin.REFERENCED}
+ORIGINS = {Kept.OURS: Origin.OURS, Kept.RECEIVED: Origin.SEEN, Kept.CITED: Origin.REFERENCED}
 _INTERNAL = frozenset(
     {
         EventKind.COMMENT,
@@ -46,13 +46,13 @@ def look_up(store: Store, office: Office, evidence: Evidence) -> tuple[Lookups, 
     ledger: dict[str, tuple[LedgerEntry, ...]] = {}
     for entry in entries:
         if ticket := by_id.get(entry.ticket):
-            one = LedgerEntry(ticket.number, _ORIGINS[entry.origin], _is_internal(store, entry))
+            one = LedgerEntry(ticket.number, ORIGINS[entry.origin], is_internal(store, entry))
             ledger[entry.message_id] = (*ledger.get(entry.message_id, ()), one)
     named = {outbox_id: by_id[ticket_id].number for outbox_id, ticket_id in outbox.items() if ticket_id in by_id}
     tickets = {ticket.number: ticket for ticket in by_id.values()}
-    _load(store, tickets, numbers(evidence, ledger, named))
+    load(store, tickets, numbers(evidence, ledger, named))
     parties = {spec: party.id for spec, party in store.parties_by_address(wanted.addresses).items()}
-    requests = {number: _facts(store, office, ticket) for number, ticket in tickets.items()}
+    requests = {number: facts_of(office, ticket) for number, ticket in tickets.items()}
     return Lookups(ledger=ledger, requests=requests, parties=parties, outbox=named), tickets
 
 
@@ -82,7 +82,7 @@ def alike_bugs(store: Store, ticket: Ticket) -> tuple[str, ...]:
     return tuple(bug.ref for bug in sorted(bugs, key=lambda bug: -max(near.get(one, 0) for one in bug.tickets))[:3])
 
 
-def _load(store: Store, tickets: dict[int, Ticket], wanted: Iterable[int]) -> None:
+def load(store: Store, tickets: dict[int, Ticket], wanted: Iterable[int]) -> None:
     """Load requests by number, and those that they were merged into."""
     missing = [number for number in wanted if number not in tickets]
     while missing:
@@ -91,11 +91,11 @@ def _load(store: Store, tickets: dict[int, Ticket], wanted: Iterable[int]) -> No
         missing = [ticket.merged_into for ticket in found if ticket.merged_into and ticket.merged_into not in tickets]
     for ticket in list(tickets.values()):
         if ticket.merged_into and ticket.merged_into not in tickets:
-            _load(store, tickets, [ticket.merged_into])
+            load(store, tickets, [ticket.merged_into])
 
 
-def _is_internal(store: Store, entry: Entry) -> bool:
-    """Our mail with this id was among staff: an answer to it at the public address is asked about, not sent."""
+def is_internal(store: Store, entry: Entry) -> bool:
+    """Tell whether our mail with this id was among staff: an answer to it at the public address is asked about, not sent."""
     if entry.origin is not Kept.OURS:
         return False
     found = store.event(entry.ticket, entry.event)
@@ -126,7 +126,8 @@ def _everybody_has(store: Store, ticket: Ticket, words: Event) -> bool:
     return all(one.since <= known_until for one in ticket.people(Role.CC))
 
 
-def _facts(store: Store, office: Office, ticket: Ticket) -> RequestFacts:
+def facts_of(office: Office, ticket: Ticket) -> RequestFacts:
+    """Return what judging needs to know of a request."""
     policy = office.policy(ticket.policy_version)
     status_at = ticket.status_at or ticket.opened_at
     requestor = ticket.requestor

@@ -120,9 +120,14 @@ class Tickets(Search):
         """Keep a new ticket with its first events; return it with its row id."""
         (new,) = self._engine.reserve("ticket", 1)
         ticket = replace(ticket, id=new)
-        self._do(_INSERT, (*_changing(ticket, wake_at), new, ticket.number, micros(ticket.opened_at)))
+        self.insert_ticket(ticket, wake_at)
         self._parts(None, ticket, events, rungs)
         return ticket
+
+    @writes
+    def insert_ticket(self, ticket: Ticket, wake_at: datetime | None) -> None:
+        """Write the row of a new ticket, whose row id was reserved."""
+        self._do(_INSERT, (*_changing(ticket, wake_at), ticket.id, ticket.number, micros(ticket.opened_at)))
 
     @writes
     def save(self, before: Ticket, after: Ticket, events: Sequence[tuple[Event, Content | None]] = (), *,
