@@ -32,6 +32,7 @@ from rtmail.config.sections import (
     SmtpTable,
     Table,
     Tables,
+    TrackerTable,
 )
 from rtmail.config.values import After, Listen, Mistake, read_after, read_duration, read_listen, read_mode, read_size
 from rtmail.errors import ConfigError
@@ -164,7 +165,7 @@ def every_key(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[
     inner = {
         "smtp": SmtpTable, "lmtp": LmtpTable, "imap": ImapTable, "queues": QueueTable, "people": PersonTable, "roles": RoleTable,
         "organisations": OrganisationTable, "plans": PlanTable, "duty": DutyTable, "dkim": DkimTable,
-        "oauth": OauthTable, "monitoring": MonitorTable,
+        "oauth": OauthTable, "monitoring": MonitorTable, "trackers": TrackerTable,
     }  # fmt: skip
     found: list[tuple[tuple[str, ...], Any]] = []
     for name, field in model.model_fields.items():
@@ -213,7 +214,7 @@ def test_the_example_shows_the_defaults() -> None:
         pair = re.match(r"# ([a-z_]+) = (.*)", line)
         if not pair or "default:" in line:
             continue
-        named = r"\b(imap|queues|people|roles|organisations|plans|duty|dkim|oauth|monitoring)\.[a-z0-9-]+"
+        named = r"\b(imap|queues|people|roles|organisations|plans|duty|dkim|oauth|monitoring|trackers)\.[a-z0-9-]+"
         name = re.sub(named, r"\1.NAME", f"{table}.{pair[1]}")
         (default,) = (default for path, default in every_key(Tables) if ".".join(path) == name)
         shown = tomllib.loads(line[2:])[pair[1]]

@@ -213,6 +213,9 @@ ROWS = [
     Row("spam", "spam", "closed silently as junk", status(Status.REJECTED), ("spam it", "nothing belongs"), "spam", "it is open again"),
     Row("bug", "bug JIRA-12", "noted: JIRA-12", lambda h: h.store.by_outside_ref("jira", "JIRA-12") == [request(h).id],
         ("bug JIRA-12 and JIRA-13", "is no reference"), "bug JIRA-12", "JIRA-12 is forgotten"),
+    Row("fixed", "fixed JIRA-12 in 4.2 yes", "JIRA-12 is fixed in 4.2: #1 was told", noted("fixed", {"JIRA-12": "4.2"}),
+        ("fixed JIRA-99 in 4.2 yes", "no request is linked with JIRA-99"), "bug JIRA-99", final="the customers have it", before="bugged"),
+    Row("bugs", "bugs down", "Bugs: down", always, ("bugs moon", "None."), "", before="bugged"),
     Row("ack", "ack 2h", "acknowledged: no more reminders until", lambda h: any(c.acks for c in request(h).clocks),
         ("ack", "only who was told up the ladder"), "", "the reminders are as before", by=MAX, before="escalated"),
     Row("snooze", "snooze 2h", "no reminder before", lambda h: any(c.snoozed for c in request(h).clocks),
@@ -249,6 +252,8 @@ def prepared(house: House, row: Row) -> Sent:
     match row.before:
         case "prioritised":
             answered(house, mine, "Priority: P3")
+        case "bugged":
+            answered(house, mine, "bug JIRA-12")
         case "changed":
             answered(house, mine, "Priority: P3\nPriority: P2")
         case "asked":

@@ -14,7 +14,7 @@ from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Tick
 from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Attachment
 from rtmail.policy.rows import Clock, ClockKind, Reach, State, Step
-from rtmail.store import Conflict, Content, LinkKind, NotThere, Rung, RungTaken, Store
+from rtmail.store import Conflict, Content, Linked, LinkKind, NotThere, Rung, RungTaken, Store
 from tests.fakes.stores import NOW, add_event, minutes, store, ticket_of, url
 
 
@@ -266,6 +266,14 @@ def test_links_and_outside_numbers(store: Store) -> None:
     assert store.by_outside_ref("jira", "NET-7") == [two.id, one.id]
     assert store.outside_refs(one.id) == [("jira", "NET-7")]
     assert store.by_outside_ref("servicenow", "NET-7") == []
+    store.add_outside_ref(two.id, "jira", "NET-8", NOW + minutes(2))
+    store.add_outside_ref(two.id, "alert:nagios", "0badcafe", NOW + minutes(3))
+    assert store.linked_with() == [Linked("NET-8", (two.id,)), Linked("NET-7", (one.id, two.id))]
+    assert store.linked_with([one.id]) == [Linked("NET-7", (one.id, two.id))]
+    assert store.linked_with(limit=1) == [Linked("NET-8", (two.id,))]
+    assert store.linked_with([]) == []
+    store.remove_outside_ref(two.id, "jira", "NET-8")
+    assert [bug.ref for bug in store.linked_with()] == ["NET-7"]
 
 
 def test_tickets_of_a_person(store: Store) -> None:

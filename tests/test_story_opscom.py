@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from rtmail.desk.people import Plan
+from rtmail.desk.trackers import Tracker
+from rtmail.engine.office import Office
 from tests.fakes.entitled import ANN, BOB, NIGHT, WORKDAY, due, entitled, request
-from tests.fakes.house import House, Sent
+from tests.fakes.house import House, Sent, mail
 from tests.fakes.staff import JANE, MAX, answered, opened, receivers, sent_to
 
 MONDAY = datetime(2026, 11, 30, 14, 0, tzinfo=UTC)
@@ -107,3 +110,21 @@ def test_a_bug_goes_to_the_escalation_tier_with_what_is_needed(house: House) -> 
     assert receivers(sent, "handed-over") >= {MAX}, "the escalation manager"
     assert not [one for one in sent if one.item.recipient == BOB]
     assert first["From"] == "Customer Support via Example <support@example.com>"
+
+
+def test_the_tracker_is_a_comment_always_and_the_fix_is_told_on_the_original_request(house: House) -> None:
+    """A development-side comment never reaches the customer; when development and QA are done, he is told where he asked."""
+    house.plan = replace(house.plan, trackers=(Tracker("jira", ("jira@dev.example.net",)),))
+    house.engine.use(Office(house.plan, house.store, house.now))
+    notice = sent_to(opened(house, queue="critical", subject="Gates stay shut"), JANE, "opened")
+    answered(house, notice, "take\nbug PARK-7")
+    raw = mail(sender="Jira <jira@dev.example.net>", subject="(PARK-7) Gates: who wrote this mess?", text="Nobody tested it.",
+               message_id="<7@dev.example.net>", headers=f"In-Reply-To: {request(house).thread[-1]}")
+    house.receive(raw, to="critical@example.com", sender="jira@dev.example.net", peer="127.0.0.1")
+    assert {one.item.recipient for one in house.sent()} == {JANE}
+    house.forward(days=40)
+    sent = answered(house, notice, "fixed PARK-7 in 2026.12 yes")
+    told = sent_to(sent, BOB, "fixed")
+    assert told["Subject"] == "Re: [Example #1] Gates stay shut"
+    assert "2026.12" in told.text
+    assert "PARK-7" not in told.text

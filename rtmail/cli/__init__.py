@@ -6,6 +6,7 @@ Each command is a module of its own and is imported when it is called, so that `
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 
@@ -39,6 +40,8 @@ COMMANDS = {
     "backup": "backup",
     "restore": "backup",
     "store": "store",
+    "import": "importing",
+    "export": "exporting",
     "customer": "customer",
     "pause": "pause",
     "resume": "pause",
@@ -56,7 +59,8 @@ class _Commands(click.Group):
         module = COMMANDS.get(cmd_name)
         if module is None:
             return None
-        command: click.Command = getattr(importlib.import_module(f"rtmail.cli.{module}"), cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(importlib.import_module(f"rtmail.cli.{module}"), name)
         return command
 
     def invoke(self, ctx: click.Context) -> object:

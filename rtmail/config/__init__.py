@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import rtmail
-from rtmail.config import alerts, checks, customers, duty, eyes, oauth, passwords, policy_names, reading, secrets
+from rtmail.config import alerts, checks, customers, duty, eyes, oauth, passwords, policy_names, reading, secrets, trackers
 from rtmail.config.secrets import Secrets
 from rtmail.config.sections import (
     AuthTable,
@@ -35,6 +35,7 @@ from rtmail.config.sections import (
 from rtmail.config.values import After, Listen
 from rtmail.desk.monitoring import Monitor
 from rtmail.desk.people import Directory, ManagementRole, Person, Queue
+from rtmail.desk.trackers import Tracker
 from rtmail.errors import ConfigError, PolicyError, Problem
 from rtmail.mail.address import key
 from rtmail.mail.dkim_sign import Signer
@@ -263,6 +264,10 @@ class Config:
         """Return how the alerts of monitoring systems are read."""
         return alerts.monitors(self.tables, find_shipped("config", alerts.FILE, self.folder))
 
+    def trackers(self) -> tuple[Tracker, ...]:
+        """Return the development trackers whose mail is comments."""
+        return trackers.trackers(self.tables)
+
     def policies(self) -> dict[str, Policy]:
         """Return the policy of each name that a queue has. Raises PolicyError with every mistake in any of them."""
         found, problems = _policies(self.tables, self.folder)
@@ -409,6 +414,7 @@ def _check(tables: Tables, report: reading.Report, folder: Path, found: Secrets)
     checks.private_data(tables, report)
     checks.junk(tables, report)
     alerts.check(tables, report, find_shipped("config", alerts.FILE, folder))
+    trackers.check(tables, report)
     checks.senders(tables, report)
     checks.trust(tables, report)
     checks.signing(tables, report, folder)

@@ -166,11 +166,16 @@ def junk(tables: Tables, report: Report) -> None:
 
 
 def senders(tables: Tables, report: Report) -> None:
-    """[machines] and [forms]: addresses, or "@domain"."""
-    for where, table in (("machines", tables.machines), ("forms", tables.forms), ("junk", tables.junk)):
-        for n, sender in enumerate(table.senders):
+    """[machines], [forms] and the like: addresses, or "@domain"."""
+    listed: list[tuple[tuple[str, ...], list[str]]] = [
+        (("machines",), tables.machines.senders), (("forms",), tables.forms.senders), (("junk",), tables.junk.senders),
+        *((("monitoring", name), monitor.senders) for name, monitor in tables.monitoring.items()),
+        *((("trackers", name), tracker.senders) for name, tracker in tables.trackers.items()),
+    ]
+    for where, senders in listed:
+        for n, sender in enumerate(senders):
             if not (valid_spec(sender) or (sender.startswith("@") and is_domain(sender[1:]))):
-                report.tell((where, "senders", n), f"{sender!r} is no sender", 'write an address or "@domain": "nagios@mon.example.com"')
+                report.tell((*where, "senders", n), f"{sender!r} is no sender", 'write an address or "@domain": "nagios@mon.example.com"')
 
 
 def trust(tables: Tables, report: Report) -> None:

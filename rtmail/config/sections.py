@@ -260,6 +260,13 @@ class MonitorTable(Table):
     on_recovery: Literal["record", "resolve", "close"] = "record"
 
 
+class TrackerTable(Table):
+    """`key` is the pattern of a bug's number in subjects; "" means JIRA-12 and the like."""
+
+    senders: list[str] = []
+    key: str = ""
+
+
 class JunkTable(Table):
     """`digest` "" writes none; `headers` are patterns by name of header."""
 
@@ -297,6 +304,7 @@ class Tables(Table):
     junk: JunkTable = JunkTable()
     statements: StatementsTable = StatementsTable()
     monitoring: dict[str, MonitorTable] = {}
+    trackers: dict[str, TrackerTable] = {}
     oauth: dict[str, OauthTable] = {}
     log: LogTable = LogTable()
     web: WebTable = WebTable()
@@ -306,6 +314,7 @@ class Tables(Table):
 
 REQUIRED: Mapping[type[Table], Mapping[str, str]] = {
     MonitorTable: {"senders": '["nagios@mon.example.com"]'},
+    TrackerTable: {"senders": '["jira@dev.example.com"]'},
     SiteTable: {"name": '"Example"', "domain": '"example.com"', "admin": '"ops@example.net"'},
     QueueTable: {"address": '"support@example.com"', "comment_address": '"support-comment@example.com"'},
     PersonTable: {"name": '"Jane Doe"', "email": '"jane@example.net"'},

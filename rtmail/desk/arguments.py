@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from rtmail.desk.notes import reference
 from rtmail.desk.ticket import Status
 from rtmail.errors import RtmailError
 from rtmail.mail.address import parse_list
@@ -53,6 +54,7 @@ class Argument(StrEnum):
     NUMBERS = "numbers, or all"
     WORKED = "time worked"
     REFERENCE = "an outside reference"
+    FIXED = "a bug, and in which version it is fixed"
 
 
 MIDNIGHT, MORNING, EVENING = time(0), time(9), time(17)
@@ -75,6 +77,7 @@ _SPELLED = (
 )
 _NUMBER = re.compile(r"(?:(?:request|ticket|into|with|to)\s+)?#?([1-9][0-9]{0,9})", re.IGNORECASE)
 _REFERENCE = re.compile(r"https?://[^\s<>\"]{3,500}|[A-Za-z][\w.-]{0,60}(?:[-#/]|\s#)\d{1,12}|#?\d{1,12}")
+_FIXED = re.compile(rf"(?P<ref>{_REFERENCE.pattern})(?:\s+in\s+(?P<version>[\w][\w.+-]{{0,39}}))?(?P<sure>[\s,]+yes)?", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\s:;,?!\"'<>()]{1,80}")
 _NUMBERS = re.compile(r"all|#?\d{1,2}(?:(?:\s*,\s*|\s+and\s+|\s+)#?\d{1,2})*", re.IGNORECASE)
 _HOURS = re.compile(r"(\d{1,3}[.,]\d{1,2})\s*h(?:ours?|rs?)?|(\d{1,3})[:h]([0-5]\d)(?:\s*h)?", re.IGNORECASE)
@@ -112,6 +115,23 @@ def worked(text: str) -> Worked:
         raise ArgumentError(f"{text.strip()!r} is no time worked", "30m billable")
     billing = (match["billing"] or "").lower() if match else ""
     return Worked(said.open_time, None if not billing else billing == "billable")
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A bug that is fixed, in which version ("" where none was said); `sure`: whoever wrote it has seen what goes out."""
+
+    ref: str
+    version: str
+    sure: bool
+
+
+def fixed(text: str) -> Fixed:
+    """Return what "JIRA-12 in 4.2", with "yes" behind it or without, says. Raises ArgumentError."""
+    match = _FIXED.fullmatch(text.strip())
+    if match is None:
+        raise ArgumentError(f"{text.strip()!r} names no bug, or more than one", "fixed JIRA-12 in 4.2")
+    return Fixed(reference(match["ref"]), match["version"] or "", bool(match["sure"]))
 
 
 def instant(text: str, now: datetime, zone: ZoneInfo, day_means: time = EVENING) -> datetime:
@@ -345,4 +365,5 @@ _CHECKS: Mapping[Argument, Callable[[str], object]] = {
     Argument.NUMBERS: _numbers,
     Argument.WORKED: worked,
     Argument.REFERENCE: _reference,
+    Argument.FIXED: fixed,
 }

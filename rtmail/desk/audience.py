@@ -28,8 +28,8 @@ from rtmail.policy.terms import TERMS, Terms
 
 THREADS = "threads"
 """The field that holds the Message-IDs by which people of a merged request know their conversation: party id -> ids."""
-WORDS, RELAYED = "words", "relayed"
-"""The templates of an engineer's words to customers, and of a participant's to the others."""
+WORDS, RELAYED, FIXED = "words", "relayed", "fixed"
+"""The templates of an engineer's words to customers, of a participant's to the others, and of the word that a bug is fixed."""
 MUTE_LINK = Link("mute", Action.MUTE)
 """For whom copies are no duty: a Cc, and a watcher of what somebody else owns."""
 STAFF_LINKS = (Link("take", Action.TAKE),)
@@ -255,12 +255,14 @@ def to_customers(
     attachments: tuple[AttachmentRef, ...] = (),
     reached: Collection[str] = (),
     answering: str = "",
+    facts: Mapping[str, Any] | None = None,
     report: bool = False,
 ) -> int:
     """Send public words to participants, one copy each; tells how many copies were drafted.
 
     reached    address keys in the author's own To/Cc: they have the mail already
     answering  Message-ID these words answer, "" for the last one of the thread
+    facts      of a template that writes the words itself
     """
     ticket = builder.ticket
     everyone = ticket.people(Role.REQUESTOR, Role.CC)
@@ -270,7 +272,7 @@ def to_customers(
         if not participant.address or address.key(participant.address) in reached:
             continue
         others = tuple(p for p in everyone if p.person != participant.person and p.address)
-        copied = participant.role is Role.CC and template in (WORDS, RELAYED)
+        copied = participant.role is Role.CC and template in (WORDS, RELAYED, FIXED)
         builder.drafts.append(
             Draft(
                 template=template,
@@ -283,7 +285,7 @@ def to_customers(
                 author=author,
                 circle_to=circle(others, Role.REQUESTOR),
                 circle_cc=circle(others, Role.CC),
-                facts={"text": text},
+                facts={"text": text} if facts is None else dict(facts),
                 in_reply_to=answering or (thread[-1] if thread else ""),
                 references=_known_to(ticket, participant.person, thread),
                 attachments=attachments,

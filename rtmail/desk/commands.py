@@ -152,6 +152,8 @@ _LINKED = re.compile(r"(?<=\S)\s?<(?:mailto:|https?://)[^<>\s]*>")
 _LONGEST_LINE, _LONGEST_NAME = 400, 60
 _SENTENCE_WORDS = 5
 """From so many words on, what follows a known key and is not its argument is a sentence: "Status: we have found the cause"."""
+_SAID_ALONE = frozenset({"fixed", "bugs"})
+"""Words that people say, or set above a paragraph, with nothing behind them."""
 _UNUSUAL = frozenset({"eta", "snooze", "ack", "update-every", "mute", "unmute", "untake", "unwatch", "undo"})
 _OPEN_END = ("?", ":", ",", ";")
 
@@ -266,7 +268,7 @@ def _read_keyed(text: str, key: str, value: str, lineno: int, below: bool) -> Co
 
 def _argument(spec: Spec, value: str) -> str:
     """Return what stands behind a command without what clients add; a subject or a name stays as it is."""
-    if spec.argument in (Argument.ADDRESSES, Argument.REFERENCE):
+    if spec.argument in (Argument.ADDRESSES, Argument.REFERENCE, Argument.FIXED):
         value = _LINKED.sub("", value)
     return value if spec.argument is Argument.TEXT else value.translate(_TYPED).rstrip(" .!\u2026")
 
@@ -300,7 +302,8 @@ def _read_argument(spec: Spec, value: str, text: str, lineno: int, alone: bool) 
     if not value:
         if spec.optional or spec.argument is Argument.NONE:
             return Command(spec.name, "", text, lineno)
-        return Unclear(text, lineno, "something is missing behind it", spec.example) if alone else None
+        said = alone and spec.name not in _SAID_ALONE
+        return Unclear(text, lineno, "something is missing behind it", spec.example) if said else None
     if spec.name == "standing" and not problem(Argument.STATUS, value):
         return Command("status", value, text, lineno)
     wrong = problem(spec.argument, value)
@@ -323,7 +326,7 @@ def _looks_meant(kind: Argument, value: str, *, unusual: bool = False) -> bool:
             return len(words) == 1 or (unusual and len(words) <= 4)
         case Argument.ADDRESSES | Argument.PERSON:
             return "@" in value
-        case Argument.NUMBER | Argument.REFERENCE | Argument.LENGTH | Argument.WORKED:
+        case Argument.NUMBER | Argument.REFERENCE | Argument.FIXED | Argument.LENGTH | Argument.WORKED:
             return digits and len(words) <= 3
         case Argument.INSTANT | Argument.UNTIL | Argument.LENGTH_OR_UNTIL if not unusual:
             return len(words) <= 4 and (digits or any(closest(word, CALENDAR_WORDS) for word in words))

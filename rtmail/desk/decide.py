@@ -7,10 +7,24 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import agreed, awaiting, customers, effects, filling, incoming, monitoring, notices, opening, private, shouting, waits
+from rtmail.desk import (
+    agreed,
+    awaiting,
+    customers,
+    effects,
+    filling,
+    incoming,
+    monitoring,
+    notices,
+    opening,
+    private,
+    shouting,
+    trackers,
+    waits,
+)
 from rtmail.desk.decision import Builder, Decision, House
 from rtmail.desk.delivery import delivered
-from rtmail.desk.stimulus import Alerted, AlsoSent, Asked, Commanded, Delivered, LetGo, Received, Stimulus, Tick
+from rtmail.desk.stimulus import Alerted, AlsoSent, Asked, Commanded, Delivered, LetGo, Received, Stimulus, Tick, Tracked
 from rtmail.desk.ticket import EventKind, Ticket
 from rtmail.policy import signals
 from rtmail.policy.model import Policy
@@ -49,6 +63,8 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
             opening.also_sent(builder, stimulus)
         case Alerted():
             monitoring.again(builder, stimulus)
+        case Tracked():
+            trackers.noted(builder, stimulus)
         case LetGo():
             private.let_go(builder, stimulus, filling.let_go(builder, stimulus))
     for one in (builder, *builder.further):

@@ -15,7 +15,7 @@ from rtmail.desk import filled
 from rtmail.desk.absence import Absence, AbsenceChange
 from rtmail.desk.people import Directory, Person, Queue
 from rtmail.desk.queries import Query
-from rtmail.desk.ticket import VOICE, WAIT_UNTIL, Event, EventKind, Participant, Role, Status, Ticket, apply, legal
+from rtmail.desk.ticket import MOVED_IN, VOICE, WAIT_UNTIL, Event, EventKind, Participant, Role, Status, Ticket, apply, legal
 from rtmail.mail.draft import Auto, Draft, Visibility
 from rtmail.mail.model import Address
 from rtmail.mail.site import Site
@@ -430,6 +430,7 @@ def facts_of(ticket: Ticket) -> signals.Facts:
         owner=ticket.owner,
         cadence=Duration.parse(cadence) if cadence else None,
         answered=ticket.answered,
+        moved_in=bool(ticket.fields.get(MOVED_IN)),
     )
 
 

@@ -19,7 +19,7 @@ from rtmail.policy import ladder, signals
 from rtmail.policy.clocks import Notice, NoticeKind
 from rtmail.policy.rows import ClockKind, Reach
 
-WORDS_TEMPLATES = frozenset({audience.WORDS, "closing", "promised", "asking"})
+WORDS_TEMPLATES = frozenset({audience.WORDS, audience.FIXED, "closing", "promised", "asking"})
 """Mails that bring an engineer's words to the requestor, some of them with something of ours below."""
 LADDER_TEMPLATES = frozenset({"escalation", "missed", "nudge"})
 

@@ -17,6 +17,7 @@ from rtmail.desk import (
     arguments,
     audience,
     awaiting,
+    bugs,
     closing,
     company,
     consent,
@@ -38,7 +39,7 @@ from rtmail.desk.commands import BY_NAME, Command, Parsed, Spec
 from rtmail.desk.decision import Builder, Spawn, Words
 from rtmail.desk.errands import ERRANDS, Errand
 from rtmail.desk.known import Known
-from rtmail.desk.outcome import CannotDo, Result, done, refused
+from rtmail.desk.outcome import ANSWERED, CannotDo, Result, done, refused
 from rtmail.desk.people import PRIVACY, Person, serves
 from rtmail.desk.stimulus import Commanded
 from rtmail.desk.ticket import SOLVED, EventKind, Role, Status, legal
@@ -148,7 +149,7 @@ def _one(running: Run, command: Command) -> Result:
     if command.name in undoing.BY_DIFFERENCE:
         deed = undoing.changed(command.name, before, builder.ticket, builder.entries[first:])
         undoing.remember(builder, running.person.party, command.name, deed)
-    elif command.name in undoing.FINAL:
+    elif command.name in undoing.FINAL and outcome != ANSWERED:
         undoing.remember(builder, running.person.party, command.name, {})
     return done(line, outcome)
 
@@ -371,6 +372,13 @@ def _errand(name: str) -> Callable[[Run, str], str]:
     return effect
 
 
+def _fixed(running: Run, value: str) -> str:
+    """First what they would read; with a yes it goes out."""
+    if not arguments.fixed(value).sure:
+        return _errand("fixed")(running, value)
+    return bugs.fixed(running.builder, value, running.person, running.known)
+
+
 def _standing(running: Run, _: str) -> str:
     ticket = running.builder.ticket
     return f"it is {ticket.status}, {audience.owner_name(running.builder) or 'nobody'} owns it, priority {ticket.priority or 'not set yet'}"
@@ -396,7 +404,7 @@ def _shown(at: datetime, zone: ZoneInfo) -> str:
 
 
 AFTER_WORDS = frozenset(
-    {"status", "resolve", "wait", "close", "reject", "spam", "reopen", "priority", "reclassify", "redirect", "update-every",
+    {"status", "resolve", "wait", "close", "reject", "spam", "reopen", "priority", "reclassify", "redirect", "fixed", "update-every",
      "next", "eta", "merge", "undo", "ask"}
 )
 """Commands on which the order of signals depends (`policy.signals`): an answer first, then what its author changed."""
@@ -444,7 +452,7 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "queue": lambda running, value: paperwork.move(running.builder, value, running.person),
     "due": lambda running, value: paperwork.due(running.builder, value, running.person, running.zone),
     "time": lambda running, value: paperwork.time(running.builder, value, running.person),
-    "bug": lambda running, value: paperwork.bug(running.builder, value, running.person),
+    "bug": lambda running, value: bugs.link(running.builder, value, running.person, running.known),
     "for": lambda running, value: paperwork.for_customer(running.builder, value, running.person, running.parties),
     "merge": _merge,
     "same": _same,
@@ -455,6 +463,7 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "redact": _private("redact"),
     "erase": _private("erase"),
     **{name: _errand(name) for name in ERRANDS},
+    "fixed": _fixed,
 }
 ACTIONS: Mapping[Action, tuple[str, str]] = {
     Action.TAKE: ("take", ""),

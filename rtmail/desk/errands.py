@@ -85,4 +85,12 @@ def _query(errand: Errand, command: Command) -> str:
     return ANSWERED
 
 
-ERRANDS: Mapping[str, Callable[[Errand, Command], str]] = {"away": _away, "back": _back, **dict.fromkeys(sorted(NAMES), _query)}
+def _fixed(errand: Errand, command: Command) -> str:
+    if arguments.fixed(command.value).sure:
+        raise CannotDo("write it in an answer to a mail about one of the requests that hang on it")
+    return _query(errand, command)
+
+
+ERRANDS: Mapping[str, Callable[[Errand, Command], str]] = {
+    "away": _away, "back": _back, **dict.fromkeys(sorted(NAMES), _query), "fixed": _fixed,
+}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rtmail.desk import filled
-from rtmail.desk.notes import DUE, REFS, WORKED
+from rtmail.desk.notes import DUE, FIXED, REFS, WORKED
 from rtmail.desk.ticket import WAIT_UNTIL, Event, EventKind
 
 
@@ -43,6 +43,8 @@ def _noted(facts: Mapping[str, Any]) -> str:
         return f"time worked: {facts['minutes']} min{' billable' if facts['billable'] else ''}"
     if name == REFS:
         return f"elsewhere: {', '.join(value or ()) or 'nowhere'}"
+    if name == FIXED:
+        return "told to be fixed: " + ", ".join(f"{ref} in {version}" if version else ref for ref, version in (value or {}).items())
     if name.startswith("split:"):
         return f"words split off: {value}"
     if name.startswith(filled.PREFIX):

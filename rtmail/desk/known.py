@@ -13,6 +13,7 @@ from rtmail.desk import arguments
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import Parsed
 from rtmail.desk.decision import Words
+from rtmail.desk.notes import reference
 from rtmail.desk.ticket import Ticket
 from rtmail.mail.model import Address
 from rtmail.policy.model import Policy
@@ -44,6 +45,8 @@ class Known:
     subject  the subject that the last change of it put away
     filled   what a field held before the last change of it
     people   party ids of those who wait for a word of staff, where one is given
+    bugs     reference of a bug -> numbers of the requests that are linked with it
+    alike    bugs of requests about the same words, for one that nothing was linked with so far
     """
 
     others: Mapping[int, Other] = field(default_factory=dict)
@@ -52,6 +55,8 @@ class Known:
     subject: str = ""
     filled: str = ""
     people: Mapping[int, Address] = field(default_factory=dict)
+    bugs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    alike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class Wanted:
     filled: int = 0
     waiting: tuple[int, ...] = ()
     """Party ids whose addresses are needed."""
+    bugs: tuple[str, ...] = ()
+    """References of bugs."""
 
 
 def last_deed(ticket: Ticket, person: int) -> Mapping[str, Any]:
@@ -89,6 +96,7 @@ def wanted(parsed: Parsed, ticket: Ticket, person: int) -> Wanted:
     merged = renamed = refilled = 0
     opening = False
     asked: tuple[int, ...] = ()
+    bugs: list[str] = []
     for command in parsed.commands:
         try:
             if command.name in _BY_ADDRESS:
@@ -97,6 +105,10 @@ def wanted(parsed: Parsed, ticket: Ticket, person: int) -> Wanted:
                 people += arguments.addresses(command.value.removeprefix("as "))
             elif command.name in _BY_NUMBER and command.value:
                 numbers.append(arguments.number(command.value))
+            elif command.name == "bug":
+                bugs.append(reference(command.value))
+            elif command.name == "fixed":
+                bugs.append(arguments.fixed(command.value).ref)
         except ArgumentError:
             continue  # its effect says so
         if command.name == "accept":
@@ -107,4 +119,5 @@ def wanted(parsed: Parsed, ticket: Ticket, person: int) -> Wanted:
         elif command.name == "undo" and (deed := last_deed(ticket, person)):
             merged, renamed = int(deed.get("merged") or 0), int(deed.get("subject") or 0)
             refilled = int(deed.get("filled", ("", 0))[1])
-    return Wanted(tuple(people), tuple(dict.fromkeys(n for n in numbers if n)), merged, opening, renamed, refilled, asked)
+    numbered, bugged = tuple(dict.fromkeys(n for n in numbers if n)), tuple(dict.fromkeys(bugs))
+    return Wanted(tuple(people), numbered, merged, opening, renamed, refilled, asked, bugged)

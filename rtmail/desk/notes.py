@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from rtmail.desk.ticket import WAIT_UNTIL
 
-WORKED, DUE, REFS, URGENCY = "worked", "due", "refs", "urgency"
+WORKED, DUE, REFS, FIXED, URGENCY = "worked", "due", "refs", "fixed", "urgency"
 
 
 def rows(fields: Mapping[str, Any], zone: ZoneInfo) -> list[dict[str, str]]:
@@ -27,13 +28,30 @@ def rows(fields: Mapping[str, Any], zone: ZoneInfo) -> list[dict[str, str]]:
         said = ", ".join(f"{name} {noted[name]}" for name in ("impact", "spread") if noted.get(name))
         found.append({"what": "Urgency", "value": f"{noted['value']}{f' ({said})' if said else ''}"})
     if fields.get(REFS):
-        found.append({"what": "Elsewhere", "value": ", ".join(fields[REFS])})
+        found.append({"what": "Elsewhere", "value": ", ".join(_as_it_stands(ref, fields) for ref in fields[REFS])})
     return found
+
+
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,30}-\d{1,12}")
+
+
+def reference(text: str) -> str:
+    """Return the number that something has elsewhere as we keep it, however it was written: "JIRA-12" for "jira-12" and for its link."""
+    short = text.strip()
+    if "://" in short:
+        last = urlsplit(short).path.rstrip("/").rpartition("/")[2]
+        short = last if _KEY.fullmatch(last) else short
+    return short.upper() if _KEY.fullmatch(short) else short
 
 
 def system_of(ref: str) -> str:
     """Return in which system a number is known: the host of a link, what stands before the last hyphen, "" for a bare number."""
     return urlsplit(ref).hostname or "" if "://" in ref else ref.rpartition("-")[0].lower()
+
+
+def _as_it_stands(ref: str, fields: Mapping[str, Any]) -> str:
+    version = (fields.get(FIXED) or {}).get(ref)
+    return ref if version is None else f"{ref} (fixed{f' in {version}' if version else ''})"
 
 
 def spent(fields: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What staff note of a request beside the words: its queue, when it is due, the time it took, its number elsewhere, whose it is."""
+"""What staff note of a request beside the words: its queue, when it is due, the time it took, whose it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from rtmail.desk import arguments, audience
 from rtmail.desk.decision import Builder
-from rtmail.desk.notes import DUE, REFS, WORKED, spent, system_of
+from rtmail.desk.notes import DUE, WORKED, spent
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import EventKind, Role, Status
@@ -87,17 +87,6 @@ def _by_plan(builder: Builder) -> bool:
     terms = Terms.from_row(builder.ticket.fields.get(TERMS))
     plan = builder.house.directory.plans.get(terms.plan) if terms else None
     return plan is not None and plan.billable
-
-
-def bug(builder: Builder, value: str, person: Person) -> str:
-    """Note the number that the request has elsewhere."""
-    text = value.strip()
-    known = list(builder.ticket.fields.get(REFS) or ())
-    if text in known:
-        return "it was noted already"
-    builder.add(EventKind.FIELD, actor=person.party, facts={"name": REFS, "value": [*known, text]})
-    builder.refs.append((system_of(text), text))
-    return f"noted: {', '.join([*known, text])}"
 
 
 def for_customer(builder: Builder, value: str, person: Person, parties: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ from rtmail.desk.commands import BY_NAME, SPECS, Command, Parsed
 from rtmail.desk.ticket import Role, Ticket
 from rtmail.mail.model import Kind, Mail
 
-NAMES = frozenset({"list", "show", "search", "history", "help"})
+NAMES = frozenset({"list", "show", "search", "bugs", "fixed", "history", "help"})
 _BY_PARTICIPANTS = frozenset({"list", "show", "help", "standing"})
 
 
@@ -19,7 +19,7 @@ class Query:
     """One question.
 
     number  of the request for show and history, else 0
-    words   what stands behind list, search and help
+    words   what stands behind list, search, bugs, fixed and help
     asker   party id; staff: he sees what staff see, else what a participant may
     """
 

@@ -96,7 +96,9 @@ SPECS: tuple[Spec, ...] = (
          rights=frozenset({PRIVACY}), destructive=True),
     Spec("erase", Argument.NUMBER, "erase withheld content, or that of one event", "erase 1", words=("erase",), optional=True,
          rights=frozenset({PRIVACY}), destructive=True),
-    Spec("bug", Argument.REFERENCE, "note the number of it elsewhere", "bug JIRA-12", ("bug", "reference"), ("bug",)),
+    Spec("bug", Argument.REFERENCE, "link it with a bug, or note its number elsewhere", "bug JIRA-12", ("bug", "reference"), ("bug",)),
+    Spec("fixed", Argument.FIXED, "tell everybody who waits for a bug that it is fixed; first you see what they read",
+         "fixed JIRA-12 in 4.2", ("fixed",), ("fixed",)),
     Spec("ack", Argument.LENGTH_OR_UNTIL, "I have seen it; stop the reminders", "ack 2h", ("ack",), ("ack", "acknowledge"), optional=True),
     Spec("snooze", Argument.LENGTH_OR_UNTIL, "remind me later", "snooze until Mon 9:00", ("snooze",), ("snooze",)),
     Spec("undo", Argument.NONE, "take back the last command", "undo", words=("undo",)),
@@ -109,6 +111,8 @@ SPECS: tuple[Spec, ...] = (
          rights=_ANY_STAFF, participants=True),
     Spec("show", Argument.NUMBER, "one request, whole", "show 1042", ("show",), ("show",), rights=_ANY_STAFF, participants=True),
     Spec("search", Argument.TEXT, "requests with these words", "search printer jam", ("search",), ("search",),
+         rights=_ANY_STAFF),
+    Spec("bugs", Argument.TEXT, "bugs with these words, and who waits for them; all: list bugs", "bugs login fails", ("bugs",), ("bugs",),
          rights=_ANY_STAFF),
     Spec("history", Argument.NUMBER, "everything that happened to a request", "history 1042", ("history",), ("history",),
          rights=_ANY_STAFF),
@@ -133,7 +137,7 @@ KEYS: Mapping[str, Spec] = {plain(key): spec for spec in SPECS for key in spec.k
 WORDS: Mapping[str, Spec] = {plain(word): spec for spec in SPECS for word in spec.words}
 TOPICS = frozenset({*KEYS, *WORDS, *(plain(spec.name) for spec in SPECS)})
 """What `help` can be asked about."""
-LISTS = frozenset({"all", "mine", "my", "due", "nobody", "unowned", "new"})
+LISTS = frozenset({"all", "mine", "my", "due", "nobody", "unowned", "new", "bugs"})
 """What `list` knows besides the names of queues, people and customers."""
 
 PROSE_KEYS = frozenset({

@@ -189,6 +189,24 @@ class Alerted:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracked:
+    """A development tracker wrote about a bug that this request is linked with.
+
+    refs      the bugs' numbers; who: the tracker as people read it
+    believed  something proves that it was the tracker
+    """
+
+    tracker: str
+    refs: tuple[str, ...]
+    who: str
+    words: Words
+    message_id: str
+    at: datetime
+    believed: bool
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AlsoSent:
     """A mail of this ticket came by a further delivery, to queues that had not heard of it."""
 
@@ -199,4 +217,4 @@ class AlsoSent:
     at: datetime
 
 
-Stimulus = Received | Asked | Tick | Commanded | Delivered | AlsoSent | Alerted | LetGo
+Stimulus = Received | Asked | Tick | Commanded | Delivered | AlsoSent | Alerted | Tracked | LetGo

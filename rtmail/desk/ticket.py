@@ -43,6 +43,8 @@ LEGAL: Mapping[Status, frozenset[Status]] = {
 
 VOICE = "voice"
 """The field that holds the queue whose address a customer reads, where his request was handed over to another."""
+MOVED_IN = "moved_in"
+"""The field of a request that came out of an archive or another tracker: where from."""
 WAIT_UNTIL = "wait_until"
 """The field that holds until when a request waits."""
 

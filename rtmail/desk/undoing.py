@@ -35,6 +35,7 @@ FINAL: Mapping[str, tuple[str, str]] = {
     "eta": (_TOLD, "eta tomorrow noon"),
     **dict.fromkeys(("release", "redact", "erase"), ("what was seen or removed stays so", "")),
     "ask": ("the customer was asked: tick it", "got 1"),
+    "fixed": ("the customers have it: write to them", ""),
     "redirect": ("the customer has the answer: write to him", ""),
     "serve": ("its clocks run, and the customer was told", ""),
     "split": ("the words are a request of their own: merge that into this one", ""),

@@ -18,7 +18,7 @@ from rtmail.mail.identity import trusted_peer
 from rtmail.mail.model import Mail, Proof
 from rtmail.store import Origin, Outcome, Settlement, SpoolItem
 
-_BELIEVED = frozenset({Proof.DMARC_PASS, Proof.DKIM_ALIGNED})
+BELIEVED = frozenset({Proof.DMARC_PASS, Proof.DKIM_ALIGNED})
 _COUNTED = timedelta(hours=1)
 
 
@@ -51,7 +51,7 @@ def again(keeper: Keeper, item: SpoolItem, mail: Mail, verdict: Verdict, alert: 
         at=min(item.arrived_at, now),
         recovered=alert.recovered,
         on_recovery=alert.on_recovery,
-        believed=mail.proof in _BELIEVED or trusted_peer(item.envelope, office.site),
+        believed=mail.proof in BELIEVED or trusted_peer(item.envelope, office.site),
     )
     decision = decide(office.policy(ticket.policy_version), ticket, stimulus, now, office.house)
     kept = keeper.keep(decision, now)

@@ -7,14 +7,15 @@ while he took part, the requestor and his organisation's contact all that is pub
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rtmail.desk import audience, filled, history, notes, queries
+from rtmail.desk import arguments, audience, bugs, filled, history, notes, queries
 from rtmail.desk.people import Directory, Person
 from rtmail.desk.queries import Query
 from rtmail.desk.ticket import Event, EventKind, Role, Status, Ticket
+from rtmail.engine.lookup import linked
 from rtmail.engine.office import Office
 from rtmail.mail.compose import bare_subject
 from rtmail.mail.draft import AttachmentRef, Link, Visibility
@@ -60,12 +61,18 @@ class Answerer:
         answered = Answered()
         for one in asked:
             match one.name:
+                case "list" if one.staff and one.words.lower() == "bugs":
+                    self._bugs(replace(one, words=""), answered)
                 case "list":
                     self._list(one, now, answered)
                 case "show":
                     self._show(one, answered)
                 case "search":
                     self._search(one, answered)
+                case "bugs":
+                    self._bugs(one, answered)
+                case "fixed":
+                    self._fixed(one, answered)
                 case "history":
                     self._history(one, answered)
                 case _:
@@ -275,6 +282,42 @@ class Answerer:
         listed = list(found.values())[:MOST_LISTED]
         answered.answers.append({"kind": "search", "words": asked.words, "found": listed, "more": len(found) - len(listed)})
         answered.links += [_show_link(row["number"]) for row in listed]
+
+    def _bugs(self, asked: Query, answered: Answered) -> None:
+        """What hangs on which bug: on all, or on those whose number or whose requests hold the words."""
+        store = self._store
+        named = store.by_outside_ref(notes.system_of(notes.reference(asked.words)), notes.reference(asked.words))
+        hits = {hit.ticket for hit in store.search(asked.words)} | set(named) if asked.words else None
+        rows, numbers = [], []
+        for bug in store.linked_with(hits, MOST_LISTED):
+            tickets = [ticket for ticket in store.tickets(bug.tickets).values() if self._may_look(asked, ticket)]
+            versions = [version for ticket in tickets if (version := bugs.fixed_in(ticket.fields, bug.ref)) is not None]
+            if tickets:
+                numbers += [ticket.number for ticket in tickets]
+                listed = [{"number": ticket.number, "subject": ticket.subject, "status": str(ticket.status)} for ticket in tickets]
+                rows.append({"ref": bug.ref, "requests": listed, "fixed": bool(versions), "version": next(iter(versions), "")})
+        answered.answers.append({"kind": "bugs", "words": asked.words, "bugs": rows})
+        answered.links += [_show_link(number) for number in dict.fromkeys(numbers)]
+
+    def _fixed(self, asked: Query, answered: Answered) -> None:
+        """What everybody would read who waits for a bug, and who that is; a link sends it."""
+        said = arguments.fixed(asked.words)
+        waiting = [
+            ticket for ticket in linked(self._store, [said.ref])
+            if self._may_look(asked, ticket) and bugs.fixed_in(ticket.fields, said.ref) != said.version
+        ]  # fmt: skip
+        requests = [
+            {"number": ticket.number, "subject": ticket.subject, "status": str(ticket.status), "who": audience.named(ticket.requestor)}
+            for ticket in waiting
+        ]
+        answered.answers.append({"kind": "fixed", "ref": said.ref, "version": said.version, "requests": requests})
+        if waiting:
+            line = f"fixed {said.ref}{f' in {said.version}' if said.version else ''} yes"
+            answered.links.append(Link("tell them", Action.COMMENT, subject=line, body=line, request=waiting[0].number))
+
+    def _may_look(self, asked: Query, ticket: Ticket) -> bool:
+        person = self._directory.by_party(asked.asker)
+        return person is not None and self._directory.may_answer(person, ticket.queue)
 
     def _history(self, asked: Query, answered: Answered) -> None:
         found = self._seen(asked)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rtmail.desk import commands, filled, monitoring
+from rtmail.desk import commands, filled, monitoring, trackers
 from rtmail.desk.absence import SEEN_FOR, Absence
 from rtmail.desk.accepting import ALIAS
 from rtmail.desk.decide import decide
@@ -26,12 +26,12 @@ from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
 from rtmail.desk.ticket import Status, Ticket
 from rtmail.desk.wording import Said
-from rtmail.engine import alerts, breaker, junk, notices, privacy
+from rtmail.engine import alerts, breaker, junk, notices, privacy, tracking
 from rtmail.engine.asking import HOLD_ACTIONS, Asking
 from rtmail.engine.breaker import Trip
 from rtmail.engine.holding import STAFF_CLAIM
 from rtmail.engine.keeping import Keeper
-from rtmail.engine.lookup import heard, look_up, survivor
+from rtmail.engine.lookup import alike_bugs, heard, linked, look_up, survivor
 from rtmail.engine.office import Office
 from rtmail.engine.overheard import HELD_WORDS, overheard
 from rtmail.mail import address
@@ -106,11 +106,16 @@ class Intake:
             if opened:
                 tickets = {**tickets, opened.ticket.number: opened.ticket}
                 verdict = _read_at_last(verdict, opened.ticket.number)
-        trace = _trace(verdict, mail, flagged=flagged, seen=seen)
+        trace = trace_of(verdict, mail, flagged=flagged, seen=seen)
         if alert:
             if (settled := alerts.again(self.keeper, item, mail, verdict, alert, trace, now)) is not None:
                 return settled
             # A program reads no answer: nobody is written to but the staff.
+            verdict = replace(verdict, answerable=False, requestor=None, joins=(), ask_accept=())
+        note = trackers.read(self.office.trackers, mail) if verdict.result not in tracking.UNTOUCHED else None
+        if note:
+            if (settled := tracking.comment(self.keeper, item, mail, verdict, note, trace, now)) is not None:
+                return settled
             verdict = replace(verdict, answerable=False, requestor=None, joins=(), ask_accept=())
         return self._end(item, mail, verdict, tickets, trace, now, flagged=flagged, answered=answered_holds)
 
@@ -322,10 +327,15 @@ class Intake:
         others = {number: other for number in asked.numbers if (other := self._other(number))}
         if asked.merged and (merged := self.store.by_number(asked.merged, lock=True)):
             others[asked.merged] = Other(merged, self.office.policy(merged.policy_version))
+        bugs: dict[str, tuple[int, ...]] = {}
+        for ref in asked.bugs:
+            waiting = linked(self.store, [ref])
+            bugs[ref] = tuple(one.number for one in waiting)
+            others |= {one.number: Other(one, self.office.policy(one.policy_version)) for one in waiting}
+        alike = alike_bugs(self.store, ticket) if any(not numbers for numbers in bugs.values()) else ()
         opening, opening_id = self._opening(ticket) if asked.opening else (None, "")
         subject, held = (self._put_away(ticket, seq) for seq in (asked.renamed, asked.filled))
-        people = self._people(asked.waiting)
-        return Known(others=others, opening=opening, opening_id=opening_id, subject=subject, filled=held, people=people)
+        return Known(others, opening, opening_id, subject, held, self._people(asked.waiting), bugs, alike)
 
     def _put_away(self, ticket: Ticket, seq: int) -> str:
         """The words of an event that a later one put away, "" for none."""
@@ -605,8 +615,8 @@ def _unproven(verdict: Verdict) -> str:
     return "DMARC failed" if verdict.sender.proof is Proof.DMARC_FAIL else "no trusted server vouches for the sender"
 
 
-def _trace(verdict: Verdict, mail: Mail, *, flagged: bool, seen: object) -> dict[str, Any]:
-    """What `rtmail why` prints of the judgement."""
+def trace_of(verdict: Verdict, mail: Mail, *, flagged: bool, seen: object) -> dict[str, Any]:
+    """Return what `rtmail why` prints of the judgement."""
     sender = verdict.sender
     return {
         "result": str(verdict.result),

@@ -34,7 +34,7 @@ _TOLD_BY_TIME = frozenset({"nudge", "missed", "escalation", "wait-over", "unowne
 _LAST_HEARD = frozenset({"nudge", "wait-over", "unowned"})
 """Mails that say when the customer last heard from a person."""
 _ANSWERS = frozenset({"receipt", "answer"})
-_LINKS = {"continues": LinkKind.CONTINUES, "related": LinkKind.RELATED, "split": LinkKind.SPLIT, "merged": LinkKind.MERGED,
+LINKS = {"continues": LinkKind.CONTINUES, "related": LinkKind.RELATED, "split": LinkKind.SPLIT, "merged": LinkKind.MERGED,
           "problem": LinkKind.PROBLEM}
 
 
@@ -56,7 +56,7 @@ class Keeper:
         drafts, files = self.answered(drafts, decision.queries, now)
         outgoing = self.render(drafts, now, files)
         entries = _named(decision.entries, drafts, outgoing)
-        rows = [(entry.event, _content(entry, attachments)) for entry in entries]
+        rows = [(entry.event, content_of(entry, attachments)) for entry in entries]
         rungs = [
             _rung(entry.event)
             for entry in entries
@@ -82,11 +82,11 @@ class Keeper:
         for kind, number in decision.links:
             other = self.store.by_number(number)
             if other:
-                self.store.add_link(ticket.id, other.id, _LINKS[kind], 0, now)
+                self.store.add_link(ticket.id, other.id, LINKS[kind], 0, now)
         for kind, number in decision.unlinks:
             other = self.store.by_number(number)
             if other:
-                self.store.remove_link(ticket.id, other.id, _LINKS[kind])
+                self.store.remove_link(ticket.id, other.id, LINKS[kind])
         for system, ref in decision.refs:
             self.store.add_outside_ref(ticket.id, system, ref, now)
         for system, ref in decision.unrefs:
@@ -254,7 +254,8 @@ def _with_id(event: Event, message_id: str) -> Event:
     return replace(event, message_id=message_id)
 
 
-def _content(entry: Entry, attachments: tuple[Attachment, ...]) -> Content | None:
+def content_of(entry: Entry, attachments: tuple[Attachment, ...]) -> Content | None:
+    """Return the words of an entry as they are kept, None for one without."""
     words = entry.words
     if words is None:
         return None

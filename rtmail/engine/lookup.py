@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 
 from rtmail.desk.evidence import Evidence, LedgerEntry, Lookups, Origin, RequestFacts, keys, numbers
+from rtmail.desk.notes import system_of
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Ticket
 from rtmail.engine.office import Office
 from rtmail.store import Entry, Store
 from rtmail.store import Origin as Kept
 
-_ORIGINS = {Kept.OURS: Origin.OURS, Kept.RECEIVED: Origin.SEEN, Kept.CITED: Origin.REFERENCED}
+ORIGINS = {Kept.OURS: Origin.OURS, Kept.RECEIVED: Origin.SEEN, Kept.CITED: Origin.REFERENCED}
 _INTERNAL = frozenset(
     {
         EventKind.COMMENT,
@@ -29,6 +31,8 @@ _INTERNAL = frozenset(
 """Events whose mails to staff are answered at the comment address."""
 _ANSWERED_TO_CUSTOMERS = frozenset({"nudge", "also-sent", "wait-over"})
 """Of what staff are told, these are answered with words to the customer."""
+_WORDS, _HITS = 6, 50
+"""So many words of a subject are looked for, and so many requests with each."""
 _PASSED_ON = frozenset({EventKind.OPENED, EventKind.CORRESPONDENCE})
 """Events whose words the whole circle gets."""
 
@@ -42,13 +46,13 @@ def look_up(store: Store, office: Office, evidence: Evidence) -> tuple[Lookups, 
     ledger: dict[str, tuple[LedgerEntry, ...]] = {}
     for entry in entries:
         if ticket := by_id.get(entry.ticket):
-            one = LedgerEntry(ticket.number, _ORIGINS[entry.origin], _is_internal(store, entry))
+            one = LedgerEntry(ticket.number, ORIGINS[entry.origin], is_internal(store, entry))
             ledger[entry.message_id] = (*ledger.get(entry.message_id, ()), one)
     named = {outbox_id: by_id[ticket_id].number for outbox_id, ticket_id in outbox.items() if ticket_id in by_id}
     tickets = {ticket.number: ticket for ticket in by_id.values()}
-    _load(store, tickets, numbers(evidence, ledger, named))
+    load(store, tickets, numbers(evidence, ledger, named))
     parties = {spec: party.id for spec, party in store.parties_by_address(wanted.addresses).items()}
-    requests = {number: _facts(store, office, ticket) for number, ticket in tickets.items()}
+    requests = {number: facts_of(office, ticket) for number, ticket in tickets.items()}
     return Lookups(ledger=ledger, requests=requests, parties=parties, outbox=named), tickets
 
 
@@ -61,7 +65,24 @@ def survivor(store: Store, number: int) -> Ticket | None:
     return found
 
 
-def _load(store: Store, tickets: dict[int, Ticket], wanted: Iterable[int]) -> None:
+def linked(store: Store, refs: Iterable[str]) -> list[Ticket]:
+    """Return the requests that are linked with any of these bugs, those that they were merged into in their place, by number."""
+    ids = {ticket_id for ref in refs for ticket_id in store.by_outside_ref(system_of(ref), ref)}
+    # In the order of their numbers, so that two who lock them never wait for each other.
+    found = (survivor(store, number) for number in sorted(ticket.number for ticket in store.tickets(ids).values()))
+    return sorted({ticket.number: ticket for ticket in found if ticket}.values(), key=lambda ticket: ticket.number)
+
+
+def alike_bugs(store: Store, ticket: Ticket) -> tuple[str, ...]:
+    """Return bugs that hang on requests with at least half of the longer words of this one's subject, the closest first, at most three."""
+    words = sorted({word for word in ticket.subject.lower().split() if len(word) > 3}, key=lambda word: (-len(word), word))[:_WORDS]
+    shared = Counter(one for word in words for one in {hit.ticket for hit in store.search(word, _HITS)} if one != ticket.id)
+    near = {one: count for one, count in shared.items() if 2 * count >= len(words)}
+    bugs = store.linked_with(near, _HITS)
+    return tuple(bug.ref for bug in sorted(bugs, key=lambda bug: -max(near.get(one, 0) for one in bug.tickets))[:3])
+
+
+def load(store: Store, tickets: dict[int, Ticket], wanted: Iterable[int]) -> None:
     """Load requests by number, and those that they were merged into."""
     missing = [number for number in wanted if number not in tickets]
     while missing:
@@ -70,11 +91,11 @@ def _load(store: Store, tickets: dict[int, Ticket], wanted: Iterable[int]) -> No
         missing = [ticket.merged_into for ticket in found if ticket.merged_into and ticket.merged_into not in tickets]
     for ticket in list(tickets.values()):
         if ticket.merged_into and ticket.merged_into not in tickets:
-            _load(store, tickets, [ticket.merged_into])
+            load(store, tickets, [ticket.merged_into])
 
 
-def _is_internal(store: Store, entry: Entry) -> bool:
-    """Our mail with this id was among staff: an answer to it at the public address is asked about, not sent."""
+def is_internal(store: Store, entry: Entry) -> bool:
+    """Tell whether our mail with this id was among staff: an answer to it at the public address is asked about, not sent."""
     if entry.origin is not Kept.OURS:
         return False
     found = store.event(entry.ticket, entry.event)
@@ -105,7 +126,8 @@ def _everybody_has(store: Store, ticket: Ticket, words: Event) -> bool:
     return all(one.since <= known_until for one in ticket.people(Role.CC))
 
 
-def _facts(store: Store, office: Office, ticket: Ticket) -> RequestFacts:
+def facts_of(office: Office, ticket: Ticket) -> RequestFacts:
+    """Return what judging needs to know of a request."""
     policy = office.policy(ticket.policy_version)
     status_at = ticket.status_at or ticket.opened_at
     requestor = ticket.requestor

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from rtmail.desk.decision import House
 from rtmail.desk.monitoring import Monitor
 from rtmail.desk.people import Directory
+from rtmail.desk.trackers import Tracker
 from rtmail.mail.compose import Workshop
 from rtmail.mail.dkim_sign import Signer
 from rtmail.mail.site import Site
@@ -74,6 +75,7 @@ class Blueprint:
     retry_for: timedelta = timedelta(days=5)
     signers: tuple[Signer, ...] = ()
     monitors: tuple[Monitor, ...] = ()
+    trackers: tuple[Tracker, ...] = ()
     retention: Retention = field(default_factory=lambda: Retention({}))
     junk_digest: str = "08:00"
     """When staff hear daily of what was set aside as junk, in the site's zone; "" for never."""
@@ -97,6 +99,7 @@ class Office:
         self.retry_for = blueprint.retry_for
         self.retention = blueprint.retention
         self.monitors = blueprint.monitors
+        self.trackers = blueprint.trackers
         self.junk_digest = blueprint.junk_digest
         self.statements_at = blueprint.statements_at
         self.workshop = Workshop(

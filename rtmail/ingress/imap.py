@@ -95,15 +95,17 @@ class Listed:
 
 
 class Connection:
-    """Connected, logged in, and `server.folder` selected for writing; `limit_bytes` is the largest mail that is fetched.
+    """Connected, logged in, and `server.folder` selected; `limit_bytes` is the largest mail that is fetched.
+
+    readonly  the folder is only looked at (EXAMINE): nothing that is asked can change it
 
     Raises MailboxTrouble, OSError (TLS included), or what the protocol's libraries raise when a server talks nonsense.
     """
 
-    def __init__(self, server: Server, limit_bytes: int) -> None:
+    def __init__(self, server: Server, limit_bytes: int, *, readonly: bool = False) -> None:
         for name in (server.user, server.password, server.folder):
             _one_line(name)
-        self._server, self._limit = server, limit_bytes
+        self._server, self._limit, self._readonly = server, limit_bytes, readonly
         client = _Client(server, limit_bytes)
         self._wire, self._client = client.wire, cast(Any, client)
         self._made: set[str] = set()
@@ -125,7 +127,7 @@ class Connection:
         self._log_in()
         # From here on the capabilities are those of the authenticated session.
         self._can = frozenset(self._client.capabilities())
-        selected = self._client.select_folder(self._server.folder)
+        selected = self._client.select_folder(self._server.folder, readonly=self._readonly)
         self.uidvalidity = int(selected.get(b"UIDVALIDITY") or 0)
         if not 0 < self.uidvalidity <= LAST_UID:
             raise MailboxTrouble("the server numbers its mails anew at each visit (no UIDVALIDITY)")
@@ -201,6 +203,27 @@ class Connection:
         said = self._client.fetch([uid], [f"BODY.PEEK[]<0.{most}>"]).get(uid, {})
         raw = said.get(b"BODY[]<0>", b"")
         return raw if isinstance(raw, bytes) else b""
+
+    def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
+        """Return the headers of mails, unread as before; those that the server does not hand out are missing."""
+        found = {}
+        for some in _chunks(sorted(uids), 200):
+            self._wire.allow(self._server.answer * 2, self._limit)
+            for uid, said in self._client.fetch(some, ["BODY.PEEK[HEADER]"]).items():
+                head = said.get(b"BODY[HEADER]")
+                if isinstance(head, bytes):
+                    found[uid] = head
+        return found
+
+    def folders(self) -> list[tuple[str, frozenset[str]]]:
+        """Return the folders that can be selected, with their flags in lower case (RFC 6154 names what some are for)."""
+        self._wire.allow(self._server.answer)
+        found = []
+        for flags, _, name in self._client.list_folders():
+            said = frozenset(flag.decode("ascii", "replace").lower() for flag in flags)
+            if "\\noselect" not in said and "\\nonexistent" not in said:
+                found.append((str(name), said))
+        return found
 
     # -- changing ---------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from rtmail.mail.domains import is_public_domain, organisational_domain, same_organisation_domain
 from rtmail.mail.headers import decode_words, text_of
@@ -126,6 +127,7 @@ def _a_label(label: str) -> str:
     return "xn--" + unicodedata.normalize("NFC", label.lower()).encode("punycode").decode()
 
 
+@lru_cache(10_000)
 def key(spec: str) -> str:
     """Return what look-ups compare: the whole address in its normal form and lower case."""
     made = normalise(spec) or spec.strip()

@@ -48,7 +48,7 @@ LOOP_HEADER = "X-RTMail-Loop"
 REFERENCES = 20
 """Ids kept in References: the root and the latest (RFC 5322 3.6.4 lets a thread be cut)."""
 
-_COPIES = frozenset({"opened", "notice", "words", "relayed", "comment", "state"})
+_COPIES = frozenset({"opened", "notice", "words", "relayed", "fixed", "comment", "state"})
 """Mails that carry an event itself: all copies of one event share one Message-ID, so that everybody's client threads them."""
 _BRIEF = frozenset({"page"})
 """Mails to a pager or phone: one line of PAGE_CHARACTERS, nothing else; a mark would be half of it."""

@@ -10,7 +10,18 @@ from email.utils import format_datetime
 
 from rtmail.mail.address import normalise
 from rtmail.mail.model import Address
-from rtmail.mail.wire import address_header, ids_header, message, one_line, text_header, text_part, valid_message_id
+from rtmail.mail.wire import (
+    File,
+    address_header,
+    file_part,
+    ids_header,
+    message,
+    multipart,
+    one_line,
+    text_header,
+    text_part,
+    valid_message_id,
+)
 
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
 INTERNAL_HEADER = "X-RTMail-Internal"
@@ -20,7 +31,10 @@ _NOBODY = "unknown@invalid"
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One mail of it: `raw` as it came, or "" with what it said. `internal`: no participant may have it; a header says so."""
+    """One mail of it: `raw` as it came, or "" with what it said. `internal`: no participant may have it; a header says so.
+
+    to, cc, files  of one that is written here
+    """
 
     at: datetime
     sender: Address
@@ -30,6 +44,9 @@ class Letter:
     references: tuple[str, ...] = ()
     raw: bytes = b""
     internal: bool = False
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    files: tuple[File, ...] = ()
 
 
 def mbox(letters: Iterable[Letter]) -> bytes:
@@ -47,11 +64,17 @@ def mbox(letters: Iterable[Letter]) -> bytes:
 def _written(letter: Letter, spec: str) -> bytes:
     headers = [
         address_header("From", (Address(spec, one_line(letter.sender.name)),)),
+        *(address_header(name, people) for name, people in (("To", _written_to(letter.to)), ("Cc", _written_to(letter.cc))) if people),
         text_header("Subject", one_line(letter.subject)),
         f"Date: {format_datetime(letter.at)}",
     ]
     if valid_message_id(letter.message_id):
         headers.append(f"Message-ID: {letter.message_id}")
     if known := [one for one in letter.references if valid_message_id(one)]:
-        headers.append(ids_header("References", known))
-    return message(headers, text_part(letter.text, "plain"))
+        headers += [ids_header("In-Reply-To", known[-1:]), ids_header("References", known)]
+    words = text_part(letter.text, "plain")
+    return message(headers, multipart("mixed", [words, *map(file_part, letter.files)]) if letter.files else words)
+
+
+def _written_to(people: tuple[Address, ...]) -> tuple[Address, ...]:
+    return tuple(Address(spec, one_line(one.name)) for one in people if (spec := normalise(one.spec)) and spec.isascii())

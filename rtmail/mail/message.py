@@ -28,6 +28,7 @@ from rtmail.mail.identity import prove
 from rtmail.mail.language import language_of
 from rtmail.mail.marks import marks_in
 from rtmail.mail.model import Address, Bounce, Envelope, Forwarded, Kind, Mail, Proof
+from rtmail.mail.outline import tags
 from rtmail.mail.site import Site
 from rtmail.mail.structure import BLANK_START, MAIL_BYTES, NO_END, Survey, light, survey
 from rtmail.mail.token import Action
@@ -163,7 +164,7 @@ def stub(raw: bytes, envelope: Envelope, site: Site, defect: str) -> Mail:
         bounce=None,
         forwarded=None,
         marks=(),
-        tags=_tags(subject, site),
+        tags=tags(subject, site),
         reply_prefix=False,
         proof=Proof.NONE,
         proof_reason="not read",
@@ -252,7 +253,7 @@ class _Reading:
             bounce=judged.bounce,
             forwarded=attached or inline,
             marks=self._guarded("marks", lambda: marks_in(quoted), ()),
-            tags=_tags(subject, self.site),
+            tags=tags(subject, self.site),
             reply_prefix=quoting.has_reply_prefix(subject),
             proof=proof,
             proof_reason=proof_reason,
@@ -465,13 +466,6 @@ def _aware(when: datetime | None) -> datetime | None:
 
 def _date_key(date: datetime | None, written: str) -> str:
     return date.isoformat() if date else clean(written)
-
-
-def _tags(subject: str, site: Site) -> tuple[int, ...]:
-    names = "|".join(re.escape(name) for name in (site.tag, *site.old_tags) if name)
-    if not names:
-        return ()
-    return tuple(int(number) for number in re.findall(rf"(?i)\[\s*(?:{names})\s*#\s*([0-9]{{1,9}})\s*\]", subject))
 
 
 def _language(fields: _Fields) -> str:

@@ -139,6 +139,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
     },
     "numbered": {"engineer": "Jane Doe"},
     "words": {"text": _ANSWER},
+    "fixed": {"version": "4.2"},
     "relayed": {"text": _QUESTION},
     "handed-over": {
         "who": "Jane Doe", "at": SENT_AT, "tier": "tier2", "owner": "", "text": "It happens with every file above 2 GB.",
@@ -367,6 +368,7 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "notice": {"to": _ENGINEER, **heard},
         "numbered": {"to": _CUSTOMER, **customers, "in_reply_to": "<1@jane.example.com>", "references": ("<1@jane.example.com>",)},
         "words": {"to": _CUSTOMER, **customers, **words, "author": "Jane Doe", "circle_cc": _CIRCLE_CC},
+        "fixed": {"to": _CUSTOMER, **customers, **words, "author": "Jane Doe"},
         "relayed": {"to": _COPIED, **customers, **words, "author": "Bob Roe", "circle_to": _CIRCLE_TO},
         "comment": {"to": _MANAGER, **staff, **words, **request, "author": "Jane Doe", "reply_to": ReplyTo.COMMENT},
         "handed-over": {"to": _MANAGER, **staff, **words, **request, "author": "Jane Doe", "reply_to": ReplyTo.COMMENT},

@@ -58,6 +58,7 @@ def blueprint(config: Config) -> Blueprint:
             config.tables.junk.keep,
         ),
         monitors=config.monitors(),
+        trackers=config.trackers(),
         junk_digest=config.tables.junk.digest,
         statements_at=config.tables.statements.at,
     )

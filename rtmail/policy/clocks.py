@@ -147,7 +147,7 @@ def _prioritised(sheet: Sheet, signal: Prioritised) -> None:
     if not sheet.live:
         return
     if first_time and sheet.open(ClockKind.RESOLUTION) is None:
-        targets.begin(sheet, ClockKind.RESOLUTION, sheet.facts.opened_at, at, signal.event)
+        targets.begin(sheet, ClockKind.RESOLUTION, sheet.begun_at(at), at, signal.event)
     running = sheet.open(ClockKind.LADDER)
     if running is None:
         ladder.begin(sheet, at, f"ladder: from {sheet.policy.ladder_from} by {new.key}")

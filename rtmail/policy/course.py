@@ -17,6 +17,10 @@ from rtmail.policy.targets import begin, begin_triage, owe, unsettled
 
 def customer_wrote(sheet: Sheet, signal: CustomerWrote) -> None:
     """Words while waiting or resolved or after closing (a short thanks excepted) set the request going again."""
+    if sheet.facts.moved_in and not sheet.rows:
+        if not signal.thanks:
+            begun_late(sheet, signal.at, signal.event)
+        return
     match sheet.status:
         case "waiting":
             sheet.status = "open"
@@ -27,6 +31,21 @@ def customer_wrote(sheet: Sheet, signal: CustomerWrote) -> None:
             fresh_update(sheet, signal.at, signal.event)
         case "closed" if not signal.thanks:
             reopened(sheet, signal.at, signal.event, by_customer=True)
+
+
+def begun_late(sheet: Sheet, at: datetime, event: int) -> None:
+    """The customer's first words on a request that was moved in: from now on it promises what a new one does."""
+    if sheet.status != "new":
+        sheet.status = "open"
+    if not sheet.priority:
+        begin_triage(sheet, at, event)
+    else:
+        begin(sheet, ClockKind.RESOLUTION, at, at, event, "moved in")
+        ladder.begin(sheet, at, f"ladder: moved in, by {sheet.target.key}", base=at)
+    if not sheet.facts.answered:
+        begin(sheet, ClockKind.FIRST_RESPONSE, at, at, event, "moved in")
+    else:
+        fresh_update(sheet, at, event)
 
 
 def fresh_update(sheet: Sheet, at: datetime, event: int) -> None:
@@ -150,6 +169,9 @@ def end(sheet: Sheet, at: datetime, how: str) -> None:
 def reopened(sheet: Sheet, at: datetime, event: int, *, by_customer: bool) -> None:
     """Open again after closing: new instances of resolution and ladder, and of what the closing cut off."""
     sheet.status = "open"
+    if by_customer and sheet.facts.moved_in and not sheet.rows:
+        begun_late(sheet, at, event)
+        return
     if not sheet.priority:
         last = sheet.latest(ClockKind.TRIAGE)
         if last is not None and last.state is State.VOID:

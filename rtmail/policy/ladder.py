@@ -63,7 +63,7 @@ def begin(sheet: Sheet, now: datetime, rule: str, base: datetime | None = None) 
     if not priority.ladder:
         return
     if base is None:
-        base = sheet.facts.opened_at if sheet.policy.ladder_from is LadderFrom.OPENED else now
+        base = sheet.begun_at(now) if sheet.policy.ladder_from is LadderFrom.OPENED else now
     hours = sheet.policy.hours(priority.ladder_calendar)
     steps = tuple(_step(number, rung, rung.after.after(base, hours)) for number, rung in enumerate(priority.ladder, 1))
     sheet.start(ClockKind.LADDER, base, steps[0].due_at, priority.ladder_calendar, rule, now=now, steps=steps)

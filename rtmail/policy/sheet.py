@@ -141,6 +141,12 @@ class Sheet:
 
     # reading
 
+    def begun_at(self, at: datetime) -> datetime:
+        """From when its promises count: the opening; for a request that was moved in, the first of them, at the earliest now (`at`)."""
+        if not self.facts.moved_in:
+            return self.facts.opened_at
+        return min((row.started_at for row in self.rows.values()), default=at)
+
     @property
     def target(self) -> Priority:
         """The priority whose targets count now."""

@@ -21,6 +21,7 @@ class Facts:
 
     priority  "" while untriaged; owner: party id, 0 for nobody; answered: staff wrote to the customer
     cadence   update interval agreed for this request alone, None for the priority's
+    moved_in  it came out of an archive or another tracker: what is promised begins with the first words here, not with its opening
     """
 
     status: str
@@ -30,6 +31,7 @@ class Facts:
     owner: int = 0
     cadence: Duration | None = None
     answered: bool = False
+    moved_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from rtmail.store.facts import Age, Ages, Facts, Pausable, Pause, Serving
 from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
 from rtmail.store.figures import Due, Figures, Flight
 from rtmail.store.forgetting import Forgetting
+from rtmail.store.history import History, MovedMail, MovedTicket, Print
 from rtmail.store.holds import Held, Hold, Holds
 from rtmail.store.junk import Junk
 from rtmail.store.ledger import Entry, Ledger, Origin
@@ -25,6 +26,7 @@ from rtmail.store.outbox import Fate, Outbox, OutboxItem, OutboxRow
 from rtmail.store.parties import Parties, Party
 from rtmail.store.policies import Policies, PolicyVersion
 from rtmail.store.promises import Promises
+from rtmail.store.references import Linked, References
 from rtmail.store.spool import (
     Audit,
     Duplicate,
@@ -32,27 +34,27 @@ from rtmail.store.spool import (
     Outcome,
     SameIdOtherPrint,
     Settlement,
-    Spool,
     SpoolItem,
     SpoolRow,
     SpoolWriter,
 )
-from rtmail.store.tickets import Content, LinkKind, Rung, TicketLink, Tickets, TicketSummary
+from rtmail.store.tickets import Content, LinkKind, Rung, TicketLink, TicketSummary
 from rtmail.store.writeback import WriteBack
 
 __all__ = [
     "UNFINISHED", "Again", "Age", "Ages", "AsideRow", "Audit", "Conflict", "Content", "Due", "Duplicate", "Entry", "Fate", "First",
     "Flight",
-    "Held", "Hold", "LeaseLost", "LinkKind", "MailState", "MailboxRow", "NotEmpty", "NotThere", "Origin", "OutboxItem",
-    "OutboxRow", "Outcome", "Party", "Pausable", "Pause", "PolicyVersion", "Rung", "RungTaken", "SameIdOtherPrint",
+    "Held", "Hold", "LeaseLost", "LinkKind", "Linked", "MailState", "MailboxRow", "MovedMail", "MovedTicket",
+    "NotEmpty", "NotThere", "Origin", "OutboxItem",
+    "OutboxRow", "Outcome", "Party", "Pausable", "Pause", "PolicyVersion", "Print", "Rung", "RungTaken", "SameIdOtherPrint",
     "SchemaError", "Serving", "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink",
     "TicketSummary", "WriteBack",
 ]
 
 
 class Store(
-    Spool, Customers, Parties, Tickets, Erasing, Forgetting, Ledger, Outbox, Bundles, Holds, Junk, Mailboxes,
-    Caps, Policies, Absences, Promises, Facts, Figures, Copies,
+    History, Customers, Parties, Erasing, Forgetting, Ledger, Outbox, Bundles, Holds, Junk, Mailboxes,
+    Caps, Policies, Absences, Promises, Facts, Figures, References, Copies,
 ):  # fmt: skip
     """All of it. `open()` first; then any thread may call, inside `transaction()` or outside."""
 

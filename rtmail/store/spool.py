@@ -131,7 +131,7 @@ class Spool(Database):
     def put_many(self, mails: Sequence[tuple[bytes, Envelope]]) -> list[int]:
         """Keep `mails` in one commit and return their spool ids, in order; when it returns they are on the disk."""
         packed = [(hashlib.sha256(raw).hexdigest(), len(raw), pack(raw)) for raw, _ in mails]
-        envelopes = [(_envelope_text(envelope), micros(envelope.arrived_at)) for _, envelope in mails]
+        envelopes = [(envelope_text(envelope), micros(envelope.arrived_at)) for _, envelope in mails]
         return self.run(lambda: self._put(packed, envelopes))
 
     def _put(self, packed: Sequence[tuple[str, int, bytes]], envelopes: Sequence[tuple[str, int]]) -> list[int]:
@@ -185,7 +185,7 @@ class Spool(Database):
     @writes
     def note_checked(self, item: SpoolItem, proof: str, why: str) -> None:
         """Keep with a mail what our own checks proved about its sender: its keys may be gone when it is read again."""
-        checked = _envelope_text(replace(item.envelope, checked=(proof, clean(why))))
+        checked = envelope_text(replace(item.envelope, checked=(proof, clean(why))))
         self._do("UPDATE spool SET envelope = ? WHERE id = ?", (checked, item.id))
 
     def settle_spool(self, item: SpoolItem, outcome: Outcome, reason: str, ticket_id: int = 0, event: int = 0,
@@ -348,7 +348,8 @@ def message_id_key(message_id: str) -> str:
     return clean("".join(message_id.split()))
 
 
-def _envelope_text(envelope: Envelope) -> str:
+def envelope_text(envelope: Envelope) -> str:
+    """Return an envelope as it is kept."""
     return dump({"sender": envelope.sender, "recipients": list(envelope.recipients), "ingress": envelope.ingress,
                  "arrived_at": micros(envelope.arrived_at), "peer": envelope.peer, "helo": envelope.helo,
                  "auth_user": envelope.auth_user, "queue": envelope.queue, "checked": envelope.checked,

@@ -122,9 +122,14 @@ class Tickets(Search, WorkedTime):
         """Keep a new ticket with its first events; return it with its row id."""
         (new,) = self._engine.reserve("ticket", 1)
         ticket = replace(ticket, id=new)
-        self._do(_INSERT, (*_changing(ticket, wake_at), new, ticket.number, micros(ticket.opened_at)))
+        self.insert_ticket(ticket, wake_at)
         self._parts(None, ticket, events, rungs)
         return ticket
+
+    @writes
+    def insert_ticket(self, ticket: Ticket, wake_at: datetime | None) -> None:
+        """Write the row of a new ticket, whose row id was reserved."""
+        self._do(_INSERT, (*_changing(ticket, wake_at), ticket.id, ticket.number, micros(ticket.opened_at)))
 
     @writes
     def save(self, before: Ticket, after: Ticket, events: Sequence[tuple[Event, Content | None]] = (), *,
@@ -415,30 +420,6 @@ class Tickets(Search, WorkedTime):
         return [TicketLink(ticket, other, LinkKind(kind), actor, instant(at)) for ticket, other, kind, actor, at in self._rows(
             "SELECT ticket_id, other_id, kind, actor, at FROM link WHERE ticket_id = ? OR other_id = ? "
             "ORDER BY at, ticket_id, other_id", (ticket_id, ticket_id))]
-
-    @writes
-    def add_outside_ref(self, ticket_id: int, system: str, ref: str, now: datetime) -> None:
-        """Note the number that a ticket has in another system."""
-        self._do("INSERT INTO outside_ref (system, ref, ticket_id, at) VALUES (?, ?, ?, ?) "
-                 "ON CONFLICT (system, ref, ticket_id) DO NOTHING", (clean(system), clean(ref), ticket_id, micros(now)))
-
-    @writes
-    def remove_outside_ref(self, ticket_id: int, system: str, ref: str) -> None:
-        """Forget the number that a ticket has in another system."""
-        self._do("DELETE FROM outside_ref WHERE ticket_id = ? AND system = ? AND ref = ?", (ticket_id, clean(system), clean(ref)))
-
-    @reads
-    def by_outside_ref(self, system: str, ref: str) -> list[int]:
-        """Return row ids of the tickets with this number in another system, latest first."""
-        return [ticket_id for (ticket_id,) in self._rows(
-            "SELECT ticket_id FROM outside_ref WHERE system = ? AND ref = ? ORDER BY at DESC, ticket_id DESC",
-            (clean(system), clean(ref)))]
-
-    @reads
-    def outside_refs(self, ticket_id: int) -> list[tuple[str, str]]:
-        """Return a ticket's numbers in other systems as (system, number)."""
-        return [(system, ref) for system, ref in self._rows(
-            "SELECT system, ref FROM outside_ref WHERE ticket_id = ? ORDER BY at, system, ref", (ticket_id,))]
 
 
 def _changing(ticket: Ticket, wake_at: datetime | None) -> tuple[Any, ...]:
