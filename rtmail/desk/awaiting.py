@@ -18,7 +18,7 @@ from rtmail.desk.decision import REMIND_AT, REMIND_HELD, Builder, Words
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Received
-from rtmail.desk.ticket import EventKind, Status, legal
+from rtmail.desk.ticket import MOVED_IN, EventKind, Status, legal
 from rtmail.mail.draft import Link, Visibility
 from rtmail.mail.marks import depth, undepth
 from rtmail.mail.token import Action
@@ -214,7 +214,9 @@ def _reminded(builder: Builder, times: int) -> None:
 
 def _waits(builder: Builder) -> bool:
     ticket = builder.ticket
-    return ticket.status is Status.WAITING and ticket.waits_until is None and ticket.requestor is not None
+    # What came out of an archive rests in silence until somebody takes it up again.
+    rests = bool(ticket.fields.get(MOVED_IN)) and not ticket.clocks
+    return ticket.status is Status.WAITING and ticket.waits_until is None and ticket.requestor is not None and not rests
 
 
 def _first(builder: Builder) -> datetime | None:
