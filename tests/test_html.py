@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inscriptis.model.canvas.prefix import Prefix
 
 from rtmail.mail import html
 from rtmail.mail.quoting import split
@@ -102,3 +105,22 @@ def test_any_html_becomes_storable_text(pieces: list[str]) -> None:
     text = html.html_to_text("".join(pieces))
     text.encode()
     assert "\0" not in text
+
+
+@given(st.lists(st.text(alphabet=st.sampled_from("ab \t\n\xa0\u2028\x1c&lt;é"), max_size=8), max_size=6), st.booleans())
+def test_our_merging_of_white_space_is_the_librarys(texts: list[str], bullet: bool) -> None:
+    """A copy of the library's module that nobody has changed says the same for every text."""
+    spec = importlib.util.find_spec("inscriptis.model.canvas.block")
+    assert spec is not None
+    assert spec.loader is not None
+    untouched = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(untouched)
+    told = []
+    for merge in (html._merge_normal_text, untouched.Block.merge_normal_text):
+        prefix = Prefix()
+        prefix.register_prefix(2, "* " if bullet else "")
+        block = untouched.Block(0, prefix)
+        for text in texts:
+            merge(block, text)
+        told.append((block.content, block.idx, block.collapsable_whitespace, prefix.consumed))
+    assert told[0] == told[1]

@@ -118,7 +118,7 @@ def of_mail(mail: Mail, fields: Mapping[str, str] | None = None) -> Parsed:
     parsed = parse(mail.reply_text, subject="" if mail.reply_prefix or mail.tags else mail.subject, fields=fields)
     if mail.history_first:
         return _doubted(parsed, parsed.commands, "nothing tells whether you or somebody else wrote this line")
-    said = _letters(mail.other_text)
+    said = _letters(mail.other_text) if parsed.commands else ""
     hidden = [one for one in parsed.commands if said and one.lineno and _letters(_LINKED.sub("", one.line)) not in said]
     return _doubted(parsed, hidden, "it stands in one of the two versions of your mail only, plain text or HTML")
 
@@ -160,6 +160,8 @@ _OPEN_END = ("?", ":", ",", ";")
 
 def _shown(line: str) -> str:
     """Return a line as its writer saw it: without invisible characters, bullets and emphasis, blanks of any kind as blanks."""
+    if line.isascii():
+        return _BULLET.sub("", " ".join(line.split())).strip(_FORMAT + " ")
     text = _INVISIBLE.sub("", line)
     text = " ".join(text.replace("\uff1a", ":").split())
     folded = unicodedata.normalize("NFKC", text)

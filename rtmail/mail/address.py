@@ -57,6 +57,8 @@ _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _LINE_END = re.compile(r"[\r\n]+(?![ \t])")
 _DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
 """Letters that IDNA 2003 and IDNA 2008 turn into different domains (RFC 5894 7.2)."""
+KNOWN = 10_000
+"""So many addresses are remembered in their normal form: one mail's are looked at forty times on its way."""
 _JOINERS = frozenset("\u200c\u200d")
 
 
@@ -71,6 +73,7 @@ def valid_spec(text: str) -> bool:
     return not text.rpartition(".")[2].isdigit() and not text.rpartition("@")[2].isdigit()
 
 
+@lru_cache(KNOWN)
 def normalise(spec: str) -> str:
     """Return `spec` as we write to it, "" when that is no valid addr-spec; what it returns is its own normal form.
 
@@ -127,7 +130,7 @@ def _a_label(label: str) -> str:
     return "xn--" + unicodedata.normalize("NFC", label.lower()).encode("punycode").decode()
 
 
-@lru_cache(10_000)
+@lru_cache(KNOWN)
 def key(spec: str) -> str:
     """Return what look-ups compare: the whole address in its normal form and lower case."""
     made = normalise(spec) or spec.strip()

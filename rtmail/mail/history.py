@@ -60,6 +60,8 @@ _FORWARDED_BY = re.compile(
     r"^[ \t]{0,4}-{3,60} ?(?:forwarded|weitergeleitet|transmis|reenviado|inoltrato)\b.{3,160}-{3,60}[ \t]{0,4}$", re.IGNORECASE
 )
 _ROW = re.compile(r"^[ \t]{0,8}[-_=*‐–—]{3,}[ \t]{0,8}$")
+_RULERS = frozenset("-‐‑–—=_~*")
+"""What rows and dividers begin with, behind blanks."""
 _DIVIDERS = {
     **dict.fromkeys(map(str.casefold, ORIGINAL_DIVIDERS), What.ORIGINAL),
     **dict.fromkeys(map(str.casefold, FORWARD_DIVIDERS), What.FORWARD),
@@ -88,6 +90,7 @@ _ISO = re.compile(r"^(?:19|20)\d\d[-/.年]")
 _ANGLE = re.compile(r"(?:<|&lt;|\[)\s{0,3}(?:mailto:)?[^<>\s\[\]]{1,120}@[^<>\s\[\]]{1,120}|<\s{0,3}mailto:[^<>]{0,120}<[^<>\s]{1,100}@")
 _NAMED = re.compile(r"^[\"'“„]?[^\W\d_][^<>@:?!\d]{0,70}[\"'”]?\s?(?:<|&lt;|\[)\s?(?:mailto:)?[^<>\s]{1,120}@[^<>\s]{1,160}")
 _BARE = re.compile(r"^[\w.+-]{1,64}@[\w.-]{1,120}\w(?=\s)")
+_WEEKDAY = re.compile(r"^[^\W\d_]{2,14}[,.]{0,2} ?\d{1,2}\D")
 _SENTENCE_END = re.compile(r"[^\W\d_]{5,}[.!?]$|[!?]$")
 _TIME = re.compile(r"(?<!\d)\d{1,2}[:.h][0-5]\d(?::[0-5]\d)?(?: ?[AaPp]\.?[Mm]\b\.?)?(?: (?:GMT|UTC)?[+-]\d\d:?\d\d)?")
 _DATE_LAST = re.compile(
@@ -103,15 +106,19 @@ def boundary_at(lines: Sequence[str], start: int) -> Boundary | None:
     line = lines[start][:MAX_LINE_CHARS]
     if not line.strip():
         return None
-    return _divider(lines, start) or _block_below_row(lines, start) or header_block(lines, start) or _reply_line(lines, start)
+    # Asked of every line of every mail: what cannot be is seen by a character.
+    row = _block_below_row(lines, start) if line.lstrip(" \t")[:1] in _RULERS else None
+    headed = ":" in line or "：" in line
+    return _divider(lines, start) or row or (header_block(lines, start) if headed else None) or _reply_line(lines, start)
 
 
 def _divider(lines: Sequence[str], start: int) -> Boundary | None:
     """Return "---- Original Message ----" and its kind, with the header block below it."""
     line = lines[start][:MAX_LINE_CHARS]
-    found = _DIVIDER.match(line)
+    ruled = line.lstrip(" \t")[:1] in _RULERS
+    found = _DIVIDER.match(line) if ruled else None
     what = _DIVIDERS.get(" ".join(found.group(1).split()).casefold().strip(":")) if found else None
-    if what is None and _FORWARDED_BY.match(line):
+    if what is None and ruled and _FORWARDED_BY.match(line):
         what = What.FORWARD
     opened = what is not None
     if what is None:
@@ -228,8 +235,8 @@ def _reply_line(lines: Sequence[str], start: int) -> Boundary | None:
     first = _plain(lines[start]).strip("*_ \t")
     lead = first.lstrip("-‐–— \t\"'“„\u200e\u200f")
     by_date = bool(_OPENER.match(lead)) or lead[:1].isdigit() or lead.startswith("在")
-    by_weekday = not by_date and bool(re.match(r"^[^\W\d_]{2,14}[,.]{0,2} ?\d{1,2}\D", lead))
-    by_name = not by_date and not by_weekday and bool(_NAMED.match(lead) or _BARE.match(lead))
+    by_weekday = not by_date and bool(_WEEKDAY.match(lead))
+    by_name = not by_date and not by_weekday and "@" in lead and bool(_NAMED.match(lead) or _BARE.match(lead))
     if not (by_date or by_weekday or by_name):
         return None
     joined, number, used = "", start, 0

@@ -107,8 +107,11 @@ def _render(root: Any, level: int) -> str:
     """Return the text of the element `root`; the quotes in it become "> " lines."""
     from inscriptis.css_profiles import CSS_PROFILES
     from inscriptis.html_engine import Inscriptis
+    from inscriptis.model.canvas.block import Block
     from inscriptis.model.config import ParserConfig
 
+    # Its own looks at each character, and is as much work as all the rest of reading a mail of HTML.
+    Block.merge_normal_text = _merge_normal_text  # type: ignore[method-assign,assignment]
     quotes: list[Any] = []
     for element in list(root.iter()) if level < QUOTE_DEPTH else ():
         if element is not root and isinstance(element.tag, str) and _is_quote(element) and not _inside(element, root, quotes):
@@ -134,6 +137,22 @@ def _render(root: Any, level: int) -> str:
         if line[at:].strip() or not at:
             lines.append(line[at:])
     return "\n".join(lines)
+
+
+def _merge_normal_text(block: Any, text: str) -> None:
+    """Add `text` to a line of inscriptis' with every run of white space as one blank, and none where one stands already."""
+    words = " ".join(text.split())
+    if words:
+        before = " " if not block.collapsable_whitespace and text[0].isspace() else ""
+        block.collapsable_whitespace = text[-1].isspace()
+        words = f"{before}{words}{' ' if block.collapsable_whitespace else ''}"
+    elif text and not block.collapsable_whitespace:
+        block.collapsable_whitespace, words = True, " "
+    else:
+        return
+    added = entities.unescape(words if block._content else block.prefix.first + words)
+    block._content += added
+    block.idx += len(added)
 
 
 def _inside(element: Any, root: Any, quotes: list[Any]) -> bool:

@@ -261,6 +261,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     def call(self, context: Context, called: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Methods of strings may make long strings of short ones; functions that are handed in are ours."""
         bound = getattr(called, "__self__", None)
+        if bound is self and called == self._turn:
+            return self._turn()
         if isinstance(bound, (str, bytes)):
             _check_arguments((bound, *args, *kwargs.values()))
         return super().call(context, called, *args, **kwargs)

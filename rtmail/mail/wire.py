@@ -237,4 +237,5 @@ def message(headers: Sequence[str], root: Part) -> bytes:
 
 
 def _base64(data: bytes) -> bytes:
-    return base64.encodebytes(data).replace(b"\n", b"\r\n") or b"\r\n"
+    written = base64.b64encode(data)
+    return b"".join([written[at : at + 76] + b"\r\n" for at in range(0, len(written), 76)]) or b"\r\n"

@@ -154,9 +154,9 @@ class Clock:
     def to_row(self) -> dict[str, Any]:
         """Return the row as JSON values; instants as ISO 8601 in UTC, what is at its default left out."""
         row: dict[str, Any] = {}
-        for name in self.__slots__:
+        for name, blank in _AT_DEFAULT.items():
             value = getattr(self, name)
-            if name in _ALWAYS_WRITTEN or value != getattr(_BLANK, name):
+            if value != blank or name in _ALWAYS_WRITTEN:
                 row[name] = _plain(value)
         return row
 
@@ -180,6 +180,7 @@ class Clock:
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _BLANK = Clock(ClockKind.TRIAGE, 0, State.VOID, "", "", _EPOCH, None)
+_AT_DEFAULT = {name: getattr(_BLANK, name) for name in Clock.__slots__}
 _ALWAYS_WRITTEN = frozenset({"kind", "generation", "state", "priority", "calendar", "started_at", "due_at"})
 
 

@@ -161,8 +161,7 @@ class Sheet:
         return sorted((row for row in self.rows.values() if row.kind is kind), key=lambda row: row.generation)
 
     def latest(self, kind: ClockKind) -> Clock | None:
-        rows = self.of_kind(kind)
-        return rows[-1] if rows else None
+        return max((row for row in self.rows.values() if row.kind is kind), key=lambda row: row.generation, default=None)
 
     def open(self, kind: ClockKind) -> Clock | None:
         row = self.latest(kind)
