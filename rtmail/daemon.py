@@ -1,7 +1,8 @@
 """The daemon: builds everything from the config, starts it, keeps it ticking, reloads and drains it.
 
-One event loop holds the listeners and the courier; the engine works in a thread of its own, woken by each commit of the
-spool and by a scheduler; readers are child processes. Only here and in the command line is the clock read.
+One event loop holds the listeners and the courier; the engine works in a process of its own (`partner`; in rehearsals in a thread
+of this one), woken by each commit of the spool and by a scheduler; readers are child processes of it. Only here and in the command
+line is the clock read.
 """
 
 from __future__ import annotations
@@ -23,10 +24,7 @@ from rtmail import __version__, config, log, systemd
 from rtmail.clockwork import Clock, system
 from rtmail.config import Config, Listen
 from rtmail.egress.courier import Courier
-from rtmail.engine.engine import Engine
-from rtmail.engine.office import Office
-from rtmail.engine.reader import ReaderPool
-from rtmail.errors import ConfigError, Deferred, Problem
+from rtmail.errors import ConfigError, Deferred, Problem, RtmailError
 from rtmail.failpoint import failpoint
 from rtmail.ingress.limits import Limits, Shares
 from rtmail.ingress.mailbox import Mailbox
@@ -37,8 +35,9 @@ from rtmail.ops.eyes import Eyes, Live
 from rtmail.ops.front import DaemonFront
 from rtmail.ops.mailboxes import Mailboxes
 from rtmail.ops.tenure import Tenure
+from rtmail.partner import Partner
 from rtmail.store import Pausable, SpoolWriter, StoreFailed, WriteBack
-from rtmail.ticking import Ticker
+from rtmail.workroom import CHANGED, Here, Working, Workroom
 
 DRAIN_SECONDS = 8.0
 """For what is under way when we are told to stop; with the closing of store and readers it stays below ten."""
@@ -53,10 +52,21 @@ LOOKS = 6
 """At what works in here, in one interval of systemd's watchdog. What stood still for all but one of them hangs."""
 
 
-class Daemon:
-    """Everything that runs, for one config at a time."""
+RELOADS = 3
+"""Times that a config is read which changes while we read it."""
 
-    def __init__(self, found: Config, clock: Clock = system, rate: float = 1.0) -> None:
+
+class EngineEnded(RtmailError):  # noqa: N818  (the sentence that the command line says)
+    """The engine's process ended by itself."""
+
+    exit_code = 70
+    """EX_SOFTWARE: whoever watches over us starts us again."""
+
+
+class Daemon:
+    """Everything that runs, for one config at a time; with `apart` the engine in a process of its own."""
+
+    def __init__(self, found: Config, clock: Clock = system, rate: float = 1.0, *, apart: bool = False) -> None:
         self.config, self._begun_with, self._clock = found, found, clock
         self._manager = systemd.Manager(os.environ, os.getpid())
         self._handed = systemd.handed_over(os.environ, os.getpid())
@@ -69,16 +79,22 @@ class Daemon:
         # What we were at when we were killed goes on at once.
         alone_to = self.store.take_back(owner)
         failpoint("claims-taken-back")
-        self._pool = ReaderPool()
-        self._checks = building.sender_checks(found)
-        office = Office(blueprint, self.store, clock())
-        engine = Engine(self.store, self._pool, office, owner, self._posted, alone_to=alone_to, checks=self._checks)
-        self.ticker = Ticker(engine, clock, self.store, lambda: self.mailboxes.names(), rate)
-        self.ticker.config_digest = found.digest()
-        self.ticker.canary = building.canary(found)
-        self._writer = SpoolWriter(self.store, lambda _: self.ticker.wake())
+
+        def workroom(posted: Callable[[], None]) -> Workroom:
+            return Workroom(found, blueprint, self.store, clock, rate, owner=owner, alone_to=alone_to, posted=posted)
+
+        self.engine: Working
+        if apart:
+            self.engine = Partner(
+                workroom, self.store, posted=self._posted, changed=self._look_at_engine, ended=self._engine_ended, leave=self._leave
+            )
+        else:
+            self.engine = Here(workroom(self._posted))
+        self._writer = SpoolWriter(self.store, lambda _: self.engine.wake())
         self._write_back = WriteBack(self.store)
-        self.front = DaemonFront(found, self.store, self._writer, lambda: self.store.failed, lambda: Pausable.INGRESS in self.ticker.still)
+        self.front = DaemonFront(
+            found, self.store, self._writer, lambda: self.store.failed, lambda: Pausable.INGRESS in self.engine.state.still
+        )
         self.mailboxes = Mailboxes(
             lambda settings: Mailbox(settings, self.store, self._writer.submit, self.front.room, owner, clock, random.random)
         )
@@ -88,9 +104,35 @@ class Daemon:
         self._unread_config = ""
         self._restart_for: Sequence[str] = ()
         self._stop = asyncio.Event()
+        self._engine_code: int | None = None
+        self._hangs = False
+        self._reloading: asyncio.Task[None] | None = None
+        self._again = False
 
     def _posted(self) -> None:
         self.courier.wake()
+
+    def _leave(self) -> None:
+        """In the engine's process: give up what is this one's alone."""
+        for socks in self._handed.values():
+            for sock in socks:
+                sock.close()
+
+    def _look_at_engine(self) -> None:
+        if failed := self.engine.state.failed:
+            self.store.distrust(failed)
+
+    def _engine_ended(self, code: int) -> None:
+        self._engine_code = code
+        log.alarm(what=f"the engine's process ended by itself ({code})", help="journalctl -u rtmail")
+        if not self._hangs:
+            self._stop.set()
+
+    def _given_up(self) -> None:
+        """The database cannot be trusted any more (a failed fsync): only a new start can (R5)."""
+        self.engine.kill()
+        log.alarm(what=f"the database failed: {self.store.failed}", help="rtmail doctor")
+        self._stop.set()
 
     async def run(self, ready: Callable[[Daemon], None] = lambda _: None) -> None:
         """Start everything, call `ready`, and work until told to stop; then drain."""
@@ -98,6 +140,11 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+        def given_up() -> None:
+            loop.call_soon_threadsafe(self._given_up)
+
+        self.store.gave_up = given_up
         self.listeners = self._make_listeners()
         started: list[Listener] = []
         watching: asyncio.Task[None] | None = None
@@ -107,7 +154,7 @@ class Daemon:
                 started.append(listener)
             failpoint("daemon-listening")
             await self._eyes.start()
-            self.ticker.start()
+            self.engine.start()
             self.mailboxes.use(building.mailboxes(self.config))
             couriers = asyncio.create_task(self.courier.run())
             log.started(
@@ -138,12 +185,10 @@ class Daemon:
             if started:
                 with contextlib.suppress(asyncio.CancelledError):
                     await couriers
-                await asyncio.to_thread(self.ticker.stop, DRAIN_SECONDS / 4)
+                await self.engine.stop(DRAIN_SECONDS / 4)
                 with contextlib.suppress(Exception):  # it is noticed all the same, two minutes later
                     await asyncio.to_thread(self.store.fall_silent, self._tenure.name)
-            self._pool.close()
-            if self._checks is not None:
-                self._checks.close()
+            self.engine.close()
             await asyncio.to_thread(self._write_back.close)
             self.store.close()
             self._tenure.close()
@@ -151,6 +196,8 @@ class Daemon:
         if self.store.failed:
             # That we were to stop was our own word (R5): whoever watches over us shall start us again.
             raise StoreFailed(self.store.failed)
+        if self._engine_code is not None:
+            raise EngineEnded(f"the engine's process ended by itself ({self._engine_code})")
 
     def stop(self) -> None:
         """Begin to drain; from the loop's thread."""
@@ -158,16 +205,26 @@ class Daemon:
 
     def reload(self) -> None:
         """Take a changed config, or keep the old one and say why. Listeners, store and relay stay as they are until a restart."""
+        self._again = True
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.get_running_loop().create_task(self._reload_all())
+
+    async def _reload_all(self) -> None:
+        """Reload, and once more for whoever asked meanwhile."""
         self._manager.reloading()
-        self._unread_config = self._reload()
+        while self._again:
+            self._again = False
+            for _ in range(RELOADS):
+                self._unread_config = await self._reload()
+                if self._unread_config != CHANGED:
+                    break
         self._manager.ready(self._state())
 
-    def _reload(self) -> str:
+    async def _reload(self) -> str:
         """Return why the changed config could not be taken, "" when it was."""
         try:
             found = config.load(self.config.file)
             blueprint = building.blueprint(found)
-            office = Office(blueprint, self.store, self._clock())
         except ConfigError as error:
             log.broken_config(problems=error.problems, keeps=True)
             first = error.problems[0]
@@ -176,14 +233,16 @@ class Daemon:
             log.failed(stage="reload", error=error)
             return str(error)
         failpoint("reload-read")
+        # Both or neither: the engine says first whether it can.
+        if problems := await self.engine.use(found):
+            log.failed(stage="reload", error=Deferred(problems))
+            return problems
         self.config = found
         self.front.use(found)
-        self.ticker.engine.use(office)
         for listener in self.listeners:
             with contextlib.suppress(OSError):
                 listener.reload()
         self.mailboxes.use(building.mailboxes(found))
-        self.ticker.config_digest, self.ticker.canary = found.digest(), building.canary(found)
         failpoint("reload-used")
         self._restart_for = building.needs_restart(self._begun_with, found)
         if self._restart_for:
@@ -199,7 +258,7 @@ class Daemon:
         answers = 0
         watch = systemd.Watch(
             {
-                "the engine": lambda: (self.ticker.beat, self._pool.progress),
+                "the engine": lambda: (self.engine.beat, self.engine.progress),
                 "the spool's writer": lambda: self._writer.progress,
                 "the courier": lambda: self.courier.rounds,
                 "the database": lambda: answers,
@@ -213,6 +272,9 @@ class Daemon:
                 asked = asyncio.create_task(asyncio.to_thread(self._ask_store))
             if hanging := watch.look():
                 log.alarm(what=f"stands still: {', '.join(hanging)}", help="journalctl -u rtmail")
+                self._hangs = True
+                if "the engine" in hanging:
+                    self.engine.abort()
                 await asyncio.to_thread(log.flush)
                 self._manager.hung(f"stands still: {', '.join(hanging)}")
                 return
@@ -226,14 +288,16 @@ class Daemon:
 
     def _live(self) -> Live:
         """Return how we are, for whoever watches us."""
-        stands = time.monotonic() - self.ticker.beat > STANDS_SECONDS
+        state = self.engine.state
+        stands = time.monotonic() - self.engine.beat > STANDS_SECONDS
         return Live(
             failed=self.store.failed or ("the engine stands still" if stands else "") or ("is ending" if self._stop.is_set() else ""),
             troubles=(*self._troubles(), *self.mailboxes.troubles()),
             relay_up=not self.courier.trouble,
             mailboxes=self.mailboxes.states(),
-            canary=self.ticker.heard,
-            canary_missed=self.ticker.missed,
+            canary=state.heard,
+            canary_missed=state.missed,
+            dropped=log.dropped() + state.dropped,
         )
 
     def _state(self) -> str:
@@ -245,13 +309,13 @@ class Daemon:
         troubles = []
         if self._unread_config:
             troubles.append(f"the config before goes on: {self._unread_config}")
-        if self.ticker.still:
-            troubles.append(f"paused: {', '.join(sorted(self.ticker.still))}")
+        if still := self.engine.state.still:
+            troubles.append(f"paused: {', '.join(sorted(still))}")
         if self._restart_for:
             troubles.append(f"a restart is needed for the changed {', '.join(self._restart_for)}")
         if self.courier.trouble:
             troubles.append(f"the relay does not take mail: {self.courier.trouble}")
-        if self.ticker.missed:
+        if self.engine.state.missed:
             troubles.append("the canary mail did not come back")
         return troubles
 
@@ -348,7 +412,7 @@ def serve(found: Config, clock: Clock = system, rate: float = 1.0, ready: Callab
     faulthandler.enable()
     sys.setswitchinterval(SWITCH_SECONDS)
     log.set_up(found.log.format, found.log.level)
-    daemon = Daemon(found, clock, rate)
+    daemon = Daemon(found, clock, rate, apart=True)
     # What is there now stays: the collector need not look at it again and again, nor so often at what a mail leaves behind.
     gc.collect()
     gc.freeze()

@@ -15,6 +15,8 @@ import time
 _lock = threading.Lock()
 _armed: dict[str, tuple[int, str]] = {}
 _passes: dict[str, int] = {}
+_with: list[int] = []
+"""Processes that are killed or stopped together with this one, before it."""
 
 
 def arm(setting: str) -> None:
@@ -25,6 +27,11 @@ def arm(setting: str) -> None:
         for part in filter(None, setting.split(",")):
             name, nth, what = part.split(":", 2)
             _armed[name] = (int(nth), what)
+
+
+def together(process: int) -> None:
+    """Let a point that kills or stops this process do the same to another one that belongs to it."""
+    _with.append(process)
 
 
 def failpoint(name: str) -> None:
@@ -41,10 +48,9 @@ def _pass(name: str) -> None:
         _passes[name] = _passes.get(name, 0) + 1
         if _passes[name] != nth:
             return
-    if what == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    elif what == "stop":
-        os.kill(os.getpid(), signal.SIGSTOP)
+    if what in ("kill", "stop"):
+        for process in (*_with, os.getpid()):
+            os.kill(process, signal.SIGKILL if what == "kill" else signal.SIGSTOP)
     elif what == "hang":
         threading.Event().wait()
     elif what.startswith("delay="):

@@ -71,6 +71,12 @@ def unwatch(told: Callable[[str, Mapping[str, Any]], None]) -> None:
     _watchers.remove(told)
 
 
+def pass_on(name: str, fields: Mapping[str, Any]) -> None:
+    """Tell whoever watches what another process of ours has logged, which wrote the line itself."""
+    for told in tuple(_watchers):
+        told(name, fields)
+
+
 def dropped() -> int:
     """Return how many lines found no room, or no reader, since the process began."""
     return _writer.dropped

@@ -5,8 +5,6 @@ In-memory timers only wake it; what is due stands in the store, so that a restar
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -54,6 +52,8 @@ class Ticker:
         """The last canary that came back to this daemon."""
         self.missed = False
         """Whether the last one, of whichever daemon, did not come back in time."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called in the engine's thread when any of these did."""
         self._ingress_paused_at: datetime | None = None
         self._scheduler.every(1).seconds.do(self._guarded, "pauses", self._look_at_pauses)
         self._scheduler.every(1).seconds.do(self._guarded, "sweep", self._sweep)
@@ -111,7 +111,9 @@ class Ticker:
         still = frozenset(pause.what for pause in self._store.pauses())
         for what in still ^ self.still:
             log.paused(what=str(what), still=what in still)
-        self.still = still
+        if still != self.still:
+            self.still = still
+            self.changed()
         if Pausable.INGRESS in still:
             self._ingress_paused_at = self._clock()
         return 0
@@ -125,9 +127,12 @@ class Ticker:
 
     def _look_for_canary(self) -> int:
         if self.canary is not None:
+            before = self.heard, self.missed
             self.heard = self.engine.canary(self.canary, self._clock()) or self.heard
             flight = self._store.flight() if self.canary.every else None
             self.missed = flight is not None and flight.missed
+            if (self.heard, self.missed) != before:
+                self.changed()
         return 0
 
     def _digest(self) -> int:
@@ -146,8 +151,6 @@ class Ticker:
             return job()
         except StoreFailed:
             # The database cannot be trusted any more (a failed fsync): only a new start can (R5).
-            log.alarm(what=f"the database failed: {self._store.failed}", help="rtmail doctor")
-            os.kill(os.getpid(), signal.SIGTERM)
             self._stopping.set()
         except Deferred as error:
             log.failed(stage=stage, error=error)

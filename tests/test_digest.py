@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rtmail.daemon import Ticker
 from rtmail.desk.digest import Kind, Owed, Tally, Unowned, sendings
 from rtmail.desk.ticket import Event, EventKind, Status, Ticket
 from rtmail.engine.digests import Digests
@@ -23,6 +22,7 @@ from rtmail.policy.hours import Hours
 from rtmail.policy.model import Digest
 from rtmail.policy.rows import Clock, ClockKind, State
 from rtmail.store import Store
+from rtmail.ticking import Ticker
 from tests.fakes.house import House, Sent, blueprint
 from tests.fakes.staff import BOB, JANE, KIM, MAX, answered, opened, sent_to
 from tests.fakes.stores import NOW, minutes, store, ticket_of, until, url

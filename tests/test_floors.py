@@ -17,12 +17,15 @@ FLOORS = {
     "store": 3,
     "engine": 4, "ingress": 4, "egress": 4,
     "config": 5, "ops": 5,
-    "clockwork": 6, "systemd": 6, "ticking": 6, "daemon": 6, "cli": 6, "__main__": 6,
+    "clockwork": 6, "systemd": 6, "ticking": 6, "workroom": 6, "partner": 6, "daemon": 6, "cli": 6, "__main__": 6,
 }
-SIDEWAYS = {("ops", "config"), ("log", "logwriter"), ("daemon", "ticking"), ("ticking", "clockwork"),
-            ("daemon", "clockwork"), ("daemon", "systemd"), ("cli", "clockwork"), ("cli", "daemon"), ("__main__", "cli")}
+SIDEWAYS = {
+    ("ops", "config"), ("log", "logwriter"), ("daemon", "partner"), ("daemon", "workroom"), ("daemon", "clockwork"), ("daemon", "systemd"),
+    ("partner", "workroom"), ("workroom", "ticking"), ("workroom", "clockwork"), ("ticking", "clockwork"),
+    ("cli", "workroom"), ("cli", "clockwork"), ("cli", "daemon"), ("__main__", "cli"),
+}
 """Imports within a floor that are meant; everything else on one floor keeps to itself."""
-CONFIG_READERS = {"config", "ops", "daemon", "cli", "__main__"}
+CONFIG_READERS = {"config", "ops", "workroom", "partner", "daemon", "cli", "__main__"}
 ANYWHERE = {"errors", "failpoint", "log"}
 DOORS = {
     "aiosmtpd": {"ingress/smtp"}, "aiosmtplib": {"egress/relay"}, "imapclient": {"ingress/imap"},

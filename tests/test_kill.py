@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import threading
 from collections import Counter, defaultdict
@@ -32,6 +33,8 @@ BACKLOG = 100
 """Mails that wait for their acknowledgement while more are sent; else a slow machine would work off the load for minutes at the end."""
 UNDER_WAY = 8
 """Outgoing mails at once, by the config's default: so many may have had their final dot and not yet their settlement."""
+ENDED = (70, 75)
+"""How a daemon ends by itself whose engine was killed: it says so, or, where it had not begun to listen, that it cannot start."""
 KEPT = "SELECT r.sha256 FROM spool s JOIN raw r ON r.id = s.raw_id WHERE r.packed NOTNULL"
 CAPS = "per_address = 1000000\noverall = 1000000"
 
@@ -45,7 +48,7 @@ class Siege:
         self.ledger = Ledger()
         self.senders = Senders(self.daemon.port, self.ledger, self._wanted)
         self.random = random.Random(2026)
-        self.kills = 0
+        self.kills = self.engines = 0
 
     def _wanted(self) -> bool:
         return self._hasty or len(self.ledger.acknowledged) - len(self.sink.mails) / 3 < BACKLOG
@@ -59,9 +62,16 @@ class Siege:
                 self.sink.wait(came + 1, 3)
         threading.Event().wait(self.random.uniform(0.01, 0.4))
         told = self.ledger.snapshot()
-        self.daemon.kill()
+        # In turn the daemon itself, of which its engine dies too, and the engine alone, of which the daemon ends by itself.
+        engine = self.daemon.engine() if self.kills % 3 == 2 and not self._hasty else 0
+        if engine:
+            os.kill(engine, signal.SIGKILL)
+            assert self.daemon.wait() in ENDED, self.daemon.told()[-3000:]
+            self.engines += 1
+        else:
+            self.daemon.kill()
+            assert self.daemon.wait() == -9, self.daemon.told()[-3000:]
         self.kills += 1
-        assert self.daemon.wait() == -9, self.daemon.told()[-3000:]
         self.lost = {posted.message_id for posted in told} - self._kept()
 
     def _kept(self) -> set[str]:
@@ -108,6 +118,7 @@ def test_kill_9_loses_and_doubles_nothing(tmp_path: Path, nursery: Nursery) -> N
         retried = sum(tries > 1 for tries in ledger.tries.values())
         assert len(ledger.acknowledged) > KILLS, "there was no load"
         assert KILLS < 50 or retried > 0, "no kill hit a mail on its way in"
+        assert KILLS < 50 or siege.engines > 0, "no kill hit the engine alone"
 
         blamed = siege.rows("SELECT id FROM spool WHERE outcome = 'quarantined'")
         assert len(blamed) <= KILLS // 50, "a kill is no mail's fault; five at the same mail look like it, and nothing is lost by that"

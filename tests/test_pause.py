@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.daemon import Ticker
 from rtmail.store import Pausable, Store
 from rtmail.store.outbox import ADMIN_TEMPLATE
+from rtmail.ticking import Ticker
 from tests.fakes.daemon import Running, wait_for
 from tests.fakes.house import House, mail
 from tests.fakes.sink import Sink

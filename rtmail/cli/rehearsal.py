@@ -21,6 +21,7 @@ from urllib.parse import unquote
 from rtmail.clockwork import Stepped
 from rtmail.daemon import Daemon
 from rtmail.store import OutboxRow
+from rtmail.workroom import Here
 
 LIMIT_SECONDS = 20.0
 """Longer than this the daemon never works on one instant."""
@@ -111,8 +112,10 @@ class Rehearsal:
 
     def _settle(self) -> None:
         """Wait until the daemon has nothing left to do at this instant, and tell of what left meanwhile."""
-        begun, until = self.daemon.ticker.rounds, time.monotonic() + LIMIT_SECONDS
-        while self.daemon.ticker.rounds < begun + 2 or self._busy():
+        engine = self.daemon.engine
+        assert isinstance(engine, Here), "a rehearsal looks at the engine's rounds"
+        begun, until = engine.room.ticker.rounds, time.monotonic() + LIMIT_SECONDS
+        while engine.room.ticker.rounds < begun + 2 or self._busy():
             if time.monotonic() > until:
                 raise TimeoutError(f"the daemon is busy with {self.clock().isoformat()} for more than {LIMIT_SECONDS:.0f} s; see its log")
             threading.Event().wait(0.005)

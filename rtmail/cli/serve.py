@@ -11,6 +11,7 @@ import click
 from rtmail.cli.common import config_option, end, refuse
 from rtmail.clockwork import Clock, Rehearsal, system
 from rtmail.config import Config
+from rtmail.daemon import EngineEnded
 from rtmail.daemon import serve as run
 from rtmail.errors import ConfigError, RtmailError
 from rtmail.store import StoreFailed
@@ -37,6 +38,8 @@ def serve(found: Config, clock_rate: float | None, clock_from: str | None, clock
         run(found, clock, clock_rate or 1.0)
     except ConfigError as error:
         refuse(error)
+    except EngineEnded as error:
+        end(f"rtmail: ended, since {error}", error.exit_code)
     except StoreFailed as error:
         end(f"rtmail: ended, for the database cannot be trusted: {error}", error.exit_code)
     except (RtmailError, OSError, ValueError) as error:

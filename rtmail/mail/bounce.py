@@ -16,8 +16,6 @@ from collections.abc import Iterator, Sequence
 from email.message import Message
 from typing import Any
 
-import flufl.bounce
-
 from rtmail.mail.headers import text_of
 from rtmail.mail.model import Bounce
 from rtmail.mail.subject_words import returned
@@ -198,6 +196,8 @@ def _original_id(parts: Sequence[Message]) -> str:
 def _prose(message: Message, parts: Sequence[Message]) -> Bounce | None:
     """Return what flufl.bounce reads in a daemon's words, or None."""
     try:
+        import flufl.bounce  # where mail is read, and nowhere else
+
         temporary, permanent = flufl.bounce.all_failures(_capped(message))
     except Exception:  # it raises whatever odd input makes it raise; see the module's first lines
         return None

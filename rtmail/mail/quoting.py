@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import quotequail
-
 from rtmail.mail.history import Boundary, What, boundary_at, header_block, unknown_block
 from rtmail.mail.marks import depth, last_mark_line, undepth
 from rtmail.mail.model import Address, Forwarded
@@ -250,6 +248,8 @@ def _second_opinion(lines: Sequence[str], own: Split) -> Split:
     start = next((number for number, line in enumerate(lines) if _QUOTE.match(line)), 0)
     if not start or any(line.strip() and not _QUOTE.match(line) for line in lines[start:]):
         return own
+    import quotequail  # where mail is read, and nowhere else
+
     found = quotequail.unwrap("\n".join(lines))
     if not found or found.get("type") != "reply" or found.get("text_bottom"):
         return own

@@ -8,6 +8,7 @@ Each entry names the language; the phrases are those of Exchange and Outlook, Gm
 from __future__ import annotations
 
 import re
+from functools import cache
 
 ABSENCE_PHRASES: dict[str, tuple[str, ...]] = {
     "en": (
@@ -237,32 +238,37 @@ _BEHIND = r"[\[(:：|\-–—]\s*"
 _END = r"\s*[\])!.]?\s*$"
 
 
-def _compiled(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    """Return one pattern that finds any of `phrases` where a program puts it."""
-    any_phrase = "(?:" + "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True)) + ")"
+@cache
+def _absence(language: str) -> re.Pattern[str]:
+    """Return one pattern that finds a language's phrases where a program puts them; made where mail is read, as it takes its time."""
+    any_phrase = "(?:" + "|".join(re.escape(phrase) for phrase in sorted(ABSENCE_PHRASES[language], key=len, reverse=True)) + ")"
     return re.compile(f"{_LEAD}{any_phrase}{_FOLLOW}|{_BEHIND}{any_phrase}{_END}", re.IGNORECASE)
 
 
-_ABSENCE = {language: _compiled(phrases) for language, phrases in ABSENCE_PHRASES.items()}
-_CHALLENGE = re.compile("|".join(re.escape(phrase) for phrase in CHALLENGE_PHRASES), re.IGNORECASE)
-_RETURNED_ANY = "|".join(re.escape(phrase) for phrase in RETURNED_PHRASES)
-_RETURNED = re.compile(
-    rf"^\W*(?:(?:re|aw)\s*:\s*)?(?:\[[^\]]{{0,60}}\]\s*)?(?:{_RETURNED_ANY})|{_BEHIND}(?:{_RETURNED_ANY}|delivery failed){_END}",
-    re.IGNORECASE,
-)
+@cache
+def _challenge() -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(phrase) for phrase in CHALLENGE_PHRASES), re.IGNORECASE)
+
+
+@cache
+def _returned() -> re.Pattern[str]:
+    phrases = "|".join(re.escape(phrase) for phrase in RETURNED_PHRASES)
+    return re.compile(
+        rf"^\W*(?:(?:re|aw)\s*:\s*)?(?:\[[^\]]{{0,60}}\]\s*)?(?:{phrases})|{_BEHIND}(?:{phrases}|delivery failed){_END}", re.IGNORECASE
+    )
 
 
 def absence(subject: str) -> str:
     """Return the language code of the absence phrase in `subject`, or ""."""
     head = " ".join(subject[:_SCANNED_CHARS].split())
-    return next((language for language, pattern in _ABSENCE.items() if pattern.search(head)), "")
+    return next((language for language in ABSENCE_PHRASES if _absence(language).search(head)), "")
 
 
 def challenge(subject: str) -> bool:
     """Return whether `subject` asks the sender to prove that he is a person."""
-    return bool(_CHALLENGE.search(subject[:_SCANNED_CHARS]))
+    return bool(_challenge().search(subject[:_SCANNED_CHARS]))
 
 
 def returned(subject: str) -> bool:
     """Return whether `subject` begins, or ends, as the subject of a delivery report does."""
-    return bool(_RETURNED.search(subject[:_SCANNED_CHARS]))
+    return bool(_returned().search(subject[:_SCANNED_CHARS]))

@@ -40,6 +40,7 @@ class Live:
     failed     why it does not work, "" while it does: it takes no mail, or stands still
     troubles   what a person should look at
     mailboxes  name -> when it was read last (None: never), and its trouble
+    dropped    lines of the log that nobody read
     """
 
     failed: str = ""
@@ -49,6 +50,7 @@ class Live:
     canary: Heard | None = None
     canary_missed: bool = False
     heartbeat_at: datetime | None = None
+    dropped: int = 0
 
 
 class Eyes:

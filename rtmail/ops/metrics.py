@@ -100,9 +100,9 @@ class Figures:
     def _asked(self) -> Iterator[Metric]:
         yield _gauge("rtmail_info", "1, with the version", {(__version__,): 1}, "version")
         dropped = CounterMetricFamily("rtmail_log_lines_dropped", "Lines of the log that nobody read")
-        dropped.add_metric([], log.dropped())
-        yield dropped
         now, live = self._clock(), self._live()
+        dropped.add_metric([], live.dropped)
+        yield dropped
         yield from _of_the_daemon(live)
         try:
             found = list(self._of_the_store(now))

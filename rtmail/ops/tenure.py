@@ -11,11 +11,14 @@ import fcntl
 import os
 import secrets
 import socket
+import threading
+import time
 from pathlib import Path
 
 from rtmail.errors import RtmailError
 
 FILE = "daemon.name"
+ENDS_SECONDS = 2.0
 
 
 class Occupied(RtmailError):  # noqa: N818  (the sentence that the command line says)
@@ -32,7 +35,7 @@ class Tenure:
         # Not inherited by readers: a file description that lives on would keep the lock.
         self._file = os.open(state / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock()
             self.name = self._known() or self._make()
         except BlockingIOError as error:
             os.close(self._file)
@@ -40,6 +43,18 @@ class Tenure:
         except OSError:
             os.close(self._file)
             raise
+
+    def _lock(self) -> None:
+        """Lock the file; who holds it may be a killed daemon whose engine is just ending."""
+        until = time.monotonic() + ENDS_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+            threading.Event().wait(0.02)
 
     def close(self) -> None:
         """Let the next daemon have it."""

@@ -21,6 +21,7 @@ from rtmail.failpoint import failpoint
 from rtmail.store import schema
 from rtmail.store.engines import Engine, engine_for
 from rtmail.store.faults import Again, Damaged, SchemaError, StoreFailed
+from rtmail.store.turns import Between
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -51,6 +52,8 @@ class Database:
         """Threads that are in a transaction."""
         self.failed = ""
         """Why the database cannot be trusted any more, "" while it can."""
+        self.gave_up: Callable[[], None] = lambda: None
+        """Called in whichever thread found that out, once."""
 
     def open(self) -> None:
         """Connect and bring the schema up to date.
@@ -69,6 +72,11 @@ class Database:
         """Close the connections of all threads, but for those that are in a transaction: closed under its hands, a connection
         would take the whole process with it. The end of the process undoes it as well."""
         self._engine.close(self._busy - {threading.get_ident()})
+
+    def share(self, between: Between) -> None:
+        """Write in turn with a process that is about to be forked from this one; on return no connection is open that it would inherit."""
+        self._engine.close()
+        self._engine.share(between)
 
     def ping(self) -> None:
         """Prove that the database answers; raises Deferred or StoreFailed."""
@@ -207,8 +215,14 @@ class Database:
         """Return `error` as the outside shall see it; remembers when the database is to be given up."""
         fault = self._engine.fault(error)
         if isinstance(fault, StoreFailed):
-            self.failed = self.failed or fault.text
+            self.distrust(fault.text)
         return fault or error
+
+    def distrust(self, why: str) -> None:
+        """Take nothing more from here on."""
+        if not self.failed:
+            self.failed = why
+            self.gave_up()
 
     def _alive(self) -> None:
         if self.failed:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import sys
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,10 +19,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import peewee
+# peewee takes a driver of PostgreSQL along, which is slow to import and large: whoever has the other engine does without.
+_had_driver = "psycopg" in sys.modules
+if not _had_driver:
+    sys.modules["psycopg"] = None  # type: ignore[assignment]
+import peewee  # noqa: E402
 
-from rtmail.errors import Deferred, DiskFull
-from rtmail.store.faults import Again, Damaged, SchemaError, StoreFailed
+if not _had_driver:
+    del sys.modules["psycopg"]
+
+from rtmail.errors import Deferred, DiskFull  # noqa: E402
+from rtmail.store.faults import Again, Damaged, SchemaError, StoreFailed  # noqa: E402
+from rtmail.store.turns import Between, Turn  # noqa: E402
 
 logging.getLogger("peewee").setLevel(logging.ERROR)  # at DEBUG it would write every statement to its log, with words and addresses in it
 
@@ -80,8 +88,11 @@ class Engine(ABC):
 
     @property
     def wanted(self) -> bool:
-        """Whether another thread waits for the one that writes now to commit."""
+        """Whether another thread, or the process that we share the turn with, waits for the one that writes now to commit."""
         return False
+
+    def share(self, between: Between) -> None:  # noqa: B027 -- a server keeps its own order
+        """Take turns with another process too."""
 
     @abstractmethod
     def begin(self, write: bool) -> None:
@@ -166,44 +177,6 @@ class Engine(ABC):
                 connection.close()
 
 
-class _Turn:
-    """A lock that is handed on in the order in which threads asked for it: whoever gives it up cannot take it again before them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._taken = False
-        self._waiting: deque[threading.Lock] = deque()
-
-    def take(self, seconds: float) -> bool:
-        """Wait for it; False when that takes more than `seconds`."""
-        with self._lock:
-            if not self._taken:
-                self._taken = True
-                return True
-            mine = threading.Lock()
-            mine.acquire()
-            self._waiting.append(mine)
-        if mine.acquire(timeout=seconds):
-            return True
-        with self._lock:
-            if mine in self._waiting:
-                self._waiting.remove(mine)
-                return False
-        return True  # it was handed to us at this very moment
-
-    def give(self) -> None:
-        """Hand it on."""
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._taken = False
-
-    @property
-    def wanted(self) -> bool:
-        return bool(self._waiting)
-
-
 _LOG_PAGES = 16_384
 """So many pages (64 MB) may wait in the log before whoever commits has to bring them to their places himself; `write_back` comes
 long before. SQLite's 1,000 are a few dozen requests, and in a large file half a second in which nobody else can write."""
@@ -222,7 +195,7 @@ class SQLite(Engine):
     def __init__(self, path: Path, busy: timedelta) -> None:
         self.path = self.file = path
         self._busy = busy.total_seconds()
-        self._turn = _Turn()
+        self._turn = Turn()
         super().__init__(peewee.SqliteDatabase(
             str(path), timeout=self._busy, check_same_thread=False, cached_statements=512, factory=_Connection,
             pragmas={"journal_mode": "wal", "synchronous": "full", "secure_delete": 1, "foreign_keys": 0,
@@ -255,9 +228,16 @@ class SQLite(Engine):
     def wanted(self) -> bool:
         return self._turn.wanted
 
+    def share(self, between: Between) -> None:
+        self._turn.between = between
+
     def begin(self, write: bool) -> None:
         self.connection()
         self.database.begin("IMMEDIATE" if write else "DEFERRED")
+
+    def execute(self, text: str, values: Sequence[Any] = ()) -> Any:
+        # Past peewee, which opens the connection and stands aside: its way costs as much as most of our statements.
+        return self.connection().execute(text, values)
 
     def in_transaction(self) -> bool:
         return not self.database.is_closed() and bool(self.database.connection().in_transaction)
@@ -343,6 +323,7 @@ class PostgreSQL(Engine):
     def __init__(self, url: str, busy: timedelta) -> None:
         wait = max(1, round(busy.total_seconds()))
         # A stopped daemon must not keep its row locks, a cut network must be noticed, a lock not waited for without end.
+        _take_driver()
         limits = f"-c lock_timeout={wait}s -c idle_in_transaction_session_timeout=60s -c synchronous_commit=on"
         super().__init__(peewee.PostgresqlDatabase(
             url, prefer_psycopg3=True, connect_timeout=wait, options=limits,
@@ -404,6 +385,22 @@ class PostgreSQL(Engine):
 
     def exclusive(self) -> None:
         self.execute("SELECT pg_advisory_xact_lock(?)", (_MIGRATION_LOCK,))
+
+
+def _take_driver() -> None:
+    """Give peewee what it would have imported by itself; raises SchemaError where it is not installed."""
+    try:
+        import psycopg
+        from psycopg.pq import TransactionStatus
+        from psycopg.types.json import Json, Jsonb
+    except ImportError as error:
+        raise SchemaError("there is no driver for PostgreSQL: pip install 'rtmail[postgres]'") from error
+
+    own: Any = peewee
+    own.psycopg, own.TransactionStatus, own.Json_pg3, own.Jsonb_pg3 = psycopg, TransactionStatus, Json, Jsonb
+    adapter = own.Psycopg3Adapter
+    adapter.txn_idle, adapter.txn_inerror = TransactionStatus.IDLE, TransactionStatus.INERROR
+    adapter.txn_unknown = TransactionStatus.UNKNOWN
 
 
 def _original(error: BaseException) -> BaseException:

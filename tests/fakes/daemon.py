@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+ENGINE = "rtmail-engine"
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = "6b" * 32
 _FIRST_DATE = datetime(2026, 11, 23, 11, tzinfo=timezone(timedelta(hours=1)))
@@ -169,6 +171,19 @@ class Running:
 
     def _ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def engine(self) -> int:
+        """Return the process in which the engine works, 0 while there is none."""
+        with suppress(OSError):
+            for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+                if Path(f"/proc/{child}/comm").read_text().strip() == ENGINE:
+                    return int(child)
+        return 0
 
     def told(self) -> str:
         return self.log.read_text() if self.log.exists() else ""

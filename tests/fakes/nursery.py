@@ -98,6 +98,10 @@ class Nursed(Running):
         self._pid = self._nursery.start("serve", "-c", str(self.config), *self.arguments, log=self.log, hasty=self._hasty,
                                         environ={"RTMAIL_SECRET_KEY": SECRET, "RTMAIL_FAILPOINT": "", **environ})
 
+    @property
+    def pid(self) -> int:
+        return self._pid
+
     def _ended(self) -> bool:
         return self._nursery.poll(self._pid) is not None
 
