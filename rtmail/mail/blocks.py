@@ -1,7 +1,7 @@
 """What a rendered template says, as blocks, so that text and HTML are two spellings of one content.
 
 A template is plain text. `parse` reads its shape: a paragraph; a heading (underlined with "---"); a list ("- item");
-rows ("  Label: value", two spaces before); and pieces that templates put in by `words`, `quote`, `link`, `links`, `row` and `bar`.
+rows ("  Label: value", two spaces before); and pieces that templates put in by `words`, `quote`, `link`, `links`, `aside`, `row` and `bar`.
 `plain` spells blocks as text; the HTML layout draws them. Values never make structure: they arrive as single lines.
 """
 
@@ -55,7 +55,7 @@ class Block:
     """One block. Which fields it uses depends on `kind`:
 
     paragraph   lines       list   lines (one an item)      rows    rows
-    heading     text        words  text (may be quoted)     links   lines[0], one run a link
+    heading     text        words  text (may be quoted)     links   lines[0], one run a link; aside the same, of one
     table       lines (the titles, then one a row), one run a cell
     bars        rows, the runs of each the lengths of its parts, whole numbers; lines[0] names the parts
     """
@@ -149,7 +149,7 @@ def _plain(block: Block) -> str:
         case "rows":
             width = max(len(row.label) for row in block.rows) + 1
             return "\n".join(f"  {row.label + ':':<{width}} {_line(row.runs)}" for row in block.rows)
-        case "links":
+        case "links" | "aside":
             return "\n".join(f"  {run.text}:\n  <{run.url}>" for run in block.lines[0])
         case "table":
             return _table([[run.text for run in line] for line in block.lines])

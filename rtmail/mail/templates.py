@@ -41,7 +41,7 @@ ARGUMENT = 10_000
 """A width, or a string that others are made of, is no larger."""
 QUOTED_LINES = 20
 
-_PIECES = "words", "quote", "link", "links", "row", "bar"
+_PIECES = "words", "quote", "link", "links", "aside", "row", "bar"
 _ALWAYS = frozenset({*_PIECES, "range", "dict", "lang", "zone", "_turn", "_joined"})
 _OURS = frozenset({Block, Row, Run})
 _LOOP = frozenset({"first", "last", "index", "index0", "length"})
@@ -335,7 +335,7 @@ class _Placing:
         self._pieces, self._offers = pieces, list(offers)
 
     def functions(self) -> dict[str, Callable[..., Marker]]:
-        return {"words": self.words, "quote": self.quote, "link": self.link, "links": self.links, "row": self.row, "bar": self.bar}
+        return {name: getattr(self, name) for name in _PIECES}
 
     def words(self, text: object) -> Marker:
         """Somebody's words as they are."""
@@ -360,6 +360,14 @@ class _Placing:
         self._offers = [offer for offer in self._offers if offer not in fitting]
         placed = [replace(offer, label=labels.get(offer.name) or offer.label) for offer in fitting]
         return self._pieces.keep(_buttons(placed)) if placed else Marker("")
+
+    def aside(self, name: str, label: str = "") -> Marker:
+        """The link called `name` as a quiet line of its own, for what few will want; nothing where the mail has none."""
+        offer = next((offer for offer in self._offers if offer.name == name), None)
+        if offer is None:
+            return Marker("")
+        self._offers.remove(offer)
+        return self._pieces.keep(Block("aside", lines=((Run(one_line(label or offer.label), offer.url),),)))
 
     def row(self, *cells: object) -> Marker:
         """One line of a table; the first one of several gives the titles."""
