@@ -221,8 +221,9 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
     "escalation": {
         "role": "customer-relations-manager", "rung": 2, "why": "rung 2 of P1: its time came", "who": _BOB,
         "organisation": "Acme Ltd", "owner": "Jane Doe", "status": "open", "priority": "P1: Network down or severely degraded",
-        "opened_at": _at(12), "late": timedelta(minutes=12), "late_why": "rtmail was not running until 13:57.",
-        "acked": "by Max Lee, Mon 23 Nov 2026, 13:20 CET, for 1 hour.", "alarm": False,
+        "opened_at": _at(12), "late": timedelta(minutes=12),
+        "late_why": "rtmail was not running, or could not be reached, when it fell due.",
+        "acked": "Max Lee, until 23 Nov 13:20 UTC", "alarm": False,
         "promises": [_row(what="first response", due_at=_at(13), state="kept"), _row(what="update", due_at=_at(13, 50), state="missed")],
         "customer": _row(at=_at(12), text=_QUESTION), "staff": _row(at=_at(12, 50), who="Jane Doe", text=_ANSWER),
         "told": [_row(at=_at(12, 46), who="Max Lee (technical-support-manager)")],

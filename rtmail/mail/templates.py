@@ -27,7 +27,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rtmail.errors import Problem, RtmailError
 from rtmail.mail.blocks import Block, Marker, Pieces, Row, Run, bars_html, parse, shortened, words_html
-from rtmail.mail.speech import brief, duration, size, term, when, workdays
+from rtmail.mail.phrases import said
+from rtmail.mail.speech import brief, duration, size, when, workdays
 from rtmail.mail.wire import many_lines, one_line
 
 LAYOUT = "layout"
@@ -116,7 +117,7 @@ class Templates:
         """
         template, spoken = self._find(name, "txt", queue, language)
         pieces = Pieces()
-        placing = _Placing(pieces, [replace(offer, label=term(offer.label, spoken)) for offer in offers])
+        placing = _Placing(pieces, [replace(offer, label=said(offer.label, spoken)) for offer in offers])
         values = {**facts, **placing.functions(), "lang": spoken, "zone": self._zone}
         subject, _, body = self._run(template, values).partition("\n")
         blocks = parse(body.strip("\n"), pieces)
@@ -446,8 +447,8 @@ def _size(context: Context, count: int | Undefined) -> str:
 
 @pass_context
 def _term(context: Context, word: object) -> str:
-    """A word of the desk's (a promise, a state, a role) in the mail's language."""
-    return term(str(word), context["lang"])
+    """A word or a sentence of the desk's (a promise, a state, what became of a command) in the mail's language."""
+    return said(str(word), context["lang"])
 
 
 def _syntax(error: TemplateSyntaxError, path: str) -> Problem:

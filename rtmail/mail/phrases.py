@@ -1,0 +1,88 @@
+"""The desk's sentences in the reader's language: what became of a command, what staff must know of a mail, why somebody is told.
+
+The desk speaks English, in its events, in `--json` and to the shell. Templates translate what they show by the filter `term`: the
+sentence is looked up by its English words, what it names stays ("#17", "Jane", a line to copy) or is looked up in turn. A sentence
+that the list of a language lacks stays English; a test holds every sentence of the desk against the lists. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from rtmail.mail.phrases_de import PHRASES as GERMAN
+from rtmail.mail.phrases_uk import PHRASES as UKRAINIAN
+from rtmail.mail.speech import term
+
+_LISTS: Mapping[str, Mapping[str, str]] = {"de": GERMAN, "uk": UKRAINIAN}
+_DEPTH = 3
+"""A sentence may name another, which ends with a third."""
+_LETTERS = 3
+"""A sentence has words of its own: what is nothing but names is none."""
+
+
+def said(text: str, language: str) -> str:
+    """Return a sentence of the desk's in `language`; itself where it is none, or where there is no other for it."""
+    key = language.lower().partition("-")[0]
+    return _said(text, key, _DEPTH) if key in _LISTS else text
+
+
+def known(text: str, language: str) -> bool:
+    """Tell whether the list of a language has this sentence, whatever it names."""
+    return text in _LISTS[language] or _found(text, language) is not None
+
+
+def _said(text: str, language: str, depth: int) -> str:
+    if (whole := _LISTS[language].get(text)) is not None and "{" not in whole:
+        return whole
+    if (translated := term(text, language)) != text:
+        return translated
+    found = _found(text, language) if depth else None
+    if found is None:
+        return text
+    pattern, values = found
+    return pattern.format(*(_said(value, language, depth - 1) for value in values))
+
+
+def _found(text: str, language: str) -> tuple[str, list[str]] | None:
+    """Return the translation that fits, with what its places stand for; of several the one with the most words of its own."""
+    for pieces, translation in _patterns(language):
+        if (values := _values(text, pieces)) is not None:
+            return translation, values
+    return None
+
+
+@cache
+def _patterns(language: str) -> tuple[tuple[tuple[str, ...], str], ...]:
+    found = [(tuple(english.split("{}")), translation) for english, translation in _LISTS[language].items() if "{}" in english]
+    return tuple(sorted(found, key=lambda row: -sum(map(len, row[0]))))
+
+
+def _values(text: str, pieces: Sequence[str]) -> list[str] | None:
+    """Return what stands between the pieces, None where they do not make up the text; linear, whatever somebody is called."""
+    first, *middle, last = pieces
+    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
+        return None
+    left, values = text[len(first) : len(text) - len(last)], []
+    for at, piece in enumerate(middle):
+        if piece:
+            value, found, left = left.partition(piece)
+            if not found:
+                return None
+        else:
+            # A sentence with a clause behind it, or without one.
+            begin = min((place for clause in _clauses() if (place := left.find(clause)) >= 0), default=-1)
+            if begin < 0:
+                after = next((other for other in middle[at + 1 :] if other), "")
+                begin = left.find(after) if after else len(left)
+            if begin < 0:
+                return None
+            value, left = left[:begin], left[begin:]
+        values.append(value)
+    return [*values, left]
+
+
+@cache
+def _clauses() -> tuple[str, ...]:
+    """How clauses begin that are put behind a sentence."""
+    return tuple(english.split("{}")[0] for english in GERMAN if english.startswith((", ", "; ", " ")))

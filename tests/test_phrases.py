@@ -1,0 +1,138 @@
+"""No English in German and Ukrainian mails: every sentence of the desk has its translation, and every sample holds nothing else."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from rtmail.desk.registry import SPECS
+from rtmail.mail.phrases import known, said
+from rtmail.mail.phrases_de import PHRASES as GERMAN
+from rtmail.mail.phrases_uk import PHRASES as UKRAINIAN
+from rtmail.mail.samples import names, sample_draft
+from tests.fakes.mailroom import TEMPLATES, composed
+
+DESK = Path(__file__).resolve().parent.parent / "rtmail" / "desk"
+LANGUAGES = ("de", "uk")
+
+# What reads or judges mail, and what is about rtmail itself, speaks to programs and to the admin.
+_NOT_TO_STAFF = {"lookalikes.py", "sender.py", "evidence.py", "match.py", "case.py", "thanks.py", "duty.py", "simulate.py", "absence.py"}
+_SENTENCE = re.compile(r"[A-Za-z]{2,} [a-z]{2,}")
+_NO_SENTENCES = {
+    # Links by their names, whose labels stand in templates; lines to copy; words that customers write.
+    "send as correspondence", "send as comment", "send as written", "eta tomorrow noon", "wait until Fri 9:00", "nicht einverstanden",
+    "Reclassify: Xx, it works slowly", "Reclassify: Xx, it stops all work", *(spec.example for spec in SPECS),
+}
+
+
+def sentences(path: Path) -> Iterator[str]:
+    """Every text of a module that looks like words for people; what it fills in stands as Xx."""
+    tree = ast.parse(path.read_text())
+    inner: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            inner.add(id(node.value))
+        if isinstance(node, ast.JoinedStr):
+            inner |= {id(value) for value in node.values}
+            # What a format asks for ("%d %b") is no sentence.
+            inner |= {id(each) for value in node.values for each in ast.walk(value) if isinstance(value, ast.FormattedValue)
+                      if isinstance(each, ast.JoinedStr) and each is value.format_spec}
+    for node in ast.walk(tree):
+        if id(node) in inner:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(value.value) if isinstance(value, ast.Constant) else "Xx" for value in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_of_the_desk_is_in_the_list(language: str) -> None:
+    found = {text for path in sorted(DESK.glob("*.py")) if path.name not in _NOT_TO_STAFF for text in sentences(path)}
+    wanted = {text for text in found if _SENTENCE.search(text)} - _NO_SENTENCES
+    assert len(wanted) > 250, "the texts are looked at"
+    assert sorted(text for text in wanted if not known(text, language)) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_line_of_help_is_in_the_list(language: str) -> None:
+    assert [spec.help for spec in SPECS if not known(spec.help, language)] == []
+
+
+def test_the_lists_have_the_same_sentences_with_the_same_places() -> None:
+    assert GERMAN.keys() == UKRAINIAN.keys()
+    for phrases in (GERMAN, UKRAINIAN):
+        for english, other in phrases.items():
+            places = other.count("{}") or len(set(re.findall(r"\{(\d)\}", other)))
+            assert places == english.count("{}"), english
+
+
+@pytest.mark.parametrize(("text", "german"), [
+    ("it was open already", "sie war schon offen"),
+    ("it is yours now, it was Kim Lee´s", "sie gehört jetzt Ihnen, vorher Kim Lee"),
+    ("it is yours now", "sie gehört jetzt Ihnen"),
+    ("the priority is P2, it was P3; the requestor is told, who asked for it",
+     "die Priorität ist P2, sie war P3; der Anfragende erfährt es, der sie gewünscht hat"),
+    ("the priority is P2; the requestor is told", "die Priorität ist P2; der Anfragende erfährt es"),
+    ("there is no priority P9; there are P1, P2", "eine Priorität P9 gibt es nicht; es gibt P1, P2"),
+    ("{0.__class__} is not known", "{0.__class__} ist nicht bekannt"),
+    ("Something of their own", "Something of their own"),
+])  # fmt: skip
+def test_what_a_sentence_names_stays(text: str, german: str) -> None:
+    assert said(text, "de-AT") == german
+    assert said(text, "en") == said(text, "fr") == text
+
+
+def test_hostile_names_cost_no_time() -> None:
+    assert said("the priority is " + ", it was " * 20_000, "uk")
+
+
+_OWN_WORDS = {"text", "title", "excerpt", "subject", "who", "requestor", "answer", "meaning", "value", "words", "organisation", "role",
+              "line", "example", "instead", "priority", "told", "commands"}
+"""Facts that people wrote or are called by, and commands as they are written."""
+
+
+def _bare(facts: Any, key: str = "") -> Any:
+    if isinstance(facts, str):
+        return "" if key in _OWN_WORDS else facts
+    if isinstance(facts, dict):
+        return {name: _bare(value, name) for name, value in facts.items()}
+    return [_bare(one, key) for one in facts] if isinstance(facts, list) else facts
+
+
+def text_of(name: str, language: str) -> str:
+    draft = sample_draft(name, language=language)
+    facts = _bare(dict(draft.facts))
+    if name in ("state", "priority-told"):
+        facts["reason"] = ""  # an engineer's own words
+    mail = cast(EmailMessage, message_from_bytes(composed(replace(draft, facts=facts)).raw, policy=default))
+    body = mail.get_body(("plain",))
+    assert body is not None
+    # Links and quoted commands are no words of ours.
+    return re.sub(r"<[^>]*>|`[^`]*`|'[^']*'|\"list mine\"|\[internal: staff only\]|\S+@\S+|ref:\S+", " ", str(body.get_content()))
+
+
+_NAMES = {"rtmail", "outage", "support", "down", "mine"}
+_SHARED = {
+    "de": {"hat", "was", "will", "die", "war", "in", "min"},
+    "uk": {"min"},
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", names())
+def test_no_sample_holds_a_word_of_the_english_one(name: str, language: str) -> None:
+    if language not in TEMPLATES.languages(name):
+        pytest.skip("English alone")
+    words = set(re.findall(r"\b[a-z]{3,}\b", text_of(name, "en")))
+    found = set(re.findall(r"\b[a-z]{3,}\b", text_of(name, language))) & words
+    assert found - _SHARED[language] - _NAMES == set()
