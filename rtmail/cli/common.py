@@ -72,6 +72,14 @@ def put(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
+def tell(as_json: bool, values: dict[str, Any], text: str) -> None:
+    """Say what was done: as a JSON object for programs, in words for people."""
+    if as_json:
+        put(values)
+    else:
+        click.echo(text)
+
+
 def utc(at: datetime | None) -> str | None:
     """An instant as scripts read it: ISO 8601 in UTC."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put, refuse
+from rtmail.cli.common import config_option, end, json_option, opened, put, refuse, tell
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
@@ -122,8 +122,9 @@ def _known(directory: Directory, who: str) -> Organisation:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--sync", is_flag=True, help="forget imported organisations that the file does not name")
 @click.option("--dry-run", is_flag=True, help="say what would change, and change nothing")
+@json_option
 @config_option
-def import_(found: Config, file: Path, sync: bool, dry_run: bool) -> None:
+def import_(found: Config, file: Path, sync: bool, dry_run: bool, as_json: bool) -> None:
     """Take organisations over from FILE: CSV with one line a contact, or JSON as `customer list --json` prints it.
 
     What the config says of an organisation, an address or a domain comes first. A running daemon takes it at once.
@@ -140,7 +141,8 @@ def import_(found: Config, file: Path, sync: bool, dry_run: bool) -> None:
             store.put_customers(changed, system(), gone=gone)
     added = sum(name not in known for name in changed)
     would = "would be " if dry_run else ""
-    click.echo(f"{would}added: {added}, changed: {len(changed) - added}, unchanged: {len(fresh) - len(changed)}, removed: {len(gone)}")
+    counts = {"added": added, "changed": len(changed) - added, "unchanged": len(fresh) - len(changed), "removed": len(gone)}
+    tell(as_json, {**counts, "dry_run": dry_run}, would + ", ".join(f"{what}: {count}" for what, count in counts.items()))
     for name in sorted(fresh.keys() & found.tables.organisations.keys()):
         click.echo(f"{name} stands in the config too, which comes first", err=True)
 

@@ -24,6 +24,8 @@ from rtmail.errors import RtmailError
 from rtmail.ingress.imap import Server
 from rtmail.ops import building
 from rtmail.ops.moving import archive, boxes, imapbox
+from rtmail.ops.moving import rt as tracker
+from rtmail.store.rt import NotRt, RtDatabase
 
 PATHS = click.Path(exists=True, path_type=Path)
 _SAYS = {
@@ -91,6 +93,51 @@ def imap(found: Config, mailbox: str, folders: tuple[str, ...], sent: tuple[str,
     _take_in(found, lambda: imapbox.mailbox(_server(found, mailbox), folders, sent), "imap", **given)
 
 
+@import_.command("rt")
+@click.argument("database")
+@click.option("--queue", "queues", multiple=True, metavar="RT=OURS", help="RT's queue and ours, where neither address nor name is the same")
+@click.option("--closed-after", type=click.IntRange(min=1), default=30, show_default=True,
+              help="days after which what RT calls resolved is closed here")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path),
+              help="file for the list of what was not clear (default: import-report.jsonl in the state folder)")
+@json_option
+@config_option
+def rt(found: Config, database: str, queues: tuple[str, ...], closed_after: int, report: Path | None, as_json: bool) -> None:
+    """Take over the requests of Best Practical RT 5 from its DATABASE: a SQLite file, or postgresql://USER@HOST/NAME.
+
+    RT's database is only read. Run again, it adds what RT got since, and leaves alone what goes on here.
+    """
+    now = system()
+    given = dict(one.partition("=")[::2] for one in queues)
+    try:
+        source = RtDatabase(database)
+    except NotRt as error:
+        end(f"rtmail: {error}")
+    with opened(found) as store, shown_progress(as_json) as progress, archive.readers() as pool:
+        office = Office(building.blueprint(found), store, now)
+        try:
+            wish = tracker.Wish(tracker.queues(source, office, given), timedelta(days=closed_after))
+            done = tracker.take_over(store, office, source, wish, now, progress, pool=pool)
+        except NotRt as error:
+            end(f"rtmail: {error}", 2)
+        finally:
+            source.close()
+    file = report or found.state / "import-report.jsonl"
+    _write_lines(file, [asdict(one) for one in done.unclear])
+    if as_json:
+        counts = {name: done.became[name] for name in ("opened", "added", "here", "alive")}
+        put({"requests": done.requests, **counts, "mails": done.mails, "unclear": len(done.unclear), "report": str(file)})
+        return
+    click.echo(f"{done.requests} requests of RT's")
+    says = {"opened": "taken over", "added": "got what RT got since", "here": "were here already", "alive": "go on here: left as they are"}
+    for name, words in says.items():
+        if done.became[name]:
+            click.echo(f"  {done.became[name]:>8} {words}")
+    if done.unclear:
+        click.echo(f"{len(done.unclear)} things are worth a look: {file}")
+    click.echo("next: rtmail ticket list, rtmail audit")
+
+
 def _server(found: Config, mailbox: str) -> Server:
     """Return how to get at a mailbox. Raises NoArchive."""
     if "://" not in mailbox:
@@ -151,9 +198,13 @@ def shown_progress(quiet: bool) -> Iterator[archive.Progress]:
 
 
 def _write_report(file: Path, done: archive.Report) -> None:
+    _write_lines(file, [{**asdict(one), "at": one.at.isoformat()} for one in done.unclear])
+
+
+def _write_lines(file: Path, lines: Sequence[dict[str, Any]]) -> None:
     with open(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-        for one in done.unclear:
-            out.write(json.dumps({**asdict(one), "at": one.at.isoformat()}, ensure_ascii=False) + "\n")
+        for line in lines:
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def _tell(done: archive.Report, file: Path, as_json: bool) -> None:

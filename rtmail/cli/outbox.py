@@ -6,7 +6,7 @@ import getpass
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.cli.common import config_option, end, json_option, opened, put, shown, tell, utc
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
@@ -80,22 +80,24 @@ def show(found: Config, number: int, as_json: bool) -> None:
 
 @outbox.command("retry")
 @click.argument("number", type=int)
+@json_option
 @config_option
-def retry(found: Config, number: int) -> None:
+def retry(found: Config, number: int, as_json: bool) -> None:
     """Try a mail again now."""
     now = system()
     with opened(found) as store:
         if not store.retry_outbox(number, now, now + found.relay.retry_for):
             end(f"rtmail: mail {number} was sent or dropped, is being sent right now, or never was")
-    click.echo(f"mail {number} is tried again now")
+    tell(as_json, {"id": number, "done": "retry"}, f"mail {number} is tried again now")
 
 
 @outbox.command("drop")
 @click.argument("number", type=int)
+@json_option
 @config_option
-def drop(found: Config, number: int) -> None:
+def drop(found: Config, number: int, as_json: bool) -> None:
     """Give a mail up; its request and its author hear of it."""
     with opened(found) as store:
         if not store.drop_outbox(number, getpass.getuser(), system()):
             end(f"rtmail: mail {number} was sent or dropped, is being sent right now, or never was")
-    click.echo(f"mail {number} is dropped")
+    tell(as_json, {"id": number, "done": "drop"}, f"mail {number} is dropped")

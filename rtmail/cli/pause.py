@@ -6,7 +6,7 @@ import getpass
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.cli.common import config_option, end, json_option, opened, put, shown, tell, utc
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.store import Pausable
@@ -36,15 +36,17 @@ def pause(found: Config, what: str | None, as_json: bool) -> None:
                 click.echo("nothing is paused")
             return
         fresh = store.pause(Pausable(what), getpass.getuser(), system())
-    click.echo(f"{what} {'is paused' if fresh else 'was paused already'}: {MEANS[Pausable(what)]}\nnext: rtmail resume {what}")
+    said = f"{what} {'is paused' if fresh else 'was paused already'}: {MEANS[Pausable(what)]}\nnext: rtmail resume {what}"
+    tell(as_json, {"what": what, "done": "pause", "fresh": fresh}, said)
 
 
 @click.command()
 @click.argument("what", type=click.Choice([str(one) for one in Pausable]))
+@json_option
 @config_option
-def resume(found: Config, what: str) -> None:
+def resume(found: Config, what: str, as_json: bool) -> None:
     """Let WHAT go on."""
     with opened(found) as store:
         if not store.resume(Pausable(what), system()):
             end(f"rtmail: {what} was not paused")
-    click.echo(f"{what} goes on")
+    tell(as_json, {"what": what, "done": "resume"}, f"{what} goes on")

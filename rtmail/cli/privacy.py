@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rtmail.cli.common import config_option, end, opened, put
+from rtmail.cli.common import config_option, end, json_option, opened, put
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.mail.address import key
@@ -32,8 +32,9 @@ def export(found: Config, address: str, raw: bool) -> None:
 @privacy.command("erase", help="Erase a person: his words, mails, name and addresses. The log of events stays.")
 @click.argument("address")
 @click.option("--dry-run", is_flag=True, help="Only say how much that is.")
+@json_option
 @config_option
-def erase(found: Config, address: str, dry_run: bool) -> None:
+def erase(found: Config, address: str, dry_run: bool, as_json: bool) -> None:
     keyring = found.keyring()
     with opened(found) as store:
         try:
@@ -41,11 +42,15 @@ def erase(found: Config, address: str, dry_run: bool) -> None:
         except PermissionError as error:
             end(f"rtmail: {error}")
         listed = [name for name, one in store.customers().items() if key(address) in map(key, one.contacts)]
+    tables = found.tables.organisations
+    named = [name for name, one in tables.items() if key(address) in [key(contact.email) for contact in one.contacts]]
+    if as_json:
+        counts = {"texts": what.words, "mails_in": what.received, "mails_out": what.sent, "requests": what.requests}
+        put({"address": address, **counts, "dry_run": dry_run, "still_in_config": named, "still_in_customers": listed})
+        return
     verb = "would be erased" if dry_run else "erased"
     told = f"texts {what.words}, mails of his {what.received}, mails to him {what.sent}; requests touched {what.requests}"
     click.echo(f"{address}, {verb}: {told}")
-    tables = found.tables.organisations
-    named = [name for name, one in tables.items() if key(address) in [key(contact.email) for contact in one.contacts]]
     if named:
         click.echo(f"still in {found.file.name}: he is a contact of {', '.join(named)}")
     if listed:

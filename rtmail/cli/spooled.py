@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.cli.common import config_option, end, json_option, opened, put, shown, tell, utc
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
@@ -66,27 +66,29 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
 
     @group.command("retry", help=f"Let one go through: it {_RETRIED[outcome]}.")
     @click.argument("number", type=int)
+    @json_option
     @config_option
-    def retry(found: Config, number: int) -> None:
+    def retry(found: Config, number: int, as_json: bool) -> None:
         now = system()
         with opened(found) as store, store.transaction():
             _own(store, number, outcome)
             for hold in store.holds_of(number):
                 store.settle_hold(hold.id, Held.RELEASED, 0, now)
             store.requeue_spool(number, now)
-        click.echo(f"mail {number} {_RETRIED[outcome]}")
+        tell(as_json, {"id": number, "done": "retry"}, f"mail {number} {_RETRIED[outcome]}")
 
     @group.command("drop", help="Take one off the list and erase its bytes.")
     @click.argument("number", type=int)
+    @json_option
     @config_option
-    def drop(found: Config, number: int) -> None:
+    def drop(found: Config, number: int, as_json: bool) -> None:
         now = system()
         with opened(found) as store, store.transaction():
             _own(store, number, outcome)
             for hold in store.holds_of(number):
                 store.settle_hold(hold.id, Held.DISCARDED, 0, now)
             store.drop_spool(number, getpass.getuser(), now)
-        click.echo(f"mail {number} is dropped")
+        tell(as_json, {"id": number, "done": "drop"}, f"mail {number} is dropped")
 
     return group
 

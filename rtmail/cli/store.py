@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rtmail.cli.common import config_option, end, told
+from rtmail.cli.common import config_option, end, json_option, tell, told
 from rtmail.config import Config
 from rtmail.errors import RtmailError
 from rtmail.store import Store
@@ -18,8 +18,9 @@ def store() -> None:
 @store.command("copy")
 @click.argument("source")
 @click.argument("target")
+@json_option
 @config_option
-def copy(found: Config, source: str, target: str) -> None:
+def copy(found: Config, source: str, target: str, as_json: bool) -> None:
     """Copy everything from the store SOURCE into the empty store TARGET (sqlite:///FILE or postgresql://...).
 
     Stop the daemon first: what comes in afterwards is not in the copy. Then set [store] url to TARGET and start it again.
@@ -28,11 +29,12 @@ def copy(found: Config, source: str, target: str) -> None:
     try:
         here.open()
         there.open()
-        with told("copying", quiet=False) as progress:
+        with told("copying", quiet=as_json) as progress:
             copied = there.fill_from(here, progress)
     except (RtmailError, OSError) as error:
         end(f"rtmail: nothing was copied: {error}", getattr(error, "exit_code", 1))
     finally:
         here.close()
         there.close()
-    click.echo(f"{copied['ticket']} requests, {copied['spool']} mails in, {copied['outbox']} mails out; set [store] url to the new one")
+    said = f"{copied['ticket']} requests, {copied['spool']} mails in, {copied['outbox']} mails out; set [store] url to the new one"
+    tell(as_json, {"requests": copied["ticket"], "mails_in": copied["spool"], "mails_out": copied["outbox"], "rows": dict(copied)}, said)

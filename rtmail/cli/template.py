@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from rtmail.cli.check import template_problems
-from rtmail.cli.common import config_option, end
+from rtmail.cli.common import config_option, end, json_option, put, tell
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG
 from rtmail.mail.compose import Workshop, compose
@@ -30,12 +30,14 @@ def template() -> None:
 
 
 @template.command("list")
+@json_option
 @config_option
-def list_(found: Config) -> None:
+def list_(found: Config, as_json: bool) -> None:
     """Name every mail, and the languages that it speaks."""
     templates = _templates(found)
     for name in names():
-        click.echo(f"{name:<18} {', '.join(templates.languages(name))}")
+        languages = list(templates.languages(name))
+        tell(as_json, {"name": name, "languages": languages}, f"{name:<18} {', '.join(languages)}")
 
 
 @template.command("show")
@@ -44,11 +46,16 @@ def list_(found: Config) -> None:
 @click.option("--queue", default="", help="the queue that it is sent for; default: the first")
 @click.option("--html", "as_html", is_flag=True, help="print the HTML part")
 @click.option("--raw", is_flag=True, help="print the whole mail as it would be sent")
+@json_option
 @config_option
-def show(found: Config, name: str, language: str, queue: str, as_html: bool, raw: bool) -> None:
+def show(found: Config, name: str, language: str, queue: str, as_html: bool, raw: bool, as_json: bool) -> None:
     """Print the mail NAME with sample facts."""
     outgoing = _composed(found, name, language, queue)
-    if raw:
+    if as_json:
+        mail = message_from_bytes(outgoing.raw)
+        headers = {header.lower(): str(make_header(decode_header(mail[header]))) if mail[header] else "" for header in _SHOWN}
+        put({"name": name, **headers, "text": _part(outgoing, "text/plain"), "html": _part(outgoing, "text/html")})
+    elif raw:
         click.echo(outgoing.raw, nl=False)
     elif as_html:
         click.echo(_part(outgoing, "text/html"), nl=False)
@@ -63,8 +70,9 @@ def show(found: Config, name: str, language: str, queue: str, as_html: bool, raw
 @template.command()
 @click.argument("chosen", metavar="[NAME]...", nargs=-1)
 @click.option("--write", type=click.Path(file_okay=False, path_type=Path), help="put each mail into this folder, to open in a mail client")
+@json_option
 @config_option
-def test(found: Config, chosen: tuple[str, ...], write: Path | None) -> None:
+def test(found: Config, chosen: tuple[str, ...], write: Path | None, as_json: bool) -> None:
     """Render mails in every language and queue, all of them when none is named; exit 78 with file, line and cure when one fails."""
     templates, failed, count = _templates(found), [], 0
     if not chosen:
@@ -86,7 +94,8 @@ def test(found: Config, chosen: tuple[str, ...], write: Path | None) -> None:
         click.echo(line, err=True)
     if failed:
         raise SystemExit(EX_CONFIG)
-    click.echo(f"{count} mails, no mistakes{f'; they are in {write}' if write else ''}")
+    said = f"{count} mails, no mistakes{f'; they are in {write}' if write else ''}"
+    tell(as_json, {"mails": count, "folder": str(write) if write else None}, said)
 
 
 def _composed(found: Config, name: str, language: str, queue: str, templates: Templates | None = None) -> Outgoing:
