@@ -15,6 +15,8 @@ from rtmail.desk import filled
 from rtmail.desk.ticket import Ticket
 from rtmail.engine import privacy
 from rtmail.engine.digests import Digests
+from rtmail.ops.moving.leaving import House as Leaving
+from rtmail.ops.moving.leaving import as_lines, as_mbox
 from rtmail.policy.schema import parse
 from tests.fakes.house import ROOT, House, Sent, blueprint, mail
 from tests.fakes.staff import (
@@ -67,6 +69,9 @@ by = "staff"
 public = true
 when = {cause = "defect"}
 needed_to = "resolve"
+[fields.findings]
+label = "Findings"
+by = "staff"
 [[rules]]
 when = {places = "Production"}
 priority = "urgent"
@@ -329,6 +334,25 @@ def erased(house: House, found: Ticket) -> None:
     for event, content in house.store.events(found.id):
         if content and event.actor == found.participants[0].person:
             house.store.erase_content(content.id)
+
+
+def test_what_staff_found_out_is_not_repeated_to_the_customer_unasked(house: House) -> None:
+    notice = sent_to(opened(house, text="Version: 4"), JANE, "opened")
+    found = "their administrator switched the audit log off on Sunday night and told nobody about it"
+    answered(house, notice, f"Findings: {found}")
+    sent = answered(house, notice, f"It seems that {found}.")
+    assert receivers(sent, "asked") == {JANE}
+    assert not [one for one in sent if one.item.recipient == BOB]
+    assert receivers(answered(house, notice, "Version 4 needs an update."), "words") == {BOB}, "his own value is no secret of ours"
+
+
+def test_an_export_has_no_letter_of_what_was_filled_in(house: House) -> None:
+    opened(house, text="Version: 4.2-canary\n\nIt is down.")
+    found = request(house)
+    mbox = as_mbox(house.store, Leaving(house.engine.office.site, house.engine.office.directory), found)
+    assert mbox.count(b"\nMessage-ID:") + mbox.count(b"\nMessage-Id:") == 2, "his mail, and the acknowledgement"
+    (line,) = [line for line in as_lines(house.store, found, set()) if line["type"] == "request"]
+    assert line["filled"] == {"version": "4.2-canary"}
 
 
 def test_what_is_withheld_fills_in_when_it_is_released(tmp_path: Path) -> None:

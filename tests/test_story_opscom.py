@@ -126,5 +126,6 @@ def test_the_tracker_is_a_comment_always_and_the_fix_is_told_on_the_original_req
     sent = answered(house, notice, "fixed PARK-7 in 2026.12 yes")
     told = sent_to(sent, BOB, "fixed")
     assert told["Subject"] == "Re: [Example #1] Gates stay shut"
+    assert told["From"].startswith("Customer Support via Example"), "one voice for all staff"
     assert "2026.12" in told.text
     assert "PARK-7" not in told.text

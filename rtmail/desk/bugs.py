@@ -83,7 +83,7 @@ def _tell(builder: Builder, ref: str, version: str, person: Person) -> bool:
         words=Words(builder.ticket.subject, text, text, 0, 0, person.party),
         facts={"by_staff": True, "fixed": ref, "after": builder.ticket.last_public_seq},
     )
-    author = person.name if person.party else ""
+    author = audience.signed_by(builder, person.name) if person.party else ""
     audience.to_customers(
         builder, event, audience.FIXED, author=author, text="", people=people, facts={"version": version}, report=True
     )

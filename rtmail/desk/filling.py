@@ -89,6 +89,7 @@ def keep(builder: Builder, field: Field, kept: Any, *, actor: int, of: int = 0, 
     text = "" if kept is None else ", ".join(kept) if isinstance(kept, list) else str(kept)
     event = builder.add(
         EventKind.FIELD,
+        visibility=Visibility.PUBLIC if field.public else Visibility.INTERNAL,
         actor=actor,
         facts={"name": f"{filled.PREFIX}{field.key}", "value": kept is not None, "label": field.label("en"), "of": of},
         words=Words("", text, text, 0, 0, actor),

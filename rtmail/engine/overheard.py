@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from rtmail.desk import echo
 from rtmail.desk.match import Result, Verdict
-from rtmail.desk.ticket import EventKind, Ticket
+from rtmail.desk.ticket import Event, EventKind, Ticket
 from rtmail.desk.wording import Said
 from rtmail.engine.holding import STAFF_CLAIM
 from rtmail.engine.office import Office
+from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Mail
 from rtmail.mail.token import read_message_id
 from rtmail.store import Store
@@ -55,9 +56,14 @@ def _cited(office: Office, mail: Mail, ticket: Ticket) -> list[int]:
     return sorted({number for number, _ in filter(None, ids)} - {0, ticket.number})[:_OTHERS]
 
 
+def _among_staff(event: Event) -> bool:
+    """Tell whether words are for staff alone: also what they filled in on a request for themselves."""
+    return event.kind in AMONG_STAFF or (event.kind is EventKind.FIELD and event.visibility is Visibility.INTERNAL)
+
+
 def _on(store: Store, ticket_id: int) -> tuple[list[str], list[str]]:
     """The latest words on one request: those among staff, and those that its participants have."""
-    log = [(event.kind, content) for event, content in store.events(ticket_id) if content and not content.erased]
-    internal = [content.text for kind, content in log if kind in AMONG_STAFF]
-    public = [text for kind, content in log if kind not in AMONG_STAFF for text in (content.subject, content.text)]
+    log = [(_among_staff(event), content) for event, content in store.events(ticket_id) if content and not content.erased]
+    internal = [content.text for inside, content in log if inside]
+    public = [text for inside, content in log if not inside for text in (content.subject, content.text)]
     return internal[-_COMPARED:], public[-_COMPARED:]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from rtmail.desk import filled
 from rtmail.desk.people import Directory
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket
 from rtmail.mail.draft import Visibility
@@ -23,6 +24,8 @@ from rtmail.mail.wire import File, file_name, media_type
 from rtmail.store import Content, NotThere, Party, Store
 
 _BY_STAFF = frozenset({EventKind.COMMENT})
+_NOTED = frozenset({EventKind.FIELD, EventKind.SUBJECT})
+"""Events whose words are no letter: what was filled in, and a subject that was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def _spoken(store: Store, house: House, ticket: Ticket) -> Iterator[Placed]:
     parties, taken = _parties(store, ticket), set[int]()
     thread: list[str] = []
     for event, content in store.events(ticket.id):
-        if content is None or content.erased or not (content.text.strip() or content.raw_id or content.attachments):
+        if event.kind in _NOTED or content is None or content.erased or not (content.text.strip() or content.raw_id or content.attachments):
             continue
         internal = event.visibility is not Visibility.PUBLIC
         # What was moved in is as it was sent then, to customers directly.
@@ -187,6 +190,7 @@ def as_lines(store: Store, ticket: Ticket, told: set[int]) -> Iterator[dict[str,
                   if link.ticket == ticket.id],
         "refs": [{"system": system, "ref": ref} for system, ref in store.outside_refs(ticket.id)],
         "fields": dict(ticket.fields),
+        "filled": filled.plain(ticket.filled),
     }  # fmt: skip
     for event, content in store.events(ticket.id):
         yield _event_line(ticket, event, content)
