@@ -21,7 +21,7 @@ IN_A_HOUSE = 250
 
 
 def test_no_internal_byte_goes_out_of_a_few_histories(tmp_path: Path) -> None:
-    outside, asked = play(tmp_path, range(25), 9, time_passes=0.4)
+    outside, asked = play(tmp_path, range(48), 9, time_passes=0.3)
     assert outside > 60, "too little went out for the test to mean anything"
     assert asked > 20
 

@@ -7,7 +7,8 @@ anybody outside.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from email import message_from_bytes
 from email.message import EmailMessage, Message
@@ -83,36 +84,22 @@ class History:
         self.secrets: list[str] = []
         self.outside = 0
 
-    def play(self, steps: int) -> None:
-        """Open the request, comment on it once, and let things happen."""
+    def moves(self, steps: int) -> Iterator[None]:
+        """Open the request, comment on it once, and let up to `steps` things happen; what comes of a move is there after it."""
         raw = mail(sender=f"Bob Roe <{self.bob}>", subject=f"Case {self.seed}", text=f"Case {self.seed} is broken.",
                    message_id=self._id("acme.example"), headers=f"Cc: {self.ann}")
-        self.house.receive(raw, sender=self.bob)
-        self._deliver()
+        self.house.put(raw, sender=self.bob)
+        yield
         self.comments()
-        self._deliver()
-        for _ in range(steps):
+        yield
+        for _ in range(self.luck.randint(1, steps)):
             self.luck.choice(self.ACTS)(self)
-            self._deliver()
+            yield
 
-    # -- what goes out --
-
-    def _deliver(self) -> None:
-        for sent in self.house.sent():
-            copy = Copy(sent.item)
-            self.received.setdefault(sent.item.recipient, []).append(copy)
-            if sent.item.recipient not in INSIDE:
-                self.check(copy)
-
-    def check(self, copy: Copy) -> None:
-        """Fail where anything internal stands anywhere in a mail to somebody outside."""
-        self.outside += 1
-        for shown in (copy.item.raw.decode("ascii", "replace"), *map(_said, copy.leaves)):
-            lowered = shown.lower()
-            for word in (CANARY, STAFF_MARK, "support-comment", "x-rtmail-r", "x-rtmail-s", "x-rtmail-p", "x-rtmail-d", "x-rtmail-i"):
-                assert word not in lowered, f"seed {self.seed}, {copy.item.template} to {copy.item.recipient}: {word}\n{shown}"
-        head = copy.item.raw.partition(b"\r\n\r\n")[0]
-        assert b"@staff.example" not in head, f"seed {self.seed}: {head.decode()}"
+    def get(self, copy: Copy) -> None:
+        """One of its people gets a mail of ours."""
+        self.received.setdefault(copy.item.recipient, []).append(copy)
+        self.outside += copy.item.recipient not in INSIDE
 
     # -- who writes --
 
@@ -135,7 +122,7 @@ class History:
     def _hand_in(self, raw: bytes, who: str, to: str, proven: float = 0.8) -> None:
         if who in STAFF and self.luck.random() < proven:
             raw = b"Authentication-Results: mx.example.com; dmarc=pass header.from=staff.example\r\n" + raw
-        self.house.receive(raw, to=to, sender=who, peer="127.0.0.1")
+        self.house.put(raw, to=to, sender=who, peer="127.0.0.1")
 
     @staticmethod
     def _subject(old: Copy) -> str:
@@ -281,27 +268,65 @@ class History:
 INSIDE_DOOR = "support-comment@example.com"
 
 
+_CASE = re.compile(r"Case (\d+)")
+AT_ONCE = 24
+"""So many histories go on side by side: the engine takes their mails in together, as it does when much comes in."""
+
+
+def check(copy: Copy) -> None:
+    """Fail where anything internal stands anywhere in a mail to somebody outside."""
+    about = f"{copy['Subject']}, {copy.item.template} to {copy.item.recipient}"
+    for shown in (copy.item.raw.decode("ascii", "replace"), *map(_said, copy.leaves)):
+        lowered = shown.lower()
+        for word in (CANARY, STAFF_MARK, "support-comment", "x-rtmail-r", "x-rtmail-s", "x-rtmail-p", "x-rtmail-d", "x-rtmail-i"):
+            assert word not in lowered, f"{about}: {word}\n{shown}"
+    head = copy.item.raw.partition(b"\r\n\r\n")[0]
+    assert b"@staff.example" not in head, f"{about}: {head.decode()}"
+
+
+def deliver(house: House, histories: Mapping[int, History]) -> None:
+    """Let the engine work, look at all that leaves, and hand it to the people of each history, which its subject names."""
+    house.settle()
+    for sent in house.sent():
+        copy = Copy(sent.item)
+        if copy.item.recipient not in INSIDE:
+            check(copy)
+        found = _CASE.search(copy["Subject"])
+        history = histories.get(int(found[1])) if found else None
+        if history:
+            history.get(copy)
+
+
 def play(folder: Path, seeds: range, steps: int, *, time_passes: float = 0.0) -> tuple[int, int]:
     """Play the histories of these seeds in one house; return how many mails went outside, and how many were asked about.
 
+    steps        after its opening and a comment, each has one to so many further mails
     time_passes  the share of histories after which time goes on for all of them
     """
     folder.mkdir(parents=True, exist_ok=True)
     house = quick_house(folder)
     outside = asked = 0
     try:
-        for seed in seeds:
-            history = History(house, seed)
-            history.play(steps)
-            if history.luck.random() < time_passes:
-                history.time_passes()
-                history._deliver()
-            outside += history.outside
-            asked += sum(copy.item.template == "asked" for copies in history.received.values() for copy in copies)
+        for start in range(0, len(seeds), AT_ONCE):
+            histories = {seed: History(house, seed) for seed in seeds[start : start + AT_ONCE]}
+            going = [history.moves(steps) for history in histories.values()]
+            while going:
+                going = [moves for moves in going if next(moves, _OVER) is not _OVER]
+                deliver(house, histories)
+            for history in histories.values():
+                if history.luck.random() < time_passes:
+                    history.time_passes()
+                    deliver(house, histories)
+            outside += sum(history.outside for history in histories.values())
+            mails = (copy for history in histories.values() for copies in history.received.values() for copy in copies)
+            asked += sum(copy.item.template == "asked" for copy in mails)
         assert house.store.audit_counts().closes
     finally:
         house.close()
     return outside, asked
+
+
+_OVER = object()
 
 
 def collected(results: Sequence[Future[tuple[int, int]]]) -> tuple[int, int]:

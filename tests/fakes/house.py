@@ -97,11 +97,16 @@ class House:
 
     def receive(self, raw: bytes | str, to: str = "support@example.com", sender: str = "bob@acme.example", **envelope: object) -> int:
         """Take one mail in and let the engine work; returns its spool id."""
+        spool_id = self.put(raw, to, sender, **envelope)
+        self.settle()
+        return spool_id
+
+    def put(self, raw: bytes | str, to: str = "support@example.com", sender: str = "bob@acme.example", **envelope: object) -> int:
+        """Take one mail in, for the engine to work on later; returns its spool id."""
         if isinstance(raw, str):
             raw = raw.encode()
         known = {"ingress": "smtp", "arrived_at": self.now, **envelope}
         (spool_id,) = self.store.put_many([(raw, Envelope(sender=sender, recipients=(to,), **known))])  # type: ignore[arg-type]
-        self.settle()
         return spool_id
 
     def settle(self) -> None:
