@@ -151,14 +151,20 @@ def rtmail(folder: Path, profile: str = "") -> Iterator[tuple[int, subprocess.Po
         yield port, process
 
 
+def family(process: int) -> list[int]:
+    """Return `process` and all processes below it."""
+    unseen, found = [process], [process]
+    while unseen:
+        below = Path(f"/proc/{unseen.pop()}/task").glob("*/children")
+        children = [int(child) for listed in below for child in _read(listed).split()]
+        unseen += children
+        found += children
+    return found
+
+
 def memory(process: int) -> Memory:
     """Return what `process` and all below it use."""
-    family, found = [process], [process]
-    while family:
-        below = Path(f"/proc/{family.pop()}/task").glob("*/children")
-        children = [int(child) for listed in below for child in _read(listed).split()]
-        family += children
-        found += children
+    found = family(process)
     lines = [line.split() for one in found for line in _read(Path(f"/proc/{one}/smaps_rollup")).splitlines()]
     return Memory(
         rss=sum(int(line[1]) for line in lines if line[0] == "Rss:") * 1024,
@@ -189,22 +195,40 @@ def sent(folder: Path, seed: int) -> dict[str, float]:
     return {message_id: float(at) for at, message_id in lines}
 
 
-def sustained(folder: Path, count: int, profile: str) -> tuple[float, float, Memory, Memory]:
-    """Return acknowledged mails/s and all mails out/s for `count` mails sent at once, and memory, idle and at its height."""
+@dataclass(frozen=True, slots=True)
+class Sustained:
+    """Mails/s acknowledged and mails/s out; memory idle and at its height; the processor's time of each mail, in ms, by process."""
+
+    acknowledged: float
+    out: float
+    idle: Memory
+    height: Memory
+    spent: dict[str, float]
+
+
+def sustained(folder: Path, count: int, profile: str) -> Sustained:
+    """Send `count` mails at once and wait for the acknowledgement of each."""
     with rtmail(folder, profile) as (port, process):
+        ended(load(port, folder, connections=1, count=1, seed=9))  # readers are started on demand: not what is measured
+        wait_for(lambda: len(acknowledged(folder)) >= 1, 120, "no acknowledgement")
         idle = height = memory(process.pid)
+        spent = {one: cpu_seconds(one) for one in family(process.pid)}
         sending = load(port, folder, connections=10, count=count, seed=1)
         until = time.monotonic() + 600
-        while len(acknowledged(folder)) < count:
+        while len(acknowledged(folder)) <= count:
             if time.monotonic() > until:
                 raise SystemExit("benchmark: not all mails were acknowledged within 600 s")
             height = max(height, memory(process.pid), key=lambda one: one.pss)
             time.sleep(0.2)
         begun, *_ = ended(sending)
         took = max(acknowledged(folder).values()) - begun
-        wait_for(lambda: len((folder / "sunk").read_text().splitlines()) >= 3 * count, 120, "not all notices went out")
-        whole = [float(line.split()[0]) for line in (folder / "sunk").read_text().splitlines()]
-        return count / took, len(whole) / (max(whole) - begun), idle, height
+        wait_for(lambda: len((folder / "sunk").read_text().splitlines()) >= 3 * count + 3, 120, "not all notices went out")
+        whole = [float(line.split()[0]) for line in (folder / "sunk").read_text().splitlines()[3:]]
+        by_name: dict[str, float] = {}
+        for one in family(process.pid):
+            name = {process.pid: "daemon"}.get(one) or ("engine" if "engine" in _read(Path(f"/proc/{one}/comm")) else "readers")
+            by_name[name] = by_name.get(name, 0.0) + (cpu_seconds(one) - spent.get(one, 0.0)) * 1000 / count
+        return Sustained(count / took, len(whole) / (max(whole) - begun), idle, height, by_name)
 
 
 def latency(folder: Path, rate: float, seconds: float) -> tuple[float, float, float]:
@@ -307,9 +331,10 @@ def way_out(folder: Path, count: int = 3000) -> None:
 def idle(folder: Path, seconds: float) -> None:
     with rtmail(folder) as (_, process):
         time.sleep(2)
-        before, begun, used = cpu_seconds(process.pid), time.monotonic(), memory(process.pid)
+        whole = family(process.pid)
+        before, begun, used = sum(map(cpu_seconds, whole)), time.monotonic(), memory(process.pid)
         time.sleep(max(seconds, 10.0))
-        share = (cpu_seconds(process.pid) - before) / (time.monotonic() - begun)
+        share = (sum(map(cpu_seconds, whole)) - before) / (time.monotonic() - begun)
     print(f"idle: {used.pss / 1e6:.0f} MB PSS in {used.processes} processes, {share * 100:.2f} % of a core\n")
 
 
@@ -340,14 +365,17 @@ def starts(folder: Path) -> float:
 
 
 def road(scratch: Path, count: int, seconds: float, profile: str) -> None:
-    acks, out, idle, height = sustained(scratch / "sustained", count, profile)
+    found = sustained(scratch / "sustained", count, profile)
+    acks = found.acknowledged
     p50, p99, longest = latency(scratch / "latency", acks / 2, max(seconds, 10.0))
     print(f"mail in to its acknowledgement at the sink, {count} mails, two members of staff told of each")
-    print(f"  sustained: {acks:.1f} mails/s, {out:.1f} mails out/s")
+    print(f"  sustained: {acks:.1f} mails/s, {found.out:.1f} mails out/s")
+    spent = ", ".join(f"{name} {cost:.1f}" for name, cost in found.spent.items())
+    print(f"  processor, ms a mail: {spent}; together {sum(found.spent.values()):.1f}")
     lags = f"{p50 * 1000:.0f} ms p50, {p99 * 1000:.0f} ms p99, {longest * 1000:.0f} ms longest"
     print(f"  from 250 to the sink at {acks / 2:.0f} mails/s: {lags}\n")
     print(f"{'memory of daemon and readers, MB':<36}{'RSS':>9}{'PSS':>9}{'processes':>11}")
-    for name, one in (("idle", idle), ("under that load, at its height", height)):
+    for name, one in (("idle, with a reader", found.idle), ("under that load, at its height", found.height)):
         print(f"  {name:<34}{one.rss / 1e6:>9.0f}{one.pss / 1e6:>9.0f}{one.processes:>11}")
 
 

@@ -45,6 +45,8 @@ ANSWER_SECONDS = 60.0
 """For the engine to take another config."""
 MESSAGE_BYTES = 1 << 18
 NAME = "rtmail-engine"
+NICE = 5
+"""How much less of a busy processor the engine and its readers get than the daemon: a third, nice(2)."""
 _BEAT = struct.Struct("dQ")
 
 
@@ -311,3 +313,6 @@ def _hang_on(line: int) -> None:
     failpoint.together(os.getppid())
     with suppress(OSError):
         Path("/proc/self/comm").write_text(NAME)
+    # Who hands us a mail, and the relay, wait for the daemon; nobody waits for the engine and its readers at that moment.
+    with suppress(OSError):
+        os.nice(NICE)

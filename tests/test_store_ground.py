@@ -278,6 +278,31 @@ def test_sqlite_is_set_as_promised(tmp_path: Path) -> None:
     store.close()
 
 
+def test_claims_alone_do_not_wait_for_the_disk(tmp_path: Path) -> None:
+    """A setting of the connection, so each transaction has to set its own: 2 is full, 1 outlasts the process and not the machine."""
+    opened = Store("sqlite:///rtmail.db", tmp_path)
+    opened.open()
+
+    def setting() -> int:
+        row = opened._row("PRAGMA synchronous")
+        assert row is not None
+        return int(row[0])
+
+    asked = [opened.run(setting, lasting=lasting) for lasting in (True, False, True, False, False, True)]
+    assert asked == [2, 1, 2, 1, 1, 2]
+    seen = []
+    with pytest.MonkeyPatch.context() as patched:
+        begin = opened._engine.begin
+        patched.setattr(opened._engine, "begin", lambda write, lasting=True: seen.append((write, lasting)) or begin(write, lasting))
+        opened.put_many([(b"a mail", ENVELOPE)])
+        (item,) = opened.lease_spool("daemon", NOW, 1, 60)
+        opened.settle_spool(item, Outcome.IGNORED, "seen", now=NOW)
+        opened.lease_outbox("daemon", NOW, 1, 60)
+        opened.settle_outbox_many([], NOW)
+    assert seen == [(True, True), (True, False), (True, True), (True, False), (True, True)]
+    opened.close()
+
+
 def _in_the_file_itself(file: Path, copy: Path) -> int:
     """Return how many mails the database file holds without its log."""
     shutil.copyfile(file, copy)

@@ -97,9 +97,10 @@ class Database:
             raise DiskFull
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, lasting: bool = True) -> Iterator[None]:
         """Commit what happens inside as one, or none of it; an inner one is a savepoint.
 
+        lasting  it is on the disk when it is committed; else it outlasts this process, but perhaps no loss of power
         Raises Again when it was undone through nobody's fault, Deferred, DiskFull or StoreFailed otherwise.
         """
         if self._local.depth:
@@ -108,7 +109,7 @@ class Database:
             with self._savepoint():
                 yield
         else:
-            with self._engine.turn(), self._outermost(write=True):
+            with self._engine.turn(), self._outermost(write=True, lasting=lasting):
                 yield
 
     @property
@@ -116,7 +117,7 @@ class Database:
         """Whether somebody waits to write: then a long job had better commit what it has, and go on in a transaction of its own."""
         return self._engine.wanted
 
-    def run(self, job: Callable[[], T]) -> T:
+    def run(self, job: Callable[[], T], *, lasting: bool = True) -> T:
         """Return what `job` returns, run in a transaction of its own, repeated while it is undone through nobody's fault.
 
         Inside a transaction it is simply called. Raises what `transaction` raises.
@@ -125,7 +126,7 @@ class Database:
             return job()
 
         def whole() -> T:
-            with self.transaction():
+            with self.transaction(lasting=lasting):
                 return job()
 
         return self._repeat(whole)
@@ -156,12 +157,12 @@ class Database:
             time.sleep(pause)
 
     @contextmanager
-    def _outermost(self, *, write: bool) -> Iterator[None]:
+    def _outermost(self, *, write: bool, lasting: bool = True) -> Iterator[None]:
         self._alive()
         thread = threading.get_ident()
         self._busy.add(thread)
         try:
-            self._begin(write)
+            self._begin(write, lasting)
             self._local.depth, self._local.writing = 1, write
             yield
             if write:
@@ -179,11 +180,11 @@ class Database:
             self._local.depth = 0
             self._busy.discard(thread)
 
-    def _begin(self, write: bool) -> None:
+    def _begin(self, write: bool, lasting: bool) -> None:
         # Nothing was done yet: that the old connection is gone is no reason to bother the caller.
         for last in (False, True):
             try:
-                self._engine.begin(write)
+                self._engine.begin(write, lasting)
                 return
             except Exception as error:
                 fault = self._seen(error)
@@ -252,6 +253,20 @@ def writes(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P]
     @functools.wraps(method)
     def whole(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.run(lambda: method(self, *args, **kwargs))
+
+    return whole
+
+
+def claims(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Make a method a whole job as `writes` does, of which nobody waits for the disk: it says who works on what.
+
+    A loss of power may undo it, which ends whoever claimed as well; the next start would undo it anyhow. What comes of a claim is
+    committed to the disk, and everything before with it.
+    """
+
+    @functools.wraps(method)
+    def whole(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.run(lambda: method(self, *args, **kwargs), lasting=False)
 
     return whole
 

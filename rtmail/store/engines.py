@@ -95,8 +95,11 @@ class Engine(ABC):
         """Take turns with another process too."""
 
     @abstractmethod
-    def begin(self, write: bool) -> None:
-        """Begin a transaction; one that does not write sees one unmoving state of the database."""
+    def begin(self, write: bool, lasting: bool = True) -> None:
+        """Begin a transaction; one that does not write sees one unmoving state of the database.
+
+        lasting  it must be on the disk when it is committed; else it need only outlast the process
+        """
 
     def commit(self) -> None:
         self.database.commit()
@@ -183,7 +186,9 @@ long before. SQLite's 1,000 are a few dozen requests, and in a large file half a
 
 
 class _Connection(sqlite3.Connection):
-    """One that can be referred to weakly, which the plain one cannot."""
+    """One that can be referred to weakly, which the plain one cannot, and knows whether its commits wait for the disk."""
+
+    lasting = True
 
 
 class SQLite(Engine):
@@ -231,8 +236,11 @@ class SQLite(Engine):
     def share(self, between: Between) -> None:
         self._turn.between = between
 
-    def begin(self, write: bool) -> None:
-        self.connection()
+    def begin(self, write: bool, lasting: bool = True) -> None:
+        connection = self.connection()
+        if write and connection.lasting != lasting:
+            connection.execute(f"PRAGMA synchronous = {'full' if lasting else 'normal'}")
+            connection.lasting = lasting
         self.database.begin("IMMEDIATE" if write else "DEFERRED")
 
     def execute(self, text: str, values: Sequence[Any] = ()) -> Any:
@@ -335,7 +343,8 @@ class PostgreSQL(Engine):
             own = self._texts[text] = text.replace("?", "%s")
         return own
 
-    def begin(self, write: bool) -> None:
+    def begin(self, write: bool, lasting: bool = True) -> None:
+        # Claims last too: the end of the server is none of a daemon's, and no two may hold a claim with the same fence.
         self.connection()
         self.database.begin(None if write else "REPEATABLE READ")
 

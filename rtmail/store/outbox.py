@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from rtmail.failpoint import failpoint
-from rtmail.store.database import Database, places, reads, writes
+from rtmail.store.database import Database, claims, places, reads, writes
 from rtmail.store.faults import LeaseLost, NotThere
 from rtmail.store.spool import message_id_key
 from rtmail.store.values import clean, instant, instant_or_none, length, micros, micros_or_none, pack, unpack
@@ -158,7 +158,7 @@ class Outbox(Database):
         self._many("INSERT INTO outbox_mail (id, packed) VALUES (?, ?)", [(i.id, pack(i.raw)) for i in items])
         failpoint("outbox-added-before-commit")
 
-    @writes
+    @claims
     def lease_outbox(self, owner: str, now: datetime, limit: int, seconds: float) -> list[OutboxItem]:
         """Claim up to `limit` due mails for `seconds`, urgent ones first, then by due time.
 
@@ -191,7 +191,7 @@ class Outbox(Database):
                 f"SELECT id, packed FROM outbox_mail WHERE id IN {places(len(some))}", some))
         return found
 
-    @writes
+    @claims
     def renew_outbox(self, item: OutboxItem, now: datetime, seconds: float) -> None:
         """Keep a claim for `seconds` from now on, as is due right before sending; raises LeaseLost when it is no longer ours."""
         if not self._do("UPDATE outbox SET lease_until = ? WHERE id = ? AND fence = ? AND state = 'waiting'",
@@ -210,7 +210,7 @@ class Outbox(Database):
                 raise LeaseLost(f"outbox {', '.join(str(item.id) for item, _ in settled)}")
             failpoint("outbox-settled-before-commit")
 
-    @writes
+    @claims
     def release_outbox(self, items: Sequence[OutboxItem]) -> None:
         """Put back claimed mails that were not tried: the attempt does not count. Claims already lost are passed over."""
         self._many("UPDATE outbox SET lease_until = 0, attempts = attempts - 1 WHERE id = ? AND fence = ? AND state = 'waiting'",

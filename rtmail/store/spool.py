@@ -19,7 +19,7 @@ from typing import Any
 from rtmail.errors import Deferred
 from rtmail.failpoint import failpoint
 from rtmail.mail.model import Cut, Envelope
-from rtmail.store.database import Database, places, reads, writes
+from rtmail.store.database import Database, claims, places, reads, writes
 from rtmail.store.faults import LeaseLost, NotThere
 from rtmail.store.values import clean, dump, instant, instant_or_none, length, load, micros, pack, unpack
 
@@ -168,7 +168,7 @@ class Spool(Database):
             raise NotThere(f"raw mail {raw_id}")
         return unpack(bytes(row[0]))
 
-    @writes
+    @claims
     def lease_spool(self, owner: str, now: datetime, limit: int, seconds: float) -> list[SpoolItem]:
         """Claim up to `limit` waiting mails for `seconds`, oldest first; the attempts are committed on return."""
         at = micros(now)
