@@ -83,7 +83,7 @@ def test_the_customers_answer_ends_the_wait_and_ticks_what_it_answers(house: Hou
     sent = answered(house, told, "2. It is 4.2, the log follows.", who=BOB, proven=False)
     assert request(house).status == "open"
     notice = " ".join(sent_to(sent, JANE, "notice").text.split())
-    assert "Answers 2 of what was asked for. Still asked for: 1. log of the gateway. `got 1` ticks it." in notice
+    assert "Answers 2 of what was asked for. - Still asked for: 1. log of the gateway. `got 1` ticks it." in notice
     assert left(house) == ["log of the gateway"]
     answered(house, sent_to(sent, JANE, "notice"), "got 1")
     assert left(house) == []

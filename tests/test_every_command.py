@@ -138,7 +138,7 @@ ROWS = [
         ("spread: nobody", "there are all-users"), "spread: all-users", "the urgency is 1 again"),
     Row("field", "field: Version: 4.2", "Version is 4.2", lambda h: (request(h).filled.get("version") or {}).get("value") == "4.2",
         ("field: Colour: red", "there is no field Colour; there are Version"), undone="Version is empty again"),
-    Row("handover", "hand over tier2: it jams twice", "handed over to tier2; its staff are told", lambda h: request(h).queue == "sales",
+    Row("handover", "hand over tier2: it jams twice", "handed over to tier2, whose staff are told", lambda h: request(h).queue == "sales",
         ("hand over moon", "there is nobody moon to hand over to"), "hand over tier2: what you found", "it is in support again"),
     Row("ask", "ask: log of the gateway", "asked for as number 1", status(Status.WAITING), ("ask:", "something is missing"),
         "ask: log of the gateway", final="the customer was asked"),

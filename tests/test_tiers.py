@@ -113,7 +113,7 @@ def test_what_is_asked_goes_on_being_read_in_the_other_tier(house: House) -> Non
 def test_it_is_handed_to_a_person(house: House) -> None:
     notice = sent_to(opened(house), JANE, "opened")
     sent = answered(house, notice, "hand over boss")
-    assert "Max Boss owns it" in " ".join(sent_to(sent, JANE, "receipt").text.split())
+    assert "Max Boss has it" in " ".join(sent_to(sent, JANE, "receipt").text.split())
     assert request(house).queue == "support"
     assert MAX in receivers(sent, "handed-over")
     assert "it is there already" in sent_to(answered(house, notice, "hand over boss"), JANE, "receipt").text

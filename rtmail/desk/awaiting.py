@@ -98,10 +98,10 @@ def heard(builder: Builder, stimulus: Received, person: int, *, trusted: bool) -
     if numbers:
         tick(builder, numbers, person)
     left = filled.still_asked(builder.ticket)
-    came = f"Answers {', '.join(map(str, numbers))} of what was asked for. " if numbers else ""
+    came = (f"Answers {', '.join(map(str, numbers))} of what was asked for.",) if numbers else ()
     if not left:
-        return (f"{came}All that was asked for is there.",)
-    return (f"{came}Still asked for: {listed(left)}. `got {left[0]['number']}` ticks it.",)
+        return (*came, "All that was asked for is there.")
+    return (*came, f"Still asked for: {listed(left)}. `got {left[0]['number']}` ticks it.")
 
 
 def answered(new_words: str, text: str, asked: list[dict[str, Any]]) -> list[int]:

@@ -147,7 +147,7 @@ def put_back(builder: Builder, deed: Sequence[Any], former: str, person: Person)
     several = field.kind is FieldKind.CHOICES
     kept = None if not former else former.split(", ") if several else former
     keep(builder, field, kept, actor=person.party)
-    return f"{field.label('en')} is {filled.short(former)} again" if former else f"{field.label('en')} is empty again"
+    return f"the field {field.label('en')} is {filled.short(former)} again" if former else f"the field {field.label('en')} is empty again"
 
 
 def by_staff(builder: Builder, written: str, value: str, person: Person) -> str:
@@ -160,9 +160,11 @@ def by_staff(builder: Builder, written: str, value: str, person: Person) -> str:
     reading = forms.one(field, value)
     if reading.wrong:
         choices = ", ".join(field.choices)
-        raise CannotDo(f"{field.label('en')} is one of: {choices}", f"{field.label('en')}: {field.choices[0]}")
+        raise CannotDo(f"the field {field.label('en')} is one of: {choices}", f"{field.label('en')}: {field.choices[0]}")
     kept = None if reading.taken_away else _json(reading.value)
     if kept == (builder.ticket.filled.get(field.key) or {}).get("value"):
         return "it says so already"
     keep(builder, field, kept, actor=person.party)
-    return f"{field.label('en')} is {filled.short(field.say(reading.value, 'en'))}" if reading.value else f"{field.label('en')} is empty"
+    if not reading.value:
+        return f"the field {field.label('en')} is empty"
+    return f"the field {field.label('en')} is {filled.short(field.say(reading.value, 'en'))}"

@@ -80,5 +80,6 @@ def _handed(builder: Builder, tier: HandOver, queue: str, new: Person | None, fo
             "rows": filled.noted(builder.policy, builder.ticket),
         },
     )  # fmt: skip
-    whom = f"{new.name} owns it" if new else f"its staff are told{f', it was {owner.name}´s' if owner else ''}"
-    return f"handed over to {tier.name}; {whom}, the customer notices nothing"
+    if new:
+        return f"handed over to {tier.name}, and {new.name} has it; the customer notices nothing"
+    return f"handed over to {tier.name}, whose staff are told; the customer notices nothing"
