@@ -60,6 +60,7 @@ class Ticker:
         self._scheduler.every(10).seconds.do(self._guarded, "remind", lambda: self.engine.remind(self._clock()))
         self._scheduler.every(10).seconds.do(self._guarded, "watch", self._watch)
         self._scheduler.every(10).seconds.do(self._guarded, "digest", self._digest)
+        self._scheduler.every(2).seconds.do(self._guarded, "status", lambda: self.engine.status(self._clock()))
         self._scheduler.every(1).seconds.do(self._guarded, "speak", self._speak)
         self._scheduler.every(2).seconds.do(self._guarded, "canary", self._look_for_canary)
         self._scheduler.every(1).hours.do(self._guarded, "forget", lambda: self._store.forget_expired(self._clock()))

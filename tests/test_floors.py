@@ -36,7 +36,7 @@ DOORS = {
     "quotequail": {"mail/quoting"}, "inscriptis": {"mail/html"}, "tnefparse": {"mail/tnef"},
     "publicsuffixlist": {"mail/address", "mail/domains"}, "zstandard": {"store/"}, "psycopg": {"store/"},
     "prometheus_client": {"ops/metrics"}, "stdnum": {"mail/private"}, "csv": {"mail/table_csv", "config/importing"},
-    "rich": {"cli/"}, "msal": {"ops/oauth"}, "google": {"ops/oauth"}, "requests": {"ops/oauth"},
+    "rich": {"cli/"}, "icalendar": {"mail/calendar"}, "msal": {"ops/oauth"}, "google": {"ops/oauth"}, "requests": {"ops/oauth"},
 }
 WORLDLY = {"os", "socket", "random", "secrets", "time", "subprocess", "sqlite3", "asyncio", "threading", "pathlib"}
 

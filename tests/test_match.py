@@ -116,6 +116,11 @@ STRANGERS: list[Row] = [
     ("tag", {"sender": "zoe@new.example", "tags": [5]}, Result.NEW_LINKED, None, {"queue": "support"}),
     ("tag and DMARC", {"sender": "zoe@new.example", "tags": [5], "proof": Proof.DMARC_PASS}, Result.NEW_LINKED, None, {}),
     ("none", {"sender": "zoe@new.example"}, Result.NEW_REQUEST, None, {}),
+    ("an answer to what was told of an incident", {"to": [at(Action.REPLY, 16, BOB)], "in_reply_to": [our_id(16)]}, Result.NEW_LINKED, None,
+     {"answerable": True, "requestor": Address("bob@acme.example"), "joins": ()}),
+    ("somebody to whom it was passed on", {"sender": "zoe@new.example", "in_reply_to": [our_id(16)]}, Result.NEW_LINKED, None, {}),
+    ("his link to mute it", {"to": [at(Action.MUTE, 16, BOB)]}, Result.ACTION, 16, {"commands": False}),
+    ("somebody else's link to mute it", {"to": [at(Action.MUTE, 16, CAROL)]}, Result.NEW_LINKED, None, {}),
     ("public domain makes no colleagues", {"sender": "kim@gmail.com", "in_reply_to": [OURS]}, Result.OUTSIDE, 5, {}),
 ]
 

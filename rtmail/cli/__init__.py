@@ -43,6 +43,8 @@ COMMANDS = {
     "import": "importing",
     "export": "exporting",
     "customer": "customer",
+    "incident": "incident",
+    "maintenance": "incident",
     "pause": "pause",
     "resume": "pause",
 }

@@ -14,7 +14,7 @@ from rtmail.cli.common import json_option, put
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG, ConfigError, Problem
 from rtmail.mail.dkim_sign import public_record
-from rtmail.mail.samples import known_facts
+from rtmail.mail.samples import STATUS, known_facts
 from rtmail.mail.templates import LAYOUT, Templates
 
 
@@ -80,7 +80,7 @@ def template_problems(found: Config) -> list[Problem]:
         for problem in Templates(texts, found.settings.timezone, found.settings.language).problems(known)
     ]
     for name in known:
-        file = f"{name}.{'html' if name == LAYOUT else 'txt'}.j2"
+        file = f"{name}.{'html' if name in (LAYOUT, STATUS) else 'txt'}.j2"
         if file not in texts:
             problems.append(Problem(f"templates/{file}", 1, "there is no such template", "put the file back, or reinstall rtmail"))
     return problems

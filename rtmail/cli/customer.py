@@ -68,6 +68,7 @@ def show(found: Config, who: str, as_json: bool) -> None:
         "timezone": one.timezone,
         "holidays": one.holidays,
         "statement": one.statement_to,
+        "services": ", ".join(one.services),
         "kept in": "the store (imported)" if one.imported else "the config",
     }
     for what, value in rows.items():
@@ -168,6 +169,7 @@ def _facts(one: Organisation, today: date) -> dict[str, Any]:
         "timezone": one.timezone,
         "holidays": one.holidays,
         "statement_to": one.statement_to,
+        "services": list(one.services),
         "imported": one.imported,
         "contacts": contacts,
     }

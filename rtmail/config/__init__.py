@@ -222,6 +222,8 @@ class Config:
             arc_sealers=tuple(name.lower() for name in self.tables.auth.trusted_arc_sealers),
             verp=self.relay.verp,
             precedence=self.relay.precedence,
+            status_url=self.tables.status.url,
+            portal_url=table.portal_url,
             junk=JunkRules(
                 senders=tuple(sender.lower() for sender in self.tables.junk.senders),
                 headers={name.lower(): pattern for name, pattern in self.tables.junk.headers.items()},
@@ -404,6 +406,7 @@ def _check(tables: Tables, report: reading.Report, folder: Path, found: Secrets)
     domain = tables.site.domain.lower()
     site = Site(tables.site.name, tables.site.tag, domain, tables.site.admin, detail=tables.site.detail, addresses=_addresses(tables))
     checks.site(tables, report)
+    checks.status(tables, report)
     checks.admin(tables, report, site)
     checks.store(tables, report)
     checks.queues(tables, report)

@@ -55,6 +55,19 @@ def site(tables: Tables, report: Report) -> None:
             report.tell(("site", "public_domains", n), f"{domain!r} is no domain", 'write a domain: "isp.example"')
 
 
+def status(tables: Tables, report: Report) -> None:
+    """[status] and the portal: addresses that mails can name, a folder that is there."""
+    for path, url in ((("status", "url"), tables.status.url), (("site", "portal_url"), tables.site.portal_url)):
+        if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname or not one_line(url) or " " in url):
+            report.tell(path, f"{url!r} is no web address", 'write one: "https://status.example.com"')
+    folder = Path(tables.status.folder)
+    if tables.status.folder and folder.is_absolute() and not folder.is_dir():
+        cure = "make it, writable for rtmail, or name one below the state folder"
+        report.tell(("status", "folder"), f"there is no folder {folder}", cure)
+    if not one_line(tables.status.title):
+        report.tell(("status", "title"), "the title is not one line", 'write title = "Status of our service"')
+
+
 def admin(tables: Tables, report: Report, site: Site) -> None:
     """The admin hears of what goes wrong with our mail, so his must not come through us."""
     spec = tables.site.admin

@@ -36,6 +36,9 @@ def check(tables: Tables, report: Report, site: Site) -> None:
         _where(report, name, one)
         if one.statement_to:
             mail_address(report, (*path, "statement_to"), one.statement_to, site)
+        for n, word in enumerate(one.services):
+            if not word.strip() or "," in word or not one_line(word):
+                report.tell((*path, "services", n), f"{word!r} is no word for a service", 'write a word or two: "mail"')
         for n, domain in enumerate(one.domains):
             at = (*path, "domains", n)
             if not is_domain(domain):
@@ -68,6 +71,7 @@ def organisation(name: str, one: OrganisationTable, *, imported: bool = False) -
         timezone=one.timezone,
         holidays=one.holidays,
         statement_to=one.statement_to,
+        services=tuple(one.services),
         imported=imported,
     )
 

@@ -20,8 +20,8 @@ from rtmail.desk.people import Organisation
 from rtmail.errors import ConfigError, Problem
 
 COLUMNS = ("organisation", "name", "domains", "plan", "plan_from", "plan_until", "language", "timezone", "holidays",
-           "contact", "contact_name", "roles", "statement_to")
-"""Of a CSV file; `domains` and `roles` hold several parted by blanks. Only `organisation` must be there."""
+           "contact", "contact_name", "roles", "statement_to", "services")
+"""Of a CSV file; `domains`, `roles` and `services` hold several parted by blanks. Only `organisation` must be there."""
 _DERIVED = frozenset({"key", "holds", "imported"})
 _AT_MOST = 50
 
@@ -80,6 +80,8 @@ def _csv(text: str, report: _Lines) -> dict[str, dict[str, Any]]:
                 row[column] = said[column]
         if said["domains"]:
             row["domains"] = said["domains"].split()
+        if said["services"]:
+            row["services"] = said["services"].split()
         if said["contact"]:
             report.places["organisations", name, "contacts", len(row["contacts"])] = reader.line_num
             row["contacts"].append({"email": said["contact"], "name": said["contact_name"], "roles": said["roles"].split()})

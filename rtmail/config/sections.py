@@ -33,6 +33,7 @@ class SiteTable(Table):
     old_tags: list[str] = []
     detail: Literal["+", "-", "off"] = "+"
     public_domains: list[str] = []
+    portal_url: str = ""
     first_number: int = Field(default=1, ge=1, le=4_000_000_000)
     state: str = ""
 
@@ -197,6 +198,7 @@ class OrganisationTable(Table):
     timezone: str = ""
     holidays: str = ""
     statement_to: str = ""
+    services: list[str] = []
 
 
 class PlanTable(Table):
@@ -236,6 +238,14 @@ class WebTable(Table):
 
     listen: Place | None = None
     mode: Mode = 0o660
+
+
+class StatusTable(Table):
+    """`folder` "" writes no page; `title` "" means the site's name."""
+
+    folder: str = ""
+    url: str = ""
+    title: str = ""
 
 
 class CanaryTable(Table):
@@ -308,6 +318,7 @@ class Tables(Table):
     oauth: dict[str, OauthTable] = {}
     log: LogTable = LogTable()
     web: WebTable = WebTable()
+    status: StatusTable = StatusTable()
     canary: CanaryTable = CanaryTable()
     heartbeat: HeartbeatTable = HeartbeatTable()
 

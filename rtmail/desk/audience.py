@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import filled, notes
+from rtmail.desk import about, affected, filled, notes
 from rtmail.desk.decision import Builder, circle
 from rtmail.desk.known import last_deed
 from rtmail.desk.outcome import ANSWERED
@@ -69,7 +69,9 @@ def acknowledge(builder: Builder, promised_at: datetime | None) -> None:
             queue=builder.ticket.queue,
             number=builder.ticket.number,
             event=event.seq,
-            facts={"looked_at": promised_at, **_hours(builder), **asked},
+            facts={
+                "looked_at": promised_at, "incidents": [dict(one) for one in builder.told_of], **_hours(builder), **asked,
+            },
             in_reply_to=thread[-1] if thread else "",
             references=thread,
             auto=Auto.REPLIED,
@@ -340,7 +342,7 @@ def ask_author(
             facts={
                 "reason": reason,
                 "text": text,
-                "requestor": named(ticket.requestor),
+                "requestor": _readers(builder),
                 "results": [dict(r) for r in results if r["outcome"] != ANSWERED],
                 "waits": waits,
             },
@@ -349,6 +351,13 @@ def ask_author(
         )
     )
     return event
+
+
+def _readers(builder: Builder) -> str:
+    """Who reads what goes out on the request: its requestor, or everybody whom an incident affects."""
+    found = about.about(builder.ticket.fields)
+    house = builder.house
+    return affected.readers(found.affects, house.directory, house.site) if found else named(builder.ticket.requestor)
 
 
 def receipt(builder: Builder, person: Person, results: Sequence[Mapping[str, Any]], *, answering: str = "", words_went: str = "") -> None:

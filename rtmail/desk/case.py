@@ -378,6 +378,8 @@ class Case:
         """
         person = self.staff or (self.person if detail in self.staff_details else None)
         role = self.taking_part(facts, self.party, self.author) if self.person is None or person else None
+        if self.person is None and facts is not None and facts.notice:
+            return detail.action in (Action.MUTE, Action.UNMUTE)
         if role and (detail.action in _BY_PARTICIPANT or (role is Role.REQUESTOR and detail.action in _BY_REQUESTOR)):
             return True
         if person is None or detail.action not in _BY_STAFF:

@@ -13,18 +13,36 @@ from rtmail.desk import (
     customers,
     effects,
     filling,
+    incidents,
     incoming,
+    maintenance,
     monitoring,
     notices,
     opening,
     private,
     shouting,
+    spoken,
+    telling,
     trackers,
     waits,
 )
 from rtmail.desk.decision import Builder, Decision, House
 from rtmail.desk.delivery import delivered
-from rtmail.desk.stimulus import Alerted, AlsoSent, Asked, Commanded, Delivered, LetGo, Received, Stimulus, Tick, Tracked
+from rtmail.desk.stimulus import (
+    Alerted,
+    AlsoSent,
+    Asked,
+    Commanded,
+    Delivered,
+    LetGo,
+    Over,
+    Received,
+    Slice,
+    Spoken,
+    Stimulus,
+    Tick,
+    Tracked,
+)
 from rtmail.desk.ticket import EventKind, Ticket
 from rtmail.policy import signals
 from rtmail.policy.model import Policy
@@ -54,6 +72,7 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
             customers.split_overdue(builder)
             waits.end_overdue(builder)
             awaiting.remind(builder)
+            maintenance.tick(builder)
             shouting.shout(builder)
         case Commanded():
             effects.commanded(builder, stimulus)
@@ -67,10 +86,17 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
             trackers.noted(builder, stimulus)
         case LetGo():
             private.let_go(builder, stimulus, filling.let_go(builder, stimulus))
+        case Spoken():
+            spoken.say(builder, stimulus)
+        case Slice():
+            telling.tell(builder, stimulus)
+        case Over():
+            telling.over(builder, stimulus)
     for one in (builder, *builder.further):
         shouting.watch(one)
         agreed.tell(one)
         awaiting.tell(one)
         awaiting.watch(one)
+        incidents.settle(one)
         notices.draft(one)
     return builder.result()

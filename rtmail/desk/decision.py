@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import filled
+from rtmail.desk import about, filled
 from rtmail.desk.absence import Absence, AbsenceChange
 from rtmail.desk.people import Directory, Person, Queue
 from rtmail.desk.queries import Query
@@ -46,6 +46,8 @@ class House:
     message_id: Callable[[int, int], str]
     absences: Mapping[str, Absence] = field(default_factory=dict)
     """Key of a member of staff -> his absence."""
+    incidents: tuple[Ticket, ...] = ()
+    """Incidents and maintenance that are not over."""
 
     def away(self, now: datetime) -> frozenset[str]:
         """Keys of the staff who said that they are away: others are told in their place."""
@@ -172,7 +174,9 @@ class Builder:
     """Collects a decision step by step; every event is applied at once, so later steps see what earlier ones did."""
 
     def __init__(self, policy: Policy, ticket: Ticket, now: datetime, house: House) -> None:
-        self.general, self.policy = policy, policy.under(Terms.from_row(ticket.fields.get(TERMS)))
+        self.given = policy
+        self.general = about.counting(policy, ticket)
+        self.policy = self.general.under(Terms.from_row(ticket.fields.get(TERMS)))
         self.before, self.ticket, self.now, self.house = ticket, ticket, now, house
         self.entries: list[Entry] = []
         self.drafts: list[Draft] = []
@@ -202,6 +206,12 @@ class Builder:
         """(field, what stood there) of what could not be understood."""
         self.asks_no_form = False
         """What the mail fills in waits, or was not kept: nobody is asked for it."""
+        self.announces: about.What | None = None
+        """What everybody affected by this incident is to hear of this decision."""
+        self.told_of: tuple[Mapping[str, Any], ...] = ()
+        """Incidents that the acknowledgement of a request speaks of: {title, since}."""
+        self.told_before: tuple[str, ...] = ()
+        """Whoever these cover heard of the incident before."""
         self.languages: Mapping[int, str] = {}
         """Of people who may join, by party id: they are written to before the store tells it of them."""
 
@@ -356,6 +366,7 @@ class Builder:
         pending += [at for at in (clocks.wake_at(self.ticket.clocks), self.ticket.waits_until) if at]
         if (remind_at := self.ticket.fields.get(REMIND_AT)) and not self.ticket.fields.get(REMIND_HELD):
             pending.append(datetime.fromisoformat(remind_at))
+        pending += about.wakes(self.ticket, self.general, self.now)
         if shout_at := self.ticket.fields.get(SHOUT_AT):
             pending.append(datetime.fromisoformat(shout_at))
         return min(pending, default=None)

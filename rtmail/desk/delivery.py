@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import audience, closing
+from rtmail.desk import audience, closing, telling
 from rtmail.desk.decision import Builder
 from rtmail.desk.stimulus import Delivered
 from rtmail.desk.ticket import Event, EventKind
@@ -21,6 +21,7 @@ from rtmail.policy.rows import ClockKind, Reach
 
 WORDS_TEMPLATES = frozenset({audience.WORDS, audience.FIXED, "closing", "promised", "asking"})
 """Mails that bring an engineer's words to the requestor, some of them with something of ours below."""
+_TELLINGS = frozenset({telling.INCIDENT, telling.MAINTENANCE})
 LADDER_TEMPLATES = frozenset({"escalation", "missed", "nudge"})
 
 
@@ -39,6 +40,13 @@ def delivered(builder: Builder, stimulus: Delivered) -> None:
     words = stimulus.template in WORDS_TEMPLATES and stimulus.about.kind is EventKind.CORRESPONDENCE
     counts = words and (requestor is None or requestor.person == stimulus.person)
     if stimulus.outcome == "deferred":
+        return
+    if stimulus.template in _TELLINGS:
+        # One of many: that he cannot be written to takes nothing back from what the others were told.
+        if stimulus.outcome == "sent":
+            builder.signal(signals.Delivered(at=builder.now, event=stimulus.about.seq))
+        elif telling.undelivered(builder, stimulus.about.seq):
+            _tell(builder, stimulus, event.seq)
         return
     if stimulus.outcome == "sent":
         if counts:

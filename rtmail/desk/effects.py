@@ -12,6 +12,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from rtmail.desk import (
+    about,
     accepting,
     agreed,
     arguments,
@@ -23,6 +24,8 @@ from rtmail.desk import (
     consent,
     filled,
     filling,
+    incidents,
+    maintenance,
     merging,
     ownership,
     paperwork,
@@ -56,6 +59,8 @@ class Run:
     strong: bool
     parties: Mapping[str, int] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
+    emergency: bool = False
+    """A line of the mail says that planned work cannot wait for its notice."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -70,6 +75,8 @@ class Run:
 
 def run(running: Run, parsed: Parsed) -> list[Result]:
     """Carry out all commands of a mail, what fills in fields first, since others may need it; returns the receipt's lines in order."""
+    named = {command.name for command in parsed.commands}
+    running.emergency = "emergency" in named and bool(named & {"starts", "ends"})
     turns = sorted(enumerate(parsed.commands), key=lambda turn: turn[1].name != "field")
     results = {at: _one(running, command) for at, command in turns}
     return [results[at] for at in sorted(results)] + [refused(one.line, one.why, one.suggestion) for one in parsed.unclear]
@@ -141,6 +148,7 @@ def _one(running: Run, command: Command) -> Result:
     builder = running.builder
     before, first = builder.ticket, len(builder.entries)
     try:
+        incidents.guard(builder, command.name)
         outcome = effect(running, command.value)
     except CannotDo as cannot:
         return refused(line, cannot.why, cannot.instead)
@@ -167,6 +175,11 @@ def _status(running: Run, value: str) -> str:
 
 def _to_status(running: Run, new: Status, reason: str = "") -> str:
     builder = running.builder
+    if about.about(builder.ticket.fields):
+        if new in (Status.RESOLVED, Status.CLOSED):
+            return incidents.close(builder, running.person)
+        if new is Status.WAITING:
+            raise CannotDo("an incident waits for no customer")
     old = builder.ticket.status
     if old is new:
         return f"it was {new} already"
@@ -214,6 +227,8 @@ def _untake(running: Run, _: str) -> str:
 
 def _priority(running: Run, value: str) -> str:
     builder = running.builder
+    if incidents.is_incident(builder):
+        return incidents.severity(builder, value, running.person)
     target = consent.find(builder.policy, value)
     if target is None:
         known = builder.policy.priorities
@@ -238,6 +253,21 @@ def _field(running: Run, value: str) -> str:
     if not colon or not said.strip():
         raise CannotDo("say which field, and what it holds", "field: Version: 4.2")
     return filling.by_staff(running.builder, name.strip(), said, running.person)
+
+
+def _moved(name: str) -> Callable[[Run, str], str]:
+    """Another start or end of a maintenance; beside `Emergency:` without the usual notice."""
+
+    def effect(running: Run, value: str) -> str:
+        return maintenance.move(running.builder, name, value, running.person, running.zone, emergency=running.emergency)
+
+    return effect
+
+
+def _emergency(running: Run, _: str) -> str:
+    if not running.emergency:
+        raise CannotDo("this stands beside Starts: or Ends:, in a fresh mail or on a maintenance", "Emergency: yes")
+    return "without the usual notice"
 
 
 def _subject(running: Run, value: str) -> str:
@@ -404,12 +434,19 @@ def _shown(at: datetime, zone: ZoneInfo) -> str:
 
 
 AFTER_WORDS = frozenset(
-    {"status", "resolve", "wait", "close", "reject", "spam", "reopen", "priority", "reclassify", "redirect", "fixed", "update-every",
-     "next", "eta", "merge", "undo", "ask"}
+    {"status", "incident", "maintenance", "resolve", "wait", "close", "reject", "spam", "reopen", "priority", "reclassify", "redirect",
+     "fixed", "update-every", "next", "eta", "merge", "undo", "ask"}
 )
 """Commands on which the order of signals depends (`policy.signals`): an answer first, then what its author changed."""
 EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "status": _status,
+    "incident": lambda running, value: incidents.link(running.builder, value, running.person),
+    "severity": _priority,
+    "affects": lambda running, value: incidents.affects(running.builder, value, running.person),
+    "maintenance": lambda running, value: maintenance.step(running.builder, value, running.person),
+    "emergency": _emergency,
+    "starts": _moved("starts"),
+    "ends": _moved("ends"),
     "owner": _owner,
     "take": _take,
     "untake": _untake,

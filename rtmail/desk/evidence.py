@@ -139,6 +139,7 @@ class RequestFacts:
     reopen_within  after this long in closed or rejected a customer's words open a new request
     revoked        party id of a staff member -> day (UTC) on which his details were revoked; those that live until then and
                    `sender.STAFF_DETAIL_LIFE` longer are dead, so one signed anew on that day must outlive it by a day
+    notice         it is an incident or a maintenance, of which many were told
     """
 
     number: int
@@ -152,6 +153,7 @@ class RequestFacts:
     organisation: str = ""
     reopen_within: timedelta = REOPEN_WITHIN
     revoked: Mapping[int, date] = field(default_factory=dict)
+    notice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rtmail.desk import (
+    about,
     arrival,
     audience,
     awaiting,
@@ -22,6 +23,7 @@ from rtmail.desk import (
     oversize,
     private,
     staffmail,
+    telling,
 )
 from rtmail.desk.absence import SEEN_FOR, Absence, AbsenceChange
 from rtmail.desk.commands import Command
@@ -68,6 +70,11 @@ def _action(builder: Builder, stimulus: Received) -> None:
         return
     if not verdict.sender.staff and action is Action.CONFIRM_ALIAS:
         customers.confirmed_alias(builder, stimulus)
+        return
+    if not verdict.sender.staff and about.about(builder.ticket.fields):
+        telling.mute(builder, arrival.party_of(stimulus, verdict.sender), muted=action is Action.MUTE)
+        builder.add(EventKind.COMMAND, actor=arrival.party_of(stimulus, verdict.sender), words=arrival.words_of(stimulus),
+                    message_id=stimulus.mail.message_id, at=stimulus.at, facts={"action": action.name.lower()})  # fmt: skip
         return
     if not verdict.sender.staff:
         consent.act(builder, action, arrival.party_of(stimulus, verdict.sender), arrival.words_of(stimulus), stimulus)

@@ -71,6 +71,8 @@ class Result(StrEnum):
 class LinkKind(StrEnum):
     CONTINUES = "continues"
     RELATED = "related"
+    INCIDENT = "incident"
+    """It answers what was told of an incident: whoever is affected sees nothing of what others write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +406,8 @@ RULES: tuple[Rule, ...] = (
          lambda c: c.staff is not None, _to_us),
 
     # Customers and strangers, on a request.
+    Rule("incident", "an answer to what was told of an incident is a request of its own", Result.NEW_LINKED,
+         lambda c: c.facts is not None and c.facts.notice, _linked(LinkKind.INCIDENT)),
     Rule("stranger-weak", "stranger or any colleague | tag or foreign Message-ID only", Result.NEW_LINKED,
          lambda c: c.facts is not None and not c.role and not c.strong and not c.colleague, _linked(LinkKind.RELATED)),
     Rule("closed-too-long", "anyone but staff | closed longer than reopen_within", Result.CONTINUES,

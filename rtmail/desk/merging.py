@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rtmail.desk import audience, undoing
+from rtmail.desk.about import ABOUT
 from rtmail.desk.decision import Builder
 from rtmail.desk.known import LINKED, Known, Other
 from rtmail.desk.outcome import CannotDo
@@ -113,6 +114,8 @@ def _other(builder: Builder, number: int, person: Person, known: Known) -> Other
     ticket = other.ticket
     if ticket.number == builder.ticket.number:
         raise CannotDo("these are one request already")
+    if ticket.fields.get(ABOUT):
+        raise CannotDo(f"#{ticket.number} is an incident, of which others would see these words", f"Incident: {ticket.number}")
     if builder.ticket.status is Status.MERGED:
         raise CannotDo(f"this request is part of #{builder.ticket.merged_into} already")
     if person.party and not builder.house.directory.may_answer(person, ticket.queue):

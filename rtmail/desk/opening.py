@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import accepting, afterhours, arrival, audience, consent, filling, ownership, prepared, standing, urgency
+from rtmail.desk import accepting, afterhours, arrival, audience, consent, filling, incidents, ownership, prepared, standing, urgency
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.known import LINKED
 from rtmail.desk.match import Link as RequestLink
@@ -62,6 +62,7 @@ def opened(
         builder.refs.append(stimulus.problem)
     for link in verdict.links:
         _link(builder, link)
+    beside = incidents.beside(builder, requestor.spec)
     found = standing.settle(builder, requestor.spec)
     urgency.begin(builder)
     service = found.treatment.service if found else Service.SERVE
@@ -91,6 +92,7 @@ def opened(
             stimulus,
             *(found.flags if found else ()),
             *filter(None, (critical, assigned)),
+            *beside,
             *_nobody(stimulus),
             *_linked_words(verdict.links),
             *heard,
@@ -140,6 +142,9 @@ def _same(links: tuple[RequestLink, ...]) -> tuple[Link, ...]:
 
 
 def _link(builder: Builder, link: RequestLink) -> None:
+    if link.kind is LinkKind.INCIDENT:
+        incidents.attach(builder, link.number)
+        return
     builder.links.append((str(link.kind), link.number))
     builder.note(LINKED, link.number)
     builder.add(EventKind.LINKED, facts={"kind": str(link.kind), "number": link.number})

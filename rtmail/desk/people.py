@@ -95,6 +95,8 @@ class Organisation:
     """Country, or country and region, whose holidays it keeps: "DE", "DE-BY"."""
     statement_to: str = ""
     """Whom its monthly statement of time worked goes to; "" for nobody."""
+    services: tuple[str, ...] = ()
+    """What it uses, in words by which an incident names whom it affects."""
     imported: bool = False
 
     def holds_on(self, day: date) -> bool:

@@ -96,6 +96,13 @@ SPECS: tuple[Spec, ...] = (
          rights=frozenset({PRIVACY}), destructive=True),
     Spec("erase", Argument.NUMBER, "erase withheld content, or that of one event", "erase 1", words=("erase",), optional=True,
          rights=frozenset({PRIVACY}), destructive=True),
+    Spec("incident", Argument.TEXT, "open an incident, or link a request to one", "Incident: Mail is slow", ("incident",)),
+    Spec("severity", Argument.TOKEN, "how bad an incident is", "Severity: critical", ("severity",)),
+    Spec("affects", Argument.TEXT, "whom an incident or a maintenance affects", "Affects: acme, service mail", ("affects", "affected")),
+    Spec("maintenance", Argument.TEXT, "plan work; in an answer: start, done or cancel it", "Maintenance: New router", ("maintenance",)),
+    Spec("emergency", Argument.TEXT, "plan work without the usual notice", "Emergency: Router fails", ("emergency",)),
+    Spec("starts", Argument.INSTANT, "when planned work begins", "Starts: Sat 22:00", ("starts", "begins")),
+    Spec("ends", Argument.INSTANT, "when planned work ends", "Ends: Sun 2:00", ("ends",)),
     Spec("bug", Argument.REFERENCE, "link it with a bug, or note its number elsewhere", "bug JIRA-12", ("bug", "reference"), ("bug",)),
     Spec("fixed", Argument.FIXED, "tell everybody who waits for a bug that it is fixed; first you see what they read",
          "fixed JIRA-12 in 4.2", ("fixed",), ("fixed",)),
@@ -162,7 +169,7 @@ MEANT: Mapping[str, str] = {
 """Lines by which somebody means a command: what other trackers call it, and what a request is afterwards."""
 
 NOT_HERE: Mapping[str, str] = {
-    **dict.fromkeys(("finalpriority", "timeleft", "timeestimated", "starts"), ""),
+    **dict.fromkeys(("finalpriority", "timeleft", "timeestimated"), ""),
     **dict.fromkeys(("dependson", "dependedonby", "adddependson", "adddependedonby"), "problem 17"),
     **dict.fromkeys(("memberof", "addmemberof", "hasmember", "addhasmember"), "merge 17"),
     **dict.fromkeys(("referredtoby", "addreferredtoby", "delrefersto"), "RefersTo: 17"),

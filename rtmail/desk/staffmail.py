@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
-from rtmail.desk import agreed, arrival, audience, crossing, effects, opening, oversize
+from rtmail.desk import about, agreed, arrival, audience, crossing, effects, incidents, opening, oversize
 from rtmail.desk.commands import BY_NAME, Parsed
 from rtmail.desk.decision import Ask, Builder, Words
 from rtmail.desk.known import last_deed
 from rtmail.desk.outcome import Result as Line
-from rtmail.desk.outcome import refused
+from rtmail.desk.outcome import done, refused
 from rtmail.desk.people import PRIVACY, Person
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import EventKind, Role, Status
 from rtmail.desk.wording import public_words
 from rtmail.mail import address
 from rtmail.mail.draft import Auto, Draft, Link, ReplyTo, Suppress, Visibility
+from rtmail.mail.site import Door
 from rtmail.mail.token import Action
 from rtmail.policy import signals
 
@@ -54,7 +56,8 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     if told and not inside and text.echo:
         _ask(builder, stimulus, person, f'they repeat what was said among staff: "{text.echo} ...".')
         return
-    if told and not inside and (waits := _crossing(builder, stimulus, person)):
+    notice = about.about(builder.ticket.fields) is not None
+    if told and not inside and not notice and (waits := _crossing(builder, stimulus, person)):
         _ask(builder, stimulus, person, waits)
         return
     if told and not inside and agreed.lacks_eta(builder, parsed) and not stimulus.chosen:
@@ -68,6 +71,14 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     if inside:
         _remark(builder, stimulus, person)
         went = "The other words of your mail stay among staff."
+    elif told and notice:
+        if about.tellings(builder.ticket.fields) or builder.ticket.status in about.LIVE:
+            said = replace(arrival.words_of(stimulus), reply_text=text.words)
+            incidents.publish(builder, person, said, at=stimulus.at, facts=arrival.facts_of(stimulus))
+            went = f"The other words of your mail go to {incidents.readers(builder)}."
+        else:
+            _remark(builder, stimulus, person, "It is over: these words went to nobody outside.")
+            went = "It is over, so the other words of your mail stay among staff. A new incident is opened in a fresh mail."
     elif told and not _reaches_anybody(builder, stimulus):
         _ask(builder, stimulus, person, NOBODY, ran=True, results=lines + _run(builder, stimulus, person, then))
         _join_staff(builder, stimulus, person)
@@ -436,6 +447,9 @@ def on_behalf(builder: Builder, stimulus: Received) -> None:
 
 def staff_to_us(builder: Builder, stimulus: Received) -> None:
     """To us alone about no request: what is left after commands opens a request on which the engineer is a customer."""
+    if stimulus.verdict.commands and incidents.opens(stimulus.parsed):
+        _open_incident(builder, stimulus)
+        return
     opening.opened(
         builder,
         stimulus,
@@ -446,3 +460,27 @@ def staff_to_us(builder: Builder, stimulus: Received) -> None:
     )
     person = arrival.staff_author(builder, stimulus)
     _receipt(builder, stimulus, person, _run(builder, stimulus, person))
+
+
+def _open_incident(builder: Builder, stimulus: Received) -> None:
+    """A fresh mail that says `Incident:` or plans a maintenance; whether it can be was seen before it got a number."""
+    person = arrival.staff_author(builder, stimulus)
+    zone = ZoneInfo(builder.house.site.timezone)
+    plan = incidents.read(stimulus.parsed, builder.given, builder.house, stimulus.at, zone)
+    assert isinstance(plan, about.Plan)
+    text = public_words(stimulus.mail, stimulus.parsed.words, builder.house.site, _staff_parties(builder))
+    inside = stimulus.verdict.door is Door.COMMENT or bool(text.leak or stimulus.leak)
+    words = replace(arrival.words_of(stimulus), reply_text=text.words)
+    facts, message_id = arrival.facts_of(stimulus), stimulus.mail.message_id
+    incidents.begin(builder, plan, person, words, at=stimulus.at, facts=facts, message_id=message_id, told=not inside)
+    kept = "The words of your mail stay among staff"
+    if builder.announces:
+        went = f"The words of your mail go to {incidents.readers(builder)}." if words.reply_text.strip() else ""
+    elif text.leak:
+        went = f"{kept}: they would show customers something internal ({text.leak}). Nobody outside was told."
+    else:
+        went = f"{kept}; nobody outside was told." if words.reply_text.strip() else ""
+    line = f"#{builder.ticket.number}: {incidents.described(builder, plan.found)}"
+    results = [done(stimulus.parsed.commands[0].line, line)]
+    results += _run(builder, stimulus, person, replace(stimulus.parsed, commands=plan.rest))
+    audience.receipt(builder, person, results, answering=message_id, words_went=went)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from rtmail.desk.about import Plan
 from rtmail.desk.commands import Parsed
 from rtmail.desk.decision import Words
 from rtmail.desk.known import Known
@@ -13,6 +14,7 @@ from rtmail.desk.match import Verdict
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import Event
 from rtmail.desk.wording import NOTHING_SAID, Said
+from rtmail.mail.draft import AttachmentRef, Recipient
 from rtmail.mail.model import Attachment, Cut, Mail
 
 
@@ -40,6 +42,45 @@ class Private:
     @property
     def withholds(self) -> bool:
         return self.mode in ("hold", "discard")
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Words of staff at the shell for everybody whom an incident affects, and what else is done with it.
+
+    plan  what is opened with them; None: they are about an incident that is open
+    """
+
+    person: Person
+    words: Words
+    at: datetime
+    parsed: Parsed = field(default_factory=Parsed)
+    plan: Plan | None = None
+    shell_user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The next contacts who are told of an incident, and what: the words of the event that they hear of.
+
+    after  key of the last of them; last: nobody comes after them
+    """
+
+    readers: tuple[Recipient, ...]
+    after: str
+    last: bool
+    text: str = ""
+    attachments: tuple[AttachmentRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """An incident that the request is linked to is over; `told` are the party ids of those who heard of that as contacts."""
+
+    number: int
+    title: str
+    text: str
+    told: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,4 +258,4 @@ class AlsoSent:
     at: datetime
 
 
-Stimulus = Received | Asked | Tick | Commanded | Delivered | AlsoSent | Alerted | Tracked | LetGo
+Stimulus = Received | Asked | Tick | Commanded | Delivered | AlsoSent | Alerted | Tracked | LetGo | Spoken | Slice | Over

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rtmail.desk import notices
+from rtmail.desk.about import counting
 from rtmail.desk.decision import Builder, Decision, House, facts_of
 from rtmail.desk.ticket import EventKind, Status, Ticket
 from rtmail.policy import clocks, signals
@@ -36,7 +37,7 @@ class Move:
 
 def moves(policy: Policy, ticket: Ticket, now: datetime) -> tuple[Move, ...]:
     """Return the due instants of `ticket` that `policy` would move if it were applied now."""
-    policy = policy.under(Terms.from_row(ticket.fields.get(TERMS)))
+    policy = counting(policy, ticket).under(Terms.from_row(ticket.fields.get(TERMS)))
     advance = clocks.advance(policy, ticket.clocks, facts_of(ticket), signals.PolicyApplied(now))
     return moved(ticket.clocks, advance.clocks)
 

@@ -64,6 +64,13 @@ class Asking:
         return self._ended(item, mail, self._about(errand.queries), person.party, errand.queries, "commands about no request, answered",
                            trace, now)
 
+    def not_opened(self, item: SpoolItem, mail: Mail, verdict: Verdict, wrong: Sequence[Result], trace: dict[str, Any],
+                   now: datetime) -> Settlement:
+        """A mail that would open an incident, but lacks something or says it wrong: nothing of it is done, its author hears why."""
+        person = self.office.directory.people[verdict.sender.staff]
+        self._receipt(item, mail, verdict.queue, person, wrong, (), now)
+        return self._ended(item, mail, None, person.party, (), "an incident that was not opened, its author told why", trace, now)
+
     def replayed(self, item: SpoolItem, mail: Mail, verdict: Verdict, parsed: commands.Parsed, before: SpoolRow, trace: dict[str, Any],
                  now: datetime) -> Settlement:
         """A mail of staff whose commands ran already came again, under another Message-ID: nothing of it is done a second time.

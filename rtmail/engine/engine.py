@@ -14,13 +14,14 @@ from functools import partial
 from typing import TypeVar
 
 from rtmail import log
-from rtmail.desk import commands, filled
+from rtmail.desk import about, commands, filled, incidents
 from rtmail.desk.decide import decide
+from rtmail.desk.decision import Words
 from rtmail.desk.match import Result
 from rtmail.desk.people import Person
-from rtmail.desk.stimulus import Commanded, Delivered, Tick
-from rtmail.desk.ticket import Event
-from rtmail.engine import breaker, bundles, canary, holding, junk, notices, retention, watching
+from rtmail.desk.stimulus import Commanded, Delivered, Spoken, Tick
+from rtmail.desk.ticket import Event, Status, Ticket
+from rtmail.engine import announcing, breaker, bundles, canary, holding, junk, notices, retention, watching
 from rtmail.engine.batches import AGAIN_AFTER, BATCH, DEATHS, LEASE_SECONDS, Batches
 from rtmail.engine.digests import Digests
 from rtmail.engine.intake import Intake
@@ -29,6 +30,7 @@ from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool, ReadFailed
 from rtmail.engine.sender_checks import SenderChecks
 from rtmail.engine.statements import Statements
+from rtmail.engine.status import StatusPage
 from rtmail.errors import RtmailError
 from rtmail.failpoint import failpoint
 from rtmail.mail import message, own_checks
@@ -67,6 +69,7 @@ class Engine:
         checks: SenderChecks | None = None,
     ) -> None:
         self.store, self.pool, self.owner, self.posted = store, pool, owner, posted
+        self._left, self._page = False, StatusPage()
         self._batches = Batches(store, pool, owner, alone_to, checks)
         self.use(office)
 
@@ -183,12 +186,16 @@ class Engine:
     def sweep(self, now: datetime) -> int:
         """Wake up to a batch of tickets whose time has come; returns how many. With the last of them, what can be joined is joined."""
         count = self.wake(now)
+        if self._left:
+            # There is more to tell: the next round does not wait for the scheduler.
+            return max(count, BATCH)
         if count < BATCH and bundles.join(self._keeper, now):
             self.posted()
         return count
 
     def wake(self, now: datetime) -> int:
         """Wake up to a batch of tickets whose time has come, and leave their mails that may be joined waiting; returns how many."""
+        self._left = False
         ids = self.store.due_tickets(now, BATCH, self.owner, LEASE_SECONDS)
         if ids:
             failpoint("sweep-leased")
@@ -207,6 +214,8 @@ class Engine:
                 decision = decide(self.office.policy(ticket.policy_version), ticket, Tick(), now, self.office.house)
                 kept = self._keeper.keep(decision, now)
                 self._intake.split_off(decision, kept, now)
+                if about.tellings(kept.fields):
+                    self._left |= announcing.go_on(self._keeper, kept, now)
         except Exception as error:
             if self.store.undoes(error):
                 raise
@@ -303,6 +312,10 @@ class Engine:
             self.posted()
         return sent
 
+    def status(self, now: datetime) -> int:
+        """Write the status page where it has news; returns the pages written."""
+        return self._page.write(self.store, self.office, now)
+
     def _read_again(self, spool_id: int) -> Mail:
         row = self.store.spool_row(spool_id)
         raw = self.store.raw(row.raw_id)
@@ -311,8 +324,7 @@ class Engine:
 
     def command(self, number: int, text: str, unix_user: str, now: datetime) -> list[dict[str, object]]:
         """Run the mail grammar from the shell on request `number`; returns the receipt's lines. Raises NoSuchRequest."""
-        rights = frozenset({"engineer", "manager", "privacy", "admin"})
-        person = Person(key=f"shell:{unix_user}", name=f"{unix_user} (shell)", email="", rights=rights)
+        person = shell(unix_user)
         results: list[dict[str, object]] = []
 
         def job() -> None:
@@ -336,6 +348,55 @@ class Engine:
         failpoint("command-committed")
         self.posted()
         return results
+
+    def declare(self, queue: str, text: str, words: str, unix_user: str, now: datetime) -> list[dict[str, object]]:
+        """Open an incident or plan a maintenance from the shell: `text` are the lines of the mail grammar; returns the receipt's lines."""
+        results: list[dict[str, object]] = []
+
+        def job() -> None:
+            self.office.look_round(now)
+            version, policy = self.office.current_policy(queue)
+            plan = incidents.read(commands.parse(text), policy, self.office.house, now, self.office.zone)
+            if not isinstance(plan, about.Plan):
+                results[:] = [dict(one) for one in plan]
+                return
+            said = Words(plan.title, words, words, 0, 0, 0)
+            stimulus = Spoken(shell(unix_user), said, now, plan=plan, shell_user=unix_user)
+            fresh = Ticket(0, self.store.next_number(), queue, plan.title, Status.NEW, now, version)
+            decision = decide(policy, fresh, stimulus, now, self.office.house)
+            results[:] = [dict(one) for one in decision.results]
+            if all(one["done"] for one in results):
+                self._keeper.keep(decision, now)
+
+        self.store.run(job)
+        failpoint("command-committed")
+        return results
+
+    def speak(self, number: int, text: str, words: str, unix_user: str, now: datetime) -> list[dict[str, object]]:
+        """Say `words` to everybody whom incident `number` affects, and run the lines of `text` on it. Raises NoSuchRequest."""
+        results: list[dict[str, object]] = []
+
+        def job() -> None:
+            self.office.look_round(now)
+            found = self.store.by_number(number, lock=True)
+            if found is None:
+                raise NoSuchRequest(f"there is no request #{number}")
+            said = Words(found.subject, words, words, 0, 0, 0)
+            stimulus = Spoken(shell(unix_user), said, now, commands.parse(text), shell_user=unix_user)
+            decision = decide(self.office.policy(found.policy_version), found, stimulus, now, self.office.house)
+            results[:] = [dict(one) for one in decision.results]
+            if all(one["done"] for one in results):
+                self._keeper.keep(decision, now)
+
+        self.store.run(job)
+        failpoint("command-committed")
+        return results
+
+
+def shell(unix_user: str) -> Person:
+    """Return whoever works at the shell: he may do everything, and no mail reaches him."""
+    rights = frozenset({"engineer", "manager", "privacy", "admin"})
+    return Person(key=f"shell:{unix_user}", name=f"{unix_user} (shell)", email="", rights=rights)
 
 
 def fate_of(row: OutboxRow, about: Event, text: str) -> Delivered:

@@ -11,7 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rtmail.desk import commands, filled, monitoring, trackers
+from rtmail.desk import commands, filled, incidents, monitoring, trackers
+from rtmail.desk.about import Plan
 from rtmail.desk.absence import SEEN_FOR, Absence
 from rtmail.desk.accepting import ALIAS
 from rtmail.desk.decide import decide
@@ -21,6 +22,7 @@ from rtmail.desk.errands import only_errands
 from rtmail.desk.evidence import Evidence, bare_of_details, gather
 from rtmail.desk.known import Known, Other, wanted
 from rtmail.desk.match import Result, StaffProof, Verdict, judge
+from rtmail.desk.outcome import Result as Line
 from rtmail.desk.queries import asked_by_participant, stands_alone
 from rtmail.desk.splitting import split_off
 from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
@@ -192,7 +194,10 @@ class Intake:
         ran = self.store.commands_ran(mail.fingerprint, item.id, item.arrived_at, mail.date is not None) if _orders(verdict, parsed) else 0
         if ran:
             return self.asking.replayed(item, mail, verdict, parsed, self.store.spool_row(ran), trace, now)
-        if verdict.result is Result.STAFF_TO_US and verdict.commands and only_errands(parsed, mail):
+        if verdict.result is Result.STAFF_TO_US and verdict.commands and incidents.opens(parsed):
+            if wrong := self._not_opened(item, mail, parsed, verdict, now):
+                return self.asking.not_opened(item, mail, verdict, wrong, trace, now)
+        elif verdict.result is Result.STAFF_TO_US and verdict.commands and only_errands(parsed, mail):
             return self.asking.errands(item, mail, verdict, parsed, trace, now)
         asks = verdict.result is Result.NEW_REQUEST and verdict.answerable and not flagged and asked_by_participant(parsed, mail)
         if asks and stands_alone(parsed, mail.subject) and not self._stopped(verdict, now):
@@ -210,6 +215,13 @@ class Intake:
         ticket = tickets.get(verdict.number) if verdict.number is not None else None
         policy = self.office.policy(ticket.policy_version) if ticket else self.office.current_policy(verdict.queue)[1]
         return filled.staff_names(policy)
+
+    def _not_opened(self, item: SpoolItem, mail: Mail, parsed: commands.Parsed, verdict: Verdict, now: datetime) -> Sequence[Line]:
+        """Why a mail of staff opens no incident although it wants to; nothing where it does."""
+        _, policy = self.office.current_policy(verdict.queue)
+        at = _counts_from(item, mail, verdict, self.office.site, now, confirmed=False)
+        plan = incidents.read(parsed, policy, self.office.house, at, self.office.zone)
+        return () if isinstance(plan, Plan) else plan
 
     def _event(
         self,

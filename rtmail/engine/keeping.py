@@ -35,7 +35,7 @@ _LAST_HEARD = frozenset({"nudge", "wait-over", "unowned"})
 """Mails that say when the customer last heard from a person."""
 _ANSWERS = frozenset({"receipt", "answer"})
 LINKS = {"continues": LinkKind.CONTINUES, "related": LinkKind.RELATED, "split": LinkKind.SPLIT, "merged": LinkKind.MERGED,
-          "problem": LinkKind.PROBLEM}
+          "problem": LinkKind.PROBLEM, "incident": LinkKind.INCIDENT}
 
 
 class Keeper:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 
+from rtmail.desk.about import ABOUT
 from rtmail.desk.evidence import Evidence, LedgerEntry, Lookups, Origin, RequestFacts, keys, numbers
 from rtmail.desk.notes import system_of
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Ticket
 from rtmail.engine.office import Office
-from rtmail.store import Entry, Store
+from rtmail.mail import address
+from rtmail.mail.token import Action
+from rtmail.store import Entry, LinkKind, Store
 from rtmail.store import Origin as Kept
 
 ORIGINS = {Kept.OURS: Origin.OURS, Kept.RECEIVED: Origin.SEEN, Kept.CITED: Origin.REFERENCED}
@@ -52,8 +56,22 @@ def look_up(store: Store, office: Office, evidence: Evidence) -> tuple[Lookups, 
     tickets = {ticket.number: ticket for ticket in by_id.values()}
     load(store, tickets, numbers(evidence, ledger, named))
     parties = {spec: party.id for spec, party in store.parties_by_address(wanted.addresses).items()}
+    _answered_before(store, office, evidence, parties, tickets)
     requests = {number: facts_of(office, ticket) for number, ticket in tickets.items()}
     return Lookups(ledger=ledger, requests=requests, parties=parties, outbox=named), tickets
+
+
+def _answered_before(store: Store, office: Office, evidence: Evidence, parties: Mapping[str, int], tickets: dict[int, Ticket]) -> None:
+    """Let who answers what was told of an incident once more reach the request that his first answer became."""
+    if any(one.detail and one.detail.action in (Action.MUTE, Action.UNMUTE) for one in evidence.details):
+        return
+    identity = evidence.mail.identity
+    party = parties.get(address.key(identity), 0) if identity and office.directory.staff(identity) is None else 0
+    for incident in [ticket for ticket in tickets.values() if ticket.fields.get(ABOUT)] if party else ():
+        mine = store.linked_to(incident.id, LinkKind.INCIDENT, requestor=party, limit=1)
+        if mine:
+            tickets.setdefault(mine[0].number, mine[0])
+            tickets[incident.number] = replace(incident, merged_into=mine[0].number)
 
 
 def survivor(store: Store, number: int) -> Ticket | None:
@@ -146,6 +164,7 @@ def facts_of(office: Office, ticket: Ticket) -> RequestFacts:
         organisation=organisation.key if organisation else "",
         reopen_within=reopen_until - status_at,
         revoked=revoked,
+        notice=bool(ticket.fields.get(ABOUT)) and not ticket.merged_into,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rtmail.desk.decision import House
@@ -62,6 +63,14 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusSettings:
+    """Where the status page is written, and what stands above it ("" for the name of the house)."""
+
+    folder: Path
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Blueprint:
     """What the config says, before the store gave ids to people and policies."""
 
@@ -77,6 +86,7 @@ class Blueprint:
     monitors: tuple[Monitor, ...] = ()
     trackers: tuple[Tracker, ...] = ()
     retention: Retention = field(default_factory=lambda: Retention({}))
+    status: StatusSettings | None = None
     junk_digest: str = "08:00"
     """When staff hear daily of what was set aside as junk, in the site's zone; "" for never."""
     statements_at: str = "08:00"
@@ -102,6 +112,7 @@ class Office:
         self.trackers = blueprint.trackers
         self.junk_digest = blueprint.junk_digest
         self.statements_at = blueprint.statements_at
+        self.status = blueprint.status
         self.workshop = Workshop(
             site=blueprint.site,
             queues={q.name: (q.address, q.comment_address) for q in self.directory.queues.values()},
@@ -128,11 +139,14 @@ class Office:
         return ZoneInfo(self.site.timezone)
 
     def look_round(self, now: datetime) -> None:
-        """See who is away, and who is a customer; called before each batch, since other daemons and earlier mails change it."""
+        """See who is away, who is a customer, what is wrong; called before each batch, since other daemons and earlier mails change it."""
         found = self._store.absences(now)
         absences = {person.key: found[person.party] for person in self.directory.people.values() if person.party in found}
         if absences != self.house.absences:
             self.house = replace(self.house, absences=absences)
+        incidents = tuple(self._store.incidents())
+        if incidents != self.house.incidents:
+            self.house = replace(self.house, incidents=incidents)
         mark = self._store.customers_mark()
         if mark != self._customers:
             self.directory, self._customers = self._configured.with_customers(self._store.customers()), mark

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import quote
 
+from rtmail.mail import calendar
 from rtmail.mail.address import key, normalise, split_detail, with_detail
 from rtmail.mail.blocks import PICTURE, Block, plain
 from rtmail.mail.dkim_sign import Signer
@@ -34,6 +35,7 @@ from rtmail.mail.wire import (
     file_name,
     file_part,
     ids_header,
+    many_lines,
     media_type,
     message,
     multipart,
@@ -48,7 +50,7 @@ LOOP_HEADER = "X-RTMail-Loop"
 REFERENCES = 20
 """Ids kept in References: the root and the latest (RFC 5322 3.6.4 lets a thread be cut)."""
 
-_COPIES = frozenset({"opened", "notice", "words", "relayed", "fixed", "comment", "state"})
+_COPIES = frozenset({"opened", "notice", "words", "relayed", "fixed", "comment", "state", "incident", "maintenance"})
 """Mails that carry an event itself: all copies of one event share one Message-ID, so that everybody's client threads them."""
 _BRIEF = frozenset({"page"})
 """Mails to a pager or phone: one line of PAGE_CHARACTERS, nothing else; a mark would be half of it."""
@@ -123,9 +125,10 @@ class _Composing:
         subject = self._subject(form.subject)
         headers = self._headers(subject)
         self._trip(text, subject, form)
-        raw = message([_written(name, value) for name, value in headers], _body(text, html, form))
+        entry = self._entry()
+        raw = message([_written(name, value) for name, value in headers], _body(text, html, form, entry))
         sender = self._envelope_sender()
-        verify(raw, Intent(headers, _leaves(form), sender, self.recipient))
+        verify(raw, Intent(headers, _leaves(form, entry), sender, self.recipient))
         return Outgoing(
             raw=sign_mail(raw, self.workshop.signers, self.date),
             message_id=self.message_id, envelope_sender=sender, recipient=self.recipient, person=draft.to.person,
@@ -155,6 +158,16 @@ class _Composing:
             shown=tuple((file, part) for file, part in parts if file.content_id),
             enclosed=tuple((file, part) for file, part in parts if not file.content_id),
         )
+
+    def _entry(self) -> Part | None:
+        """Return the calendar entry, an invitation of this reader alone."""
+        entry = self.draft.calendar
+        if entry is None:
+            return None
+        reader = Address(self.recipient, self._harmless(one_line(self.draft.to.name)))
+        said = "\n\n".join(filter(None, (str(self.draft.facts.get("text") or ""), self.site.status_url)))
+        written = calendar.text(entry, Address(self.address, one_line(self.site.name)), reader, self.date, many_lines(said))
+        return text_part(written.replace("\r\n", "\n"), "calendar", f"; method={entry.method}")
 
     def _mark(self) -> str:
         mark = make_mark(self.workshop.keyring, self.draft.number, self.draft.to.person)
@@ -188,6 +201,7 @@ class _Composing:
             "to": self._harmless(one_line(draft.to.name)) if named else "", "author": self._harmless(one_line(draft.author)),
             "circle_to": [self._shown(address) for address in draft.circle_to],
             "circle_cc": [self._shown(address) for address in draft.circle_cc], "fields": {},
+            "status_url": self.site.status_url, "portal_url": self.site.portal_url.replace("{number}", str(draft.number)),
         }
         return {**facts, **draft.facts}
 
@@ -346,18 +360,24 @@ class _Composing:
             raise LeakError(reason)
 
 
-def _body(text: str, html: str, form: Form) -> Part:
+def _body(text: str, html: str, form: Form, entry: Part | None) -> Part:
     shown, enclosed = [part for _, part in form.shown], [part for _, part in form.enclosed]
+    versions = [text_part(text, "plain")]
     if html:
         drawn = text_part(html, "html")
-        body = multipart("alternative", [text_part(text, "plain"), multipart("related", [drawn, *shown]) if shown else drawn])
+        versions.append(multipart("related", [drawn, *shown]) if shown else drawn)
     else:
-        body, enclosed = text_part(text, "plain"), [*shown, *enclosed]
+        enclosed = [*shown, *enclosed]
+    if entry:
+        # Last: clients that know calendars take it for the best version, and show the others beside it.
+        versions.append(entry)
+    body = multipart("alternative", versions) if len(versions) > 1 else versions[0]
     return multipart("mixed", [body, *enclosed]) if enclosed else body
 
 
-def _leaves(form: Form) -> list[Enclosed]:
-    leaves = [Enclosed(file.type, file.name, file.content_id) for file, _ in (*form.shown, *form.enclosed)]
+def _leaves(form: Form, entry: Part | None) -> list[Enclosed]:
+    leaves = [Enclosed("text/calendar")] if entry else []
+    leaves += [Enclosed(file.type, file.name, file.content_id) for file, _ in (*form.shown, *form.enclosed)]
     return [Enclosed("text/plain"), *([Enclosed("text/html")] if form.html else []), *leaves]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum, StrEnum
 
+from rtmail.mail.calendar import Entry
 from rtmail.mail.model import Address
 from rtmail.mail.token import Action
 
@@ -101,6 +102,7 @@ class Draft:
     urgency      0 urgent, 1 ordinary, 2 bulk; the outbox sends lower ones first
     expires      how long it is retried; None: the site's default
     report       its fate comes back to the ticket as a stimulus; a failure does from every mail to a customer about a request
+    calendar     an entry for its reader's calendar
     joins        it may become a line of one mail that joins several for the same reader
     """
 
@@ -131,6 +133,7 @@ class Draft:
     expires: timedelta | None = None
     report: bool = False
     joins: bool = False
+    calendar: Entry | None = None
 
 
 class Report(IntEnum):

@@ -166,6 +166,11 @@ def _list(facts: Facts) -> Verdict | None:
 _RULES: tuple[Callable[[Facts], Verdict | None], ...] = (_loop, _report, _auto_reply, _null_sender, _bounce_address, _machine, _list)
 
 
+def no_reply(spec: str) -> bool:
+    """Tell whether an address says of itself that nobody reads what is sent there."""
+    return bool(_NO_REPLY.match(_local(spec)) or _DAEMON.match(_local(spec)))
+
+
 def _unanswerable(facts: Facts) -> str:
     """Return why a person's mail gets no automatic answer, or "" when it may get one."""
     suppress = {word.strip() for word in facts.said("x-auto-response-suppress").split(",")} & _SUPPRESSES
@@ -175,7 +180,7 @@ def _unanswerable(facts: Facts) -> str:
         return f"auto-submitted: {facts.said('auto-submitted')[:60]}"
     if not facts.sender:
         return "no sender to answer"
-    if _NO_REPLY.match(_local(facts.sender)) or _DAEMON.match(_local(facts.sender)):
+    if no_reply(facts.sender):
         return "no-reply sender"
     words = _robot_words(facts.subject) or _returned_words(facts.subject)
     return f"{words}, no header says so" if words else ""

@@ -9,13 +9,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rtmail.mail.calendar import Entry, Method
 from rtmail.mail.draft import Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
 from rtmail.mail.model import Address
 from rtmail.mail.templates import LAYOUT
 from rtmail.mail.token import Action
 
 SENT_AT = datetime(2026, 11, 23, 13, 58, tzinfo=UTC)
-ALWAYS = frozenset({"site", "queue", "address", "number", "subject", "to", "author", "circle_to", "circle_cc", "fields"})
+STATUS = "status"
+"""The status page, which is no mail."""
+ALWAYS = frozenset({"site", "queue", "address", "number", "subject", "to", "author", "circle_to", "circle_cc", "fields", "status_url",
+                    "portal_url"})
 """Facts that `compose` gives to every template."""
 
 _CUSTOMER = Recipient(101, "bob@acme.example", "Bob Roe", staff=False)
@@ -115,6 +119,7 @@ _ITEMS = [_row(number=1, text="log of the gateway", got=False), _row(number=3, t
 _FACTS: Mapping[str, Mapping[str, Any]] = {
     "acknowledgement": {
         "looked_at": _at(14, 30), "opens_at": _at(8, day=24), "critical_word": "outage", "telephone": "+49 30 1234", **_FORM,
+        "incidents": [_row(title="Printing is slow", since=_at(9))],
     },
     "form": _FORM,
     "asking": {"text": "Thank you. We can see it, but not where it comes from.", "items": _ITEMS},
@@ -127,6 +132,15 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
             _row(number=1043, subject="New laptop", requestor="ann@acme.example", days=["24.11.", "25.11."], minutes=60, billable=0),
         ],
     },
+    "incident": {
+        "what": "announced", "meaning": "Many cannot work", "since": _at(9), "services": "printing", "next_at": _at(16),
+        "text": "Printing is slow since this morning. We look for the cause.",
+    },
+    "maintenance": {
+        "what": "planned", "starts_at": _at(21, day=28), "ends_at": _at(2, day=29), "services": "printing", "emergency": False,
+        "text": "The print server moves to a new machine.",
+    },
+    "incident-over": {"title": "Printing is slow", "text": "A cable was broken; it is replaced."},
     "prepared": {"text": "Questions about how to use it are answered at https://docs.example.com, or in the forum."},
     "appealed": {"priority": "P3", "decided_by": _at(10, day=24)},
     "opened": {
@@ -272,9 +286,11 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 OPTIONAL: Mapping[str, frozenset[str]] = {
-    "acknowledgement": frozenset({"looked_at", "opens_at", "critical_word", "telephone", "understood", "misread", "form"}),
+    "acknowledgement": frozenset({"looked_at", "opens_at", "critical_word", "telephone", "incidents", "understood", "misread", "form"}),
     "opened": frozenset({"flags", "due"}), "form": frozenset({"understood", "misread", "form"}),
     "asking": frozenset({"text"}), "reminder": frozenset({"close_at", "said_at", "text"}),
+    "incident": frozenset({"meaning", "services", "next_at", "text"}), "maintenance": frozenset({"services", "emergency", "text"}),
+    "incident-over": frozenset({"text"}),
     "notice": frozenset({"flags", "joined"}),
     "handed-over": frozenset({"flags", "owner", "rows", "text"}),
     "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went", "answers"}),
@@ -324,6 +340,8 @@ _LINKS: Mapping[str, tuple[Link, ...]] = {
     ),
     "closed": (Link("reopen", Action.REOPEN),),
     "unanswered": (Link("reopen", Action.REOPEN),),
+    "incident": (Link("mute", Action.MUTE),),
+    "maintenance": (Link("mute", Action.MUTE),),
     "alias": (Link("confirm", Action.CONFIRM_ALIAS),),
     "closing": (Link("approve", Action.APPROVE), Link("reopen", Action.REOPEN)),
     "priority-told": (Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE), Link("appeal", Action.APPEAL)),
@@ -339,12 +357,14 @@ def facts_of(name: str) -> frozenset[str]:
     """Return the names that the template of mail `name` may use; for the layout, those of its frame."""
     if name == LAYOUT:
         return frozenset({"blocks", "subject", "site", "number", "staff", "mark", "pictures", "loose_pictures"})
+    if name == STATUS:
+        return frozenset({"title", "site", "at", "open", "planned", "running", "past", "portal_url"})
     return ALWAYS | frozenset(_FACTS[name])
 
 
 def known_facts() -> dict[str, frozenset[str]]:
     """Return what `Templates.problems` wants to know: every template's name and its facts."""
-    return {name: facts_of(name) for name in (*names(), LAYOUT)}
+    return {name: facts_of(name) for name in (*names(), LAYOUT, STATUS)}
 
 
 def sample(name: str) -> Mapping[str, Any]:
@@ -403,6 +423,10 @@ def sample_draft(name: str, queue: str = "support", language: str = "") -> Draft
         "weekly": {"to": _MANAGER, **staff, **picture},
         "page": {"to": _PAGER, **staff, **told, "reply_to": ReplyTo.COMMENT, "urgency": 0},
         "closed": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
+        "incident": {"to": _CUSTOMER, **customers, "subject": "Printing is slow"},
+        "maintenance": {"to": _CUSTOMER, **customers, "subject": "New print server", "calendar": Entry(
+            Method.REQUEST, "maintenance-1042@example.com", 0, _at(21, day=28), _at(2, day=29), "New print server")},
+        "incident-over": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "alias": {"to": _CUSTOMER, **customers, "in_reply_to": _ROOT, "references": (_ROOT,)},
         "closing": {"to": _CUSTOMER, **customers, "references": (_ROOT,)},
         "form": {"to": _CUSTOMER, **customers, "auto": Auto.REPLIED, "in_reply_to": _ROOT, "references": (_ROOT,)},

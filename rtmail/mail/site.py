@@ -73,3 +73,6 @@ class Site:
     precedence: bool = False
     """Automatic mail says "Precedence: bulk" too, for receivers that know no Auto-Submitted."""
     junk: JunkRules = JunkRules()
+    status_url: str = ""
+    """Where people see how the service is, "" for nowhere; portal_url: a request, "{number}" in it."""
+    portal_url: str = ""

@@ -133,6 +133,12 @@ class Templates:
         template, _ = self._find(LAYOUT, "html", queue, language)
         return self._run(template, {**frame, "blocks": tuple(blocks), "lang": language or "en"}) + "\n"
 
+    def page(self, name: str, facts: Mapping[str, object], *, language: str = "") -> str:
+        """Return the HTML page `name`, which is no mail. Raises TemplateError."""
+        template, _ = self._find(name, "html", "", language)
+        spoken = (language or self._language).lower().replace("_", "-").partition("-")[0]
+        return self._run(template, {**facts, "lang": spoken, "zone": self._zone}) + "\n"
+
     def problems(self, known: Mapping[str, Collection[str]]) -> list[Problem]:
         """Return the mistakes that can be seen without rendering: syntax, size, and names that no mail of that kind has.
 

@@ -188,10 +188,10 @@ class File:
     content_id: str = ""
 
 
-def text_part(text: str, subtype: str) -> Part:
+def text_part(text: str, subtype: str, more: str = "") -> Part:
     """Return text/`subtype` in the lightest encoding that carries it: 7bit, quoted-printable, else base64.
 
-    A line that begins with "From " is encoded too, since mbox writers and old relays change it.
+    A line that begins with "From " is encoded too, since mbox writers and old relays change it. `more` follows the charset as it is.
     """
     data = (text.rstrip("\n") + "\n").replace("\n", "\r\n").encode()
     charset = "utf-8"
@@ -203,7 +203,7 @@ def text_part(text: str, subtype: str) -> Part:
         encoding = "quoted-printable"
         if len(body) > len(data) * 1.4:
             encoding, body = "base64", _base64(data)
-    return Part(f'Content-Type: text/{subtype}; charset="{charset}"\r\nContent-Transfer-Encoding: {encoding}', body)
+    return Part(f'Content-Type: text/{subtype}; charset="{charset}"{more}\r\nContent-Transfer-Encoding: {encoding}', body)
 
 
 def file_part(file: File) -> Part:

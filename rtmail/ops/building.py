@@ -12,7 +12,7 @@ from rtmail.config import Config
 from rtmail.egress import relay
 from rtmail.egress.courier import Settings as CourierSettings
 from rtmail.engine import canary as canaries
-from rtmail.engine.office import Ages, Blueprint, Caps, Retention
+from rtmail.engine.office import Ages, Blueprint, Caps, Retention, StatusSettings
 from rtmail.engine.resolver import DnsResolver
 from rtmail.engine.sender_checks import SenderChecks
 from rtmail.ingress import imap, mailbox
@@ -59,9 +59,16 @@ def blueprint(config: Config) -> Blueprint:
         ),
         monitors=config.monitors(),
         trackers=config.trackers(),
+        status=_status(config),
         junk_digest=config.tables.junk.digest,
         statements_at=config.tables.statements.at,
     )
+
+
+def _status(config: Config) -> StatusSettings | None:
+    """Return where the status page goes: below the state folder unless the config names a place of its own."""
+    table = config.tables.status
+    return StatusSettings(config.state / table.folder, table.title) if table.folder else None
 
 
 def sender_checks(config: Config) -> SenderChecks | None:

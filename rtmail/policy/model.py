@@ -159,6 +159,34 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True)
+class Incidents:
+    """What is promised around an outage: to announce it within `first_response` of its severity, to tell more every `update_every`.
+
+    severities   by key, the most severe first
+    tell_linked  who asked about it hears on his own request, too, that it is over
+    """
+
+    severities: Mapping[str, Priority]
+    tell_linked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """How planned work is told of.
+
+    notice    between telling and the start, counted on the calendar of `promises`; None: no least time
+    window    calendar inside which work needs no notice, "" for none
+    remind    how long before the start those affected are reminded
+    promises  ladder and reminders of a maintenance that takes longer than told
+    """
+
+    promises: Priority
+    notice: Duration | None = None
+    window: str = ""
+    remind: tuple[Duration, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A whole policy file.
 
@@ -193,6 +221,8 @@ class Policy:
     thanks: Thanks
     digest: Digest
     roles: Mapping[str, int]
+    incidents: Incidents
+    maintenance: Maintenance
     plans: Mapping[str, Mapping[str, Priority]] = field(default_factory=dict)
     observing: frozenset[str] = frozenset()
     customers: CustomerRules | None = None
@@ -224,6 +254,17 @@ class Policy:
         if terms.priorities is not None:
             suggest = replace(suggest, allow=tuple(one for one in suggest.allow if one in terms.priorities))
         return replace(self, priorities=priorities, triage=triage, triage_calendar=triage_calendar, calendars=calendars, suggest=suggest)
+
+    def around(self, kind: str, severity: str) -> Policy:
+        """Return the policy as it counts for an "incident" of this severity, or a "maintenance": no customer waits, nobody agrees."""
+        promises = self.maintenance.promises
+        known = self.incidents.severities if kind == "incident" else {promises.key: promises}
+        priorities = {key: replace(one, met_by=MetBy.HUMAN, update_mode=UpdateMode.NUDGE, needs_eta=False) for key, one in known.items()}
+        return replace(
+            self, priorities=priorities, untriaged=severity if severity in priorities else next(iter(priorities)), triage=None,
+            ladder_from=LadderFrom.PRIORITISED, waiting_pauses=frozenset(), close_after=None, suggest=Suggest(), appeal=None,
+            after_hours=None, urgency=None, plans={},
+        )  # fmt: skip
 
     def hours(self, calendar: str) -> Hours:
         """Return the calendar of that name; a clock that came from another policy may name one that is not here, and never closes."""

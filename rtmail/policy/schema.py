@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import date, time
 
 from rtmail.errors import PolicyError, Problem
-from rtmail.policy import field_rules, term_rules
+from rtmail.policy import field_rules, incident_rules, term_rules
 from rtmail.policy.calendars import REFERENCE, WEEKDAYS, Calendars, HolidaySource
 from rtmail.policy.duration import Duration
 from rtmail.policy.hours import between, holidays_of, next_open
@@ -117,6 +117,10 @@ class _Reader:
         for tier in hand_over.values():
             if tier.role:
                 self._tell(("hand_over", tier.name, "role"), (tier.role,))
+
+        def read(key: str, table: Table) -> Priority:
+            return self._priority(key, table, defaults)
+
         policy = Policy(
             name=name, text=self._text, timezone=self._timezone, calendars=self._calendars.hours, holidays=self._calendars.holidays,
             priorities=priorities, untriaged=self._priority_name(top, "untriaged", priorities), triage=triage,
@@ -125,6 +129,8 @@ class _Reader:
             close_after=close_after, close_calendar=close_calendar, forward_ack=top.choice("forward_ack", ForwardAck.ASK),
             suggest=self._suggest(top.table("suggest"), priorities), thanks=self._thanks(top.table("thanks")),
             digest=self._digest(top.table("digest")), roles=self._roles, plans=self._plans(top, priorities, defaults),
+            incidents=incident_rules.incidents(top, priorities, read),
+            maintenance=incident_rules.maintenance(top, self._calendars, read),
             observing=frozenset(self._calendars.observing), customers=term_rules.customers(top, answers, priorities), answers=answers,
             appeal=appeal, after_hours=term_rules.after_hours(top, self._calendars, priorities), urgency=term_rules.urgency(top),
             asking=term_rules.asking(top, self._calendars), hand_over=hand_over, voice=top.text("voice").strip(),
@@ -139,13 +145,7 @@ class _Reader:
         found = [self._priority(key, table.table(key), defaults) for key in table.values]
         if not found:
             table.complain(None, "the policy has no priorities", 'add one: [priorities.P1] with code = 80, first_response = "1h"')
-        codes: dict[int, str] = {}
-        for priority in found:
-            if priority.code in codes:
-                cure = "give each priority a code of its own; the higher code is the more urgent"
-                table.complain(priority.key, f"{codes[priority.code]} and {priority.key} have the same code", cure)
-            codes[priority.code] = priority.key
-        return {priority.key: priority for priority in sorted(found, key=lambda priority: -priority.code)}
+        return incident_rules.by_code(table, found)
 
     def _plans(self, top: Table, priorities: Mapping[str, Priority], defaults: _Defaults) -> dict[str, dict[str, Priority]]:
         """What `[plans.NAME.priorities.P1]` says anew for the customers of a plan; all else is as for everybody."""

@@ -132,6 +132,15 @@ class Table:
         """This table laid over another one: what it does not say is as there."""
         return Table(self._problems, self.path, {**base, **self.values})
 
+    def instead(self, values: Mapping[str, Any]) -> Table:
+        """A table at this place with other values."""
+        return Table(self._problems, self.path, values)
+
+    def done_but(self, read: Iterable[str]) -> None:
+        """`done`, where others read the keys `read`."""
+        self._known.update(read)
+        self.done()
+
     def done(self, *also: str) -> None:
         """Complain of the keys that nothing asked for; `also` are keys that could stand here too."""
         known = self._known.union(also)

@@ -50,7 +50,7 @@ class Customers(Parties):
 def _to_row(one: Organisation) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(one, name) for name in _TEXTS}
     row |= {name: value.isoformat() for name in _DAYS if (value := getattr(one, name))}
-    lists = {"domains": list(one.domains), "contacts": list(one.contacts)}
+    lists = {"domains": list(one.domains), "contacts": list(one.contacts), "services": list(one.services)}
     return {**row, **lists, "roles": {spec: list(roles) for spec, roles in one.roles.items()}, "names": dict(one.names)}
 
 
@@ -58,6 +58,7 @@ def _from_row(key: str, row: Mapping[str, Any]) -> Organisation:
     begins, ends = (date.fromisoformat(row[name]) if name in row else None for name in _DAYS)
     return Organisation(
         key, domains=tuple(row["domains"]), contacts=tuple(row["contacts"]), names=row["names"], imported=True,
+        services=tuple(row.get("services", ())),
         roles={spec: tuple(roles) for spec, roles in row["roles"].items()}, plan_from=begins, plan_until=ends,
         **{name: row.get(name, "") for name in _TEXTS},
     )

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from rtmail.desk.about import ABOUT
 from rtmail.desk.notes import URGENCY
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply
 from rtmail.failpoint import failpoint
@@ -56,6 +57,7 @@ class LinkKind(StrEnum):
     PROBLEM = "problem"
     DUPLICATE = "duplicate"
     RELATED = "related"
+    INCIDENT = "incident"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ _COLUMNS = ("id, number, queue, subject, status, opened_at, policy_version, prio
             "thread, status_at, last_public_seq, last_public_at, answered, merged_into, fields, filled, solved_at")
 _CHANGING = ("queue", "subject", "status", "policy_version", "priority", "priority_state", "owner", "requestor", "removed", "events",
              "thread", "status_at", "last_public_seq", "last_public_at", "answered", "merged_into", "fields", "filled", "solved_at",
-             "urgency", "wake_at", "next_due_at")
+             "urgency", "incident", "wake_at", "next_due_at")
 _UPDATE = (f"UPDATE ticket SET {', '.join(f'{column} = ?' for column in _CHANGING)}, sweep_until = 0 WHERE id = ? AND events = ?")
 _INSERT = (f"INSERT INTO ticket ({', '.join(_CHANGING)}, id, number, opened_at) VALUES {places(len(_CHANGING) + 3)}")
 
@@ -395,6 +397,22 @@ class Tickets(Search, WorkedTime):
         return [_summary(row) for row in rows], int(count[0]) if count else len(rows)
 
     @reads
+    def incidents(self, *, statuses: Collection[Status] = LIVE, since: datetime | None = None) -> list[Ticket]:
+        """Return incidents and maintenance by number: those in one of `statuses`, and with `since` those that ended after it, too."""
+        rows = self._rows(f"SELECT id FROM ticket WHERE incident <> '' AND (status IN {places(len(statuses))} OR status_at >= ?) "
+                          "ORDER BY number", (*map(str, statuses), micros(since) if since else 1 << 62))
+        return self._load("id", [ticket_id for (ticket_id,) in rows])
+
+    @reads
+    def linked_to(self, ticket_id: int, kind: LinkKind, *, after: int = 0, requestor: int = 0, limit: int = 100) -> list[Ticket]:
+        """Return live requests that are linked to a ticket, by row id from behind `after` on; of one requestor where one is named."""
+        mine = "AND t.requestor = ? " if requestor else ""
+        rows = self._rows("SELECT t.id FROM link l JOIN ticket t ON t.id = l.ticket_id WHERE l.other_id = ? AND l.kind = ? AND t.id > ? "
+                          f"AND t.status IN ('new', 'open', 'waiting', 'resolved') {mine}ORDER BY t.id LIMIT ?",
+                          (ticket_id, str(kind), after, *((requestor,) if requestor else ()), limit))
+        return self._load("id", [row_id for (row_id,) in rows])
+
+    @reads
     def tickets_of(self, party_id: int, *, roles: Collection[Role] = tuple(Role)) -> list[int]:
         """Return row ids of the tickets on which a party holds one of `roles` now."""
         return [ticket_id for (ticket_id,) in self._rows(
@@ -429,7 +447,7 @@ def _changing(ticket: Ticket, wake_at: datetime | None) -> tuple[Any, ...]:
             clean(ticket.priority_state), ticket.owner, requestor.person if requestor else 0, dump(ticket.removed), ticket.events,
             dump(ticket.thread), micros_or_none(ticket.status_at), ticket.last_public_seq, micros_or_none(ticket.last_public_at),
             int(ticket.answered), ticket.merged_into, dump(ticket.fields), dump(ticket.filled),
-            micros_or_none(ticket.solved_at), _urgency(ticket), micros_or_none(wake_at), min(due, default=None))
+            micros_or_none(ticket.solved_at), _urgency(ticket), _kind(ticket), micros_or_none(wake_at), min(due, default=None))
 
 
 def _summary(row: Sequence[Any]) -> TicketSummary:
@@ -462,6 +480,11 @@ def attachments_text(attachments: Iterable[Attachment]) -> str:
     """Return the attachments of somebody's words as they are kept."""
     return dump([{"name": a.name, "type": a.type, "bytes": a.bytes, "sha256": a.sha256, "part": a.part, "content_id": a.content_id,
                   "inline": a.inline} for a in attachments])
+
+
+def _kind(ticket: Ticket) -> str:
+    """What a request is that is no ordinary one."""
+    return str((ticket.fields.get(ABOUT) or {}).get("kind", ""))
 
 
 def _urgency(ticket: Ticket) -> int:

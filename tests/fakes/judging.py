@@ -71,6 +71,7 @@ REQUESTS = {
     14: RequestFacts(14, "support", Status.RESOLVED, NOW - timedelta(days=60), "Done", (took(TOM, Role.REQUESTOR, "tom@small.example"),)),
     15: RequestFacts(15, "support", Status.OPEN, NOW - timedelta(days=1), "Automatic reply is broken", (
         took(BOB, Role.REQUESTOR, "bob@acme.example"),), organisation="acme"),
+    16: RequestFacts(16, "support", Status.OPEN, NOW - timedelta(days=1), "Mail is slow", (took(JANE, Role.OWNER, ""),), notice=True),
 }
 PARTIES = {
     "bob@acme.example": BOB, "carol@partner.example": CAROL, "colin@acme.example": COLIN, "dave@small.example": DAVE,
