@@ -1,6 +1,6 @@
 """Runs the floors and rtmail one after the other on this machine and prints what each did, and the ratios.
 
-python -m benchmarks.run [--seconds 10] [--scratch FOLDER] [--only accept|steps|road|outbound|idle|ticks|corpus] [--profile]
+python -m benchmarks.run [--seconds 10] [--scratch FOLDER] [--only accept|steps|road|outbound|import|idle|ticks|corpus] [--profile]
 
 Nothing is asserted: the figures are for people. Compare ratios of one run, never figures of two machines.
 """
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import corpus
+from benchmarks.moving import moving
 from benchmarks.outbound import outbound
 from benchmarks.postfix import postfix
 from benchmarks.steps import steps
@@ -266,7 +267,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
     parser.add_argument("--mails", type=int, default=1500, help="mails of the sustained measurement")
     parser.add_argument("--scratch", type=Path, help="folder on the disk to measure; default: the system's for temporary files")
-    parser.add_argument("--only", choices=["accept", "steps", "road", "outbound", "idle", "ticks", "corpus"])
+    parser.add_argument("--only", choices=["accept", "steps", "road", "outbound", "import", "idle", "ticks", "corpus"])
     parser.add_argument("--profile", default="", metavar="FILE", help="write a profile of the engine during the sustained measurement")
     given = parser.parse_args()
     if given.only in (None, "corpus"):
@@ -286,6 +287,8 @@ def main() -> None:
             road(scratch, given.mails, given.seconds, given.profile)
         if given.only in (None, "outbound"):
             way_out(scratch / "outbound")
+        if given.only in (None, "import"):
+            moving(scratch / "moving", CONFIG.format(port=free_port(), sink=free_port()))
         if given.only in (None, "idle"):
             idle(scratch / "idle", given.seconds)
         if given.only in (None, "ticks"):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pty
+import signal
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +88,9 @@ def test_an_archive_in_and_out_and_in_again(config: Path, archive: Path, tmp_pat
     assert run(config, "export", "mbox", str(tmp_path / "all.mbox")).exit_code == 1
     lines = [json.loads(line) for line in run(config, "export", "json", "-").stdout.splitlines()]
     assert sum(line["type"] == "request" for line in lines) == said["opened"]
+    table = list(csv.DictReader(run(config, "export", "csv", "-").stdout.splitlines()))
+    assert [int(row["number"]) for row in table] == sorted(json.loads(line)["number"] for line in listed)
+    assert {row["requestors"].partition("@")[0].rstrip("0123456789") for row in table} == {"person"}
     one = json.loads(listed[0])["number"]
     alone = [json.loads(line) for line in run(config, "export", "json", "-", "--number", str(one)).stdout.splitlines()]
     assert [line["number"] for line in alone if line["type"] == "request"] == [one]
@@ -143,6 +149,37 @@ def test_progress_is_for_a_terminal(config: Path, archive: Path) -> None:
     piped = run(config, "import", "mbox", str(archive))
     assert "taking in" not in piped.output
     assert "\x1b" not in piped.output
+
+
+def test_killed_between_two_commits_it_is_started_again(tmp_path: Path) -> None:
+    """The same requests as without it, and nothing waits that a daemon would answer."""
+    points = ("history-before-commit:2", "history-after-commit:1")
+    old = generated(250, seed=2)
+    folder = tmp_path / "old mail"
+    folder.mkdir()
+    for name, sent in (("support.mbox", False), ("Sent.mbox", True)):
+        (folder / name).write_bytes(old.mbox(sent=sent))
+    lists = []
+    for house, kills in (("killed", points), ("whole", ())):
+        config = tmp_path / house / "config" / "rtmail.toml"
+        config.parent.mkdir(parents=True)
+        config.write_text(CONFIG)
+        assert run(config, "ticket", "list").exit_code == 0
+        codes = []
+        for point in (*kills, ""):
+            environ = {**os.environ, "PYTHONPATH": str(ROOT), "RTMAIL_FAILPOINT": f"{point}:kill" if point else ""}
+            words = [sys.executable, "-m", "rtmail", "import", "mbox", str(folder), "-c", str(config)]
+            codes.append(subprocess.run(words, env=environ, capture_output=True, timeout=120, check=False).returncode)
+        assert codes[-1] == 0
+        assert codes[:-1] == [-signal.SIGKILL] * len(kills)
+        lines = [json.loads(line) for line in run(config, "export", "json", "-").stdout.splitlines()]
+        told = {line["id"]: line["address"] for line in lines if line["type"] == "person"}
+        lists.append([
+            (line["number"], line.get("status"), line.get("subject"), line.get("at"), line.get("text"), told.get(line.get("author")))
+            for line in lines if line["type"] != "person"
+        ])
+        assert run(config, "audit").exit_code == 0
+    assert lists[0] == lists[1]
 
 
 @pytest.mark.servers

@@ -1,4 +1,4 @@
-"""`rtmail export mbox|json FILE`: requests as files that mail clients and programs read."""
+"""`rtmail export mbox|json|csv FILE`: requests as files that mail clients, programs and spreadsheets read."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rtmail.cli.common import config_option, end, json_option, opened, put
 from rtmail.cli.importing import shown_progress
 from rtmail.config import Config
 from rtmail.desk.ticket import Ticket
+from rtmail.mail import table_csv
 from rtmail.ops.moving import leaving
 from rtmail.store import Store
 
@@ -26,7 +27,7 @@ FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 @click.group()
 def export() -> None:
-    """Move out: requests as an mbox file, or as JSON lines. Comments of staff are in it; erased and withheld words are not."""
+    """Move out: requests as an mbox file, as JSON lines or as a table. Comments of staff are in it; erased and withheld words are not."""
 
 
 _number = click.option("--number", "numbers", type=int, multiple=True, help="this request only; as often as you like")
@@ -72,6 +73,24 @@ def json_(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since
                 out.write(json.dumps(line, ensure_ascii=False, default=str).encode() + b"\n")
             progress("writing", count, 0)
     _told(file, count, as_json)
+
+
+@export.command("csv")
+@click.argument("file", type=FILE)
+@_number
+@_queue
+@_since
+@json_option
+@config_option
+def csv(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since: str | None, as_json: bool) -> None:
+    """Write a table of requests into FILE ("-": standard output), one line each. Texts that look like formulas begin with an apostrophe."""
+    lines = 0
+    with opened(found) as store, _writing(file) as out:
+        rows = (leaving.as_row(store, ticket) for ticket in _chosen(store, found, numbers, queue, since))
+        for line in table_csv.lines(leaving.COLUMNS, rows):
+            out.write(line.encode())
+            lines += 1
+    _told(file, lines - 1, as_json)
 
 
 def _chosen(store: Store, found: Config, numbers: tuple[int, ...], queue: str, since: str | None) -> Iterator[Ticket]:

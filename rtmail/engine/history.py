@@ -33,6 +33,7 @@ from rtmail.engine.keeping import LINKS, content_of
 from rtmail.engine.lookup import ORIGINS, facts_of, is_internal, load
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReadFailed
+from rtmail.failpoint import failpoint
 from rtmail.mail import address, message
 from rtmail.mail.address import split_detail
 from rtmail.mail.model import Address, Envelope, Kind, Mail, Proof
@@ -228,6 +229,7 @@ class Historian:
                 if not left:
                     raise
                 continue
+            failpoint("history-after-commit")
             for ticket, said in batch.said.items():
                 self._said[ticket] = said
             return told
@@ -244,6 +246,7 @@ class Historian:
         self._write(batch, now)
         left = [found.key for (found, _), taken in zip(read, told, strict=False) if taken.became is Became.LEFT]
         self.store.note_left(filter(None, left), now + LEFT_FOR)
+        failpoint("history-before-commit")
         return batch, told
 
     def _begin(self, read: Sequence[tuple[Found, Mail]], evidences: Sequence[Evidence]) -> _Batch:

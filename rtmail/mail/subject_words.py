@@ -8,7 +8,7 @@ Each entry names the language; the phrases are those of Exchange and Outlook, Gm
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 ABSENCE_PHRASES: dict[str, tuple[str, ...]] = {
     "en": (
@@ -258,6 +258,7 @@ def _returned() -> re.Pattern[str]:
     )
 
 
+@lru_cache(1000)
 def absence(subject: str) -> str:
     """Return the language code of the absence phrase in `subject`, or ""."""
     head = " ".join(subject[:_SCANNED_CHARS].split())

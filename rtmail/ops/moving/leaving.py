@@ -1,4 +1,4 @@
-"""Moving out: requests as an mbox file that every mail client threads, or as JSON lines that every program reads.
+"""Moving out: requests as an mbox file that every mail client threads, as JSON lines for programs, or as a CSV table.
 
 Customers' mails are as they came, where their bytes are kept. What staff wrote is as it went out, under the Message-ID that it went out
 with: their own mails hold signed addresses and quoted notices that are nobody else's. What was erased, and what waits since it seems
@@ -20,6 +20,7 @@ from rtmail.mail.mbox import Letter, mbox
 from rtmail.mail.message import payload
 from rtmail.mail.model import Address
 from rtmail.mail.site import Site
+from rtmail.mail.table_csv import Cell
 from rtmail.mail.wire import File, file_name, media_type
 from rtmail.store import Content, NotThere, Party, Store
 
@@ -216,6 +217,20 @@ def _event_line(ticket: Ticket, event: Event, content: Content | None) -> dict[s
             {"name": one.name, "type": one.type, "bytes": one.bytes, "sha256": one.sha256} for one in content.attachments
         ]
     return line
+
+
+# -- CSV --
+
+COLUMNS = ("number", "queue", "subject", "status", "priority", "owner", "requestors", "cc", "opened_at", "status_at", "words")
+
+
+def as_row(store: Store, ticket: Ticket) -> tuple[Cell, ...]:
+    """Return a request as one line below `COLUMNS`; `words` is how many mails and remarks it has."""
+    owner = store.parties([ticket.owner]).get(ticket.owner) if ticket.owner else None
+    people = [" ".join(one.address for one in ticket.people(role)) for role in (Role.REQUESTOR, Role.CC)]
+    words = sum(content is not None for _, content in store.events(ticket.id))
+    return (ticket.number, ticket.queue, ticket.subject, str(ticket.status), ticket.priority, owner.address if owner else "", *people,
+            _utc(ticket.opened_at), _utc(ticket.status_at), words)
 
 
 def _utc(at: datetime | None) -> str | None:
