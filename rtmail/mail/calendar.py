@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from icalendar import Calendar, Event, vCalAddress
-
 from rtmail.mail.model import Address
 
 
@@ -34,6 +32,9 @@ class Entry:
 
 def text(entry: Entry, organiser: Address, reader: Address, stamp: datetime, description: str) -> str:
     """Return the entry as text/calendar, lines ended by CRLF and folded; `stamp` is when it was written."""
+    # Planned work is rare, and the library as large as half of ours: whoever announces none never loads it.
+    from icalendar import Calendar, Event, vCalAddress
+
     event = Event()
     event.add("uid", entry.uid)
     event.add("sequence", entry.sequence)
@@ -46,8 +47,13 @@ def text(entry: Entry, organiser: Address, reader: Address, stamp: datetime, des
     event.add("status", "CANCELLED" if entry.method is Method.CANCEL else "CONFIRMED")
     event.add("transp", "TRANSPARENT")
     event.add("class", "PRIVATE")
-    event["organizer"] = _mailbox(organiser, {})
-    event.add("attendee", _mailbox(reader, {"CUTYPE": "INDIVIDUAL", "ROLE": "NON-PARTICIPANT", "PARTSTAT": "ACCEPTED", "RSVP": "FALSE"}))
+    as_reader = {"CUTYPE": "INDIVIDUAL", "ROLE": "NON-PARTICIPANT", "PARTSTAT": "ACCEPTED", "RSVP": "FALSE"}
+    for role, one, parameters in (("organizer", organiser, {}), ("attendee", reader, as_reader)):
+        mailbox = vCalAddress(f"mailto:{one.spec}")
+        if one.name:
+            mailbox.params["CN"] = one.name.replace('"', "'")
+        mailbox.params.update(parameters)
+        event.add(role, mailbox)
     calendar = Calendar()
     calendar.add("prodid", "-//rtmail//maintenance//EN")
     calendar.add("version", "2.0")
@@ -55,11 +61,3 @@ def text(entry: Entry, organiser: Address, reader: Address, stamp: datetime, des
     calendar.add_component(event)
     written: bytes = calendar.to_ical()
     return written.decode()
-
-
-def _mailbox(one: Address, parameters: dict[str, str]) -> vCalAddress:
-    found = vCalAddress(f"mailto:{one.spec}")
-    if one.name:
-        found.params["CN"] = one.name.replace('"', "'")
-    found.params.update(parameters)
-    return found
