@@ -82,11 +82,11 @@ def time(builder: Builder, value: str, person: Person) -> str:
     return f"noted; {spent(builder.ticket.fields)} in all"
 
 
-def _by_plan(builder: Builder) -> bool:
-    """Tell whether time worked is billable where nobody says it: as the plan of the request has it."""
+def _by_plan(builder: Builder) -> bool | None:
+    """Tell whether time worked is billable where nobody says it: as the plan of the request has it, None where it has none."""
     terms = Terms.from_row(builder.ticket.fields.get(TERMS))
     plan = builder.house.directory.plans.get(terms.plan) if terms else None
-    return plan is not None and plan.billable
+    return plan.billable if plan else None
 
 
 def for_customer(builder: Builder, value: str, person: Person, parties: Mapping[str, int]) -> str:
