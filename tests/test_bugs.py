@@ -13,6 +13,7 @@ from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.notes import reference
 from rtmail.desk.ticket import EventKind, Ticket
 from rtmail.desk.trackers import Tracker, read
+from rtmail.engine.office import Caps
 from rtmail.mail.message import read as read_mail
 from rtmail.mail.model import Envelope
 from rtmail.store import Outcome
@@ -198,6 +199,34 @@ def test_what_only_claims_to_be_the_tracker_is_flagged(house: House) -> None:
     linked(house, "It fails")
     _, sent = tracked(house, "EB-12 is nothing", peer="203.0.113.9")
     assert "Nothing proves that the tracker wrote it." in one_line(sent[0])
+
+
+def test_what_an_engineer_repeats_of_a_trackers_words_he_is_asked_about(house: House) -> None:
+    (notice,) = linked(house, "It fails")
+    tracked(house, "(EB-12) new comment", "The licence check of Acme has never worked since they refuse to pay for it.")
+    sent = answered(house, notice, "Hello Bob,\n\nthe licence check of Acme has never worked since they refuse to pay for it.")
+    assert {(one.item.template, one.item.recipient) for one in sent} == {("asked", JANE)}
+    sent = answered(house, notice, "> since they refuse to pay for it\n\nWe know.")
+    assert {(one.item.template, one.item.recipient) for one in sent} == {("asked", JANE)}
+
+
+def test_a_tracker_without_end_is_recorded_and_staff_are_told_in_one(tmp_path: Path) -> None:
+    """A bulk change over there, or a tracker that takes each notice of ours for a new comment."""
+    house = House(tmp_path, replace(blueprint(caps=Caps(per_request=3, per_sender=100)), trackers=(JIRA,)))
+    linked(house, "It fails", "It fails too")
+    sent = [one for number in range(1, 11) for one in tracked(house, "(EB-12) comment", f"Word {number}.", number=number)[1]]
+    # Three about each of the two requests before the cap, and the first beyond it.
+    assert [one.item.template for one in sent if one.item.recipient == JANE].count("comment") == 7
+    assert [one.item.template for one in sent].count("admin-notice") == 2
+    for number in (1, 2):
+        log = house.store.events(request(house, number).id)
+        assert sum(event.facts.get("tracker") == "jira" for event, _ in log) == 10
+    house.forward(minutes=11)
+    house.settle()
+    folded = sent_to(house.sent(), JANE)
+    assert folded.item.template == "folded"
+    assert "13 mails without a notice of their own" in folded["Subject"]
+    house.close()
 
 
 def test_the_subject_names_the_bug_and_the_text_only_where_it_names_none() -> None:

@@ -15,15 +15,18 @@ from rtmail.desk import filled
 from rtmail.desk.ticket import Ticket
 from rtmail.engine import privacy
 from rtmail.engine.digests import Digests
+from rtmail.mail.tripwire import STAFF_MARK
 from rtmail.ops.moving.leaving import House as Leaving
 from rtmail.ops.moving.leaving import as_lines, as_mbox
 from rtmail.policy.schema import parse
+from rtmail.store import Outcome
 from tests.fakes.house import ROOT, House, Sent, blueprint, mail
 from tests.fakes.staff import (
     ANN,
     BOB,
     EVE,
     JANE,
+    KIM,
     MAX,
     NAMES,
     answered,
@@ -33,8 +36,10 @@ from tests.fakes.staff import (
     request,
     sent_to,
     told_us,
+    trusted,
 )
 
+COMMENT = "support-comment@example.com"
 FIELDS = """
 [fields.version]
 label = "Version"
@@ -314,6 +319,45 @@ def test_who_proves_nothing_fills_in_nothing(house: House) -> None:
     assert held(house) == {}
     answered(house, ack, "Version: 7", who=EVE, proven=False)
     assert held(house) == {}, "a stranger"
+
+
+@pytest.mark.parametrize("value", [STAFF_MARK, f"see {COMMENT}"])
+def test_a_value_that_looks_internal_is_kept_for_staff_and_left_out_of_the_customers_mails(house: House, value: str) -> None:
+    """Its writer chose it: his mail is read, and neither that nor any later mail of his request stands still for it."""
+    raw = mail(sender=f"{NAMES[BOB]} <{BOB}>", text=f"Hello\n\nVersion: {value}\nEnvironments: {value}", message_id=fresh_id(BOB))
+    spool = house.receive(trusted(raw, BOB), sender=BOB, peer="127.0.0.1")
+    assert house.store.spool_row(spool).outcome == Outcome.EVENT
+    sent = house.sent()
+    ack = sent_to(sent, BOB, "acknowledgement")
+    assert value not in ack.text
+    assert "Version: noted" in ack.text
+    assert "what you wrote there" in " ".join(ack.text.split())
+    assert value in sent_to(sent, JANE, "opened").text
+    assert held(house) == {"version": value}
+    listed = answered(house, ack, "list", who=BOB)
+    assert value not in sent_to(listed, BOB).text
+
+
+@pytest.mark.parametrize("value", ["4.2\r\nBcc: eve@elsewhere.example", "=?UTF-8?Q?=0A?=Bcc: eve@elsewhere.example", "{{7*7}}",
+                                   "Status: closed", "=== Form for request #2 ==="])
+def test_a_value_is_data_in_every_mail(house: House, value: str) -> None:
+    raw = mail(sender=f"{NAMES[BOB]} <{BOB}>", text=f"Hello\n\nVersion: {value}", message_id=fresh_id(BOB))
+    house.receive(trusted(raw, BOB), sender=BOB, peer="127.0.0.1")
+    sent = house.sent()
+    assert {one.item.recipient for one in sent} == {BOB, JANE, KIM}
+    assert not any(one["Bcc"] or b"49" in one.item.raw.partition(b"Version")[2][:20] for one in sent)
+    assert f"Version: {value.splitlines()[0]}" in sent_to(sent, BOB).text
+    # What he wrote stands in the notice that an engineer answers; as the engineer's own words only the first lines count.
+    answered(house, sent_to(sent, JANE, "opened"), "We are looking.")
+    assert request(house).status == "open"
+    assert house.store.by_number(2) is None
+
+
+def test_staff_tell_a_customer_nothing_internal_by_a_field_or_a_list(house: House) -> None:
+    notice = sent_to(opened(house, text="Version: 4\nEnvironments: Test"), JANE, "opened")
+    receipt = sent_to(answered(house, notice, f"take\nask: the log, to {COMMENT}"), JANE, "receipt")
+    assert "it holds something internal (comment address)" in " ".join(receipt.text.split())
+    assert request(house).status != "waiting"
 
 
 def test_lists_hold_what_is_listed(house: House) -> None:

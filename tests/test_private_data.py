@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from rtmail import log
 from rtmail.cli import rtmail
 from rtmail.desk.monitoring import Monitor
+from rtmail.desk.trackers import Tracker
 from rtmail.mail import private
 from rtmail.mail.redact import found_in, rewritten
 from rtmail.store import NotThere
@@ -423,6 +424,23 @@ def test_an_alert_that_is_noted_on_its_request_holds_nothing_private(tmp_path: P
                            message_id=f"<{number}@mon.example.net>"), sender="app@mon.example.net", peer="127.0.0.1")
     assert [str(event.kind) for event, _ in house.store.events(1)].count("alert") == 1
     house.settle()
+    left = everything(house)
+    assert b"Payment of [card number removed] failed." in left
+    assert b"1111 1111" not in left
+    house.close()
+
+
+@pytest.mark.parametrize("mode", ["hold", "discard"])
+def test_what_a_tracker_says_of_a_bug_holds_nothing_private(tmp_path: Path, url: str, mode: str) -> None:
+    house = House(tmp_path, replace(plan(mode), trackers=(Tracker("jira", ("jira@dev.example.net",)),)), url=url)  # type: ignore[arg-type,type-var]
+    house.receive(mail())
+    house.engine.command(1, "bug EB-12", "root", house.now)
+    house.sent()
+    house.receive(mail(sender=f"{CARD} <jira@dev.example.net>", subject=f"(EB-12) fails for {CARD}", text=f"Payment of {CARD} failed.",
+                       message_id="<2@dev.example.net>"), sender="jira@dev.example.net", peer="127.0.0.1")
+    sent = house.sent()
+    assert {one.item.template for one in sent} == {"comment"}
+    assert not any(b"1111" in unpacked(one.item.raw) for one in sent)
     left = everything(house)
     assert b"Payment of [card number removed] failed." in left
     assert b"1111 1111" not in left

@@ -42,6 +42,8 @@ def ask(builder: Builder, value: str, person: Person) -> str:
         raise CannotDo(f"a request that is {ticket.status} cannot become {Status.WAITING}", "reopen")
     if ticket.requestor is None or not ticket.requestor.address:
         raise CannotDo("this request has nobody who could be asked", "AddRequestor: bob@acme.example")
+    if leak := builder.house.leaks(text):
+        raise CannotDo(f"it is for the customer to read, and it holds something internal ({leak})", "ask: log of the gateway")
     known = filled.asked(ticket)
     if len(known) >= MOST_ITEMS:
         raise CannotDo(f"{MOST_ITEMS} things are asked for already: tick what is there", "got all")

@@ -19,6 +19,7 @@ from rtmail.desk.ticket import MOVED_IN, VOICE, WAIT_UNTIL, Event, EventKind, Pa
 from rtmail.mail.draft import Auto, Draft, Visibility
 from rtmail.mail.model import Address
 from rtmail.mail.site import Site
+from rtmail.mail.tripwire import leaks
 from rtmail.policy import clocks, signals
 from rtmail.policy.clocks import Notice
 from rtmail.policy.duration import Duration
@@ -76,6 +77,10 @@ class House:
 
     def queue(self, name: str) -> Queue:
         return self.directory.queues[name]
+
+    def leaks(self, text: str) -> str:
+        """Return what internal thing would go out with `text`, "" for nothing."""
+        return leaks(text, self.site, tuple(one.party for one in self.directory.people.values()))
 
 
 @dataclass(frozen=True, slots=True)

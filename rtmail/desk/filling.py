@@ -161,6 +161,8 @@ def by_staff(builder: Builder, written: str, value: str, person: Person) -> str:
     if reading.wrong:
         choices = ", ".join(field.choices)
         raise CannotDo(f"the field {field.label('en')} is one of: {choices}", f"{field.label('en')}: {field.choices[0]}")
+    if field.public and (leak := builder.house.leaks(value)):
+        raise CannotDo(f"it is for the customer to read, and it holds something internal ({leak})")
     kept = None if reading.taken_away else _json(reading.value)
     if kept == (builder.ticket.filled.get(field.key) or {}).get("value"):
         return "it says so already"

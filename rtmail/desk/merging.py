@@ -16,7 +16,6 @@ from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person, Tie
 from rtmail.desk.ticket import Event, EventKind, Role, Status
 from rtmail.mail.draft import Visibility
-from rtmail.mail.tripwire import leaks
 from rtmail.policy import signals
 
 _LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
@@ -62,7 +61,7 @@ def same(builder: Builder, number: int, person: Person, known: Known) -> tuple[s
         survivor.status(Status.OPEN, actor=words.person, reason="customer wrote")
     who = next((p for p in survivor.ticket.participants if p.person == words.person), None)
     # Whoever was shown a mail of staff may have quoted it: his words are staff's to read then, and nobody else's.
-    leak = leaks(words.text, builder.house.site, tuple(one.party for one in builder.house.directory.people.values()))
+    leak = builder.house.leaks(words.text)
     if not leak:
         audience.to_customers(
             survivor,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,8 +46,9 @@ def again(keeper: Keeper, item: SpoolItem, mail: Mail, verdict: Verdict, alert: 
     ticket = store.ticket(about.id, lock=True)
     sender = privacy.named(office.directory, ticket.queue, verdict.sender.address)
     person = store.party_for(sender.spec, sender.name, now).id
+    words, _ = privacy.of_program(store, office.directory, item, mail, [ticket.queue], person)
     stimulus = Alerted(
-        words=privacy.of_alert(store, office.directory, item, mail, ticket.queue, person),
+        words=replace(words, reply_text=words.text),
         message_id=mail.message_id,
         at=min(item.arrived_at, now),
         recovered=alert.recovered,

@@ -28,7 +28,7 @@ from rtmail.mail.model import Mail, Proof
 from rtmail.mail.quoting import strip_reply_prefixes
 from rtmail.store import Store
 
-FOLDED = frozenset({"opened", "words", "notice", "state"})
+FOLDED = frozenset({"opened", "words", "notice", "state", "comment"})
 """Mails that tell staff of what came; what asks them for something (a held mail, a hand-over) is never folded."""
 TEMPLATE = "folded"
 LISTED = 100
@@ -65,13 +65,25 @@ def came(store: Store, caps: Caps, verdict: Verdict, now: datetime) -> Trip | No
     """Count a mail from outside, and return the cap that it goes beyond, by its sender or by its request."""
     if verdict.sender.staff and verdict.sender.authenticated:
         return None
-    span, spec = notices.span(caps.burst), verdict.sender.address.spec
-    trip = None
-    if verdict.number and store.count(f"came-to:{verdict.number}", now, caps.burst) > caps.per_request:
-        trip = Trip(f"request #{verdict.number}", f"more than {caps.per_request} mails to this request within {span}", caps.burst)
-    if spec and store.count(f"came-from:{address.key(spec)}", now, caps.burst) > caps.per_sender:
-        trip = trip or Trip(spec.lower(), f"more than {caps.per_sender} mails from this address within {span}", caps.burst)
-    return trip
+    to = came_to(store, caps, verdict.number, now) if verdict.number else None
+    by = came_from(store, caps, verdict, now)
+    return to or by
+
+
+def came_to(store: Store, caps: Caps, number: int, now: datetime) -> Trip | None:
+    """Count a mail to a request, and return the cap that it goes beyond."""
+    if store.count(f"came-to:{number}", now, caps.burst) <= caps.per_request:
+        return None
+    return Trip(f"request #{number}", f"more than {caps.per_request} mails to this request within {notices.span(caps.burst)}", caps.burst)
+
+
+def came_from(store: Store, caps: Caps, verdict: Verdict, now: datetime) -> Trip | None:
+    """Count a mail by its sender, and return the cap that it goes beyond."""
+    spec = verdict.sender.address.spec
+    if not spec or store.count(f"came-from:{address.key(spec)}", now, caps.burst) <= caps.per_sender:
+        return None
+    why = f"more than {caps.per_sender} mails from this address within {notices.span(caps.burst)}"
+    return Trip(spec.lower(), why, caps.burst)
 
 
 def unproven(caps: Caps, verdict: Verdict) -> str:

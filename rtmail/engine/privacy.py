@@ -103,22 +103,24 @@ def named(directory: Directory, queue: str, one: Address) -> Address:
     return replace(one, name=private.redacted(one.name))
 
 
-def of_alert(store: Store, directory: Directory, item: SpoolItem, mail: Mail, queue: str, person: int) -> Words:
-    """Return the words of an alert that is noted on a request of `queue`.
+def of_program(store: Store, directory: Directory, item: SpoolItem, mail: Mail, queues: Iterable[str],
+               person: int) -> tuple[Words, tuple[Attachment, ...]]:
+    """Return the words of a program's mail that is noted on requests of `queues` (an alert, a tracker's comment), and its attachments.
 
-    Where private data is to wait, or not to be kept, what a program sent of it is taken out at once, of its mail as well.
+    Where one of them wants private data to wait, or not to be kept, what a program sent of it is taken out at once, of its mail as well.
     """
-    found = directory.queues.get(queue)
-    words = Words(mail.subject, mail.text, mail.text, item.raw_id, item.id, person)
-    if found is None or found.private not in ("hold", "discard"):
-        return words
+    words = Words(mail.subject, mail.text, mail.reply_text, item.raw_id, item.id, person)
+    known = (directory.queues.get(queue) for queue in queues)
+    if not any(found and found.private in ("hold", "discard") for found in known):
+        return words, mail.attachments
     from rtmail.mail import private, redact
 
-    if private.sorts([mail.subject, mail.text, mail.other_text, *_files(store, item, mail.attachments)]):
-        store.change_raw(item.raw_id, redact.rewritten(store.raw(item.raw_id), mail.subject, mail.text))
-        text = private.redacted(mail.text)
-        return replace(words, subject=private.redacted(mail.subject), text=text, reply_text=text)
-    return words
+    if not private.sorts([mail.subject, mail.text, mail.other_text, *_files(store, item, mail.attachments)]):
+        return words, mail.attachments
+    raw = redact.rewritten(store.raw(item.raw_id), mail.subject, mail.text)
+    store.change_raw(item.raw_id, raw)
+    subject, text, reply_text = map(private.redacted, (mail.subject, mail.text, mail.reply_text))
+    return replace(words, subject=subject, text=text, reply_text=reply_text), _left(raw, mail.attachments)
 
 
 def _files(store: Store, item: SpoolItem, attachments: Sequence[Attachment]) -> list[str]:

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from rtmail.desk.decide import decide
-from rtmail.desk.decision import Words
 from rtmail.desk.match import Result, Verdict
 from rtmail.desk.stimulus import Tracked
 from rtmail.desk.trackers import Note
+from rtmail.engine import breaker, privacy
 from rtmail.engine.alerts import BELIEVED
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import linked, survivor
@@ -31,22 +31,32 @@ def comment(keeper: Keeper, item: SpoolItem, mail: Mail, verdict: Verdict, note:
         tickets = [named] if named else []
     if not tickets:
         return None
+    # A tracker whose own notices reach us through a list, or that is told of each comment, answers itself for ever.
+    by_sender = breaker.came_from(store, office.caps, verdict, now)
+    queues = list(dict.fromkeys(ticket.queue for ticket in tickets))
     sender = verdict.sender.address
+    for queue in queues:
+        sender = privacy.named(office.directory, queue, sender)
     person = store.party_for(sender.spec, sender.name, now).id
+    words, attachments = privacy.of_program(store, office.directory, item, mail, queues, person)
     kept = []
     for ticket in tickets:
+        trip = breaker.came_to(store, office.caps, ticket.number, now) or by_sender
         stimulus = Tracked(
             tracker=note.tracker,
             refs=tuple(ref for ref in note.refs if ref in (ticket.fields.get("refs") or ())),
             who=f"{sender.name} <{sender.spec}>" if sender.name else sender.spec,
-            words=Words(mail.subject, mail.text, mail.reply_text, item.raw_id, item.id, person),
+            words=words,
             message_id=mail.message_id,
             at=min(item.arrived_at, now),
             believed=mail.proof in BELIEVED or trusted_peer(item.envelope, office.site),
-            attachments=mail.attachments,
+            attachments=attachments,
         )
         decision = decide(office.policy(ticket.policy_version), ticket, stimulus, now, office.house)
-        kept.append((keeper.keep(decision, now, mail.attachments), decision.entries[0].event.seq))
+        if trip:
+            decision = breaker.folded(store, office.caps, decision, trip, now)
+            breaker.tell_admin(keeper, trip, now)
+        kept.append((keeper.keep(decision, now, attachments), decision.entries[0].event.seq))
     first, seq = kept[0]
     if mail.message_id:
         store.record(mail.message_id, first.id, seq, Origin.RECEIVED, person)

@@ -203,7 +203,18 @@ class _Composing:
             "circle_cc": [self._shown(address) for address in draft.circle_cc], "fields": {},
             "status_url": self.site.status_url, "portal_url": self.site.portal_url.replace("{number}", str(draft.number)),
         }
-        return {**facts, **draft.facts}
+        if draft.to.staff:
+            return {**facts, **draft.facts}
+        # A word of ours or of an author's trips as ever; what stands in rows (fields, subjects of requests) is shown beside it.
+        return {**facts, **{key: said if isinstance(said, str) else self._rows(said) for key, said in draft.facts.items()}}
+
+    def _rows(self, said: object) -> object:
+        """Return a fact with every text in it `_harmless`."""
+        if isinstance(said, str):
+            return self._harmless(said)
+        if isinstance(said, Mapping):
+            return {key: self._rows(one) for key, one in said.items()}
+        return [self._rows(one) for one in said] if isinstance(said, list | tuple) else said
 
     def _subject(self, said: str) -> str:
         """Prefix, tag, subject. A mail with a subject of its own ("Escalation P1: ...") begins a topic, it answers none."""

@@ -573,6 +573,8 @@ PHRASES: Mapping[str, str] = {
     "the field {} is empty": "das Feld {} ist leer",
     "the field {} is empty again": "das Feld {} ist wieder leer",
     "the field {} is one of: {}": "das Feld {} ist eines von: {}",
+    "it is for the customer to read, and it holds something internal ({})":
+        "das liest der Kunde, und es enthält etwas Internes ({})",
     "{} is no list of numbers": "{} ist keine Liste von Nummern",
     "{} needs to know first: {}": "{} muss zuerst wissen: {}",
     "{} things are asked for already: tick what is there": "{} Dinge werden schon gebraucht: Haken Sie ab, was da ist",

@@ -557,6 +557,8 @@ PHRASES: Mapping[str, str] = {
     "the field {} is empty": "поле {} порожнє",
     "the field {} is empty again": "поле {} знову порожнє",
     "the field {} is one of: {}": "поле {} має бути одним із: {}",
+    "it is for the customer to read, and it holds something internal ({})":
+        "це читатиме клієнт, а в цьому є внутрішнє ({})",
     "{} is no list of numbers": "{} — не список номерів",
     "{} needs to know first: {}": "{} спершу має знати: {}",
     "{} things are asked for already: tick what is there": "уже запитано (усього: {}): позначте те, що вже є",
