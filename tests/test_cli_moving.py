@@ -117,6 +117,7 @@ def test_the_list_of_what_was_not_clear_is_a_file(config: Path, archive: Path, t
     (("import", "imap", "nowhere"), "there is no [ingress.imap.nowhere]"),
     (("import", "imap", "imaps://me:secret@host"), "without a password"),
     (("export", "mbox", "{here}/out", "--number", "7"), "there is no request #7"),
+    (("export", "csv", "-", "--number", "7"), "there is no request #7"),
     (("export", "json", "{here}/out", "--since", "yesterday"), "write a day or an instant, like 2026-01-31"),
     (("export", "json", "{here}/out", "--queue", "sales"), "there is no queue 'sales'"),
 ])  # fmt: skip
@@ -125,6 +126,7 @@ def test_mistakes_are_one_line_with_the_cure(config: Path, tmp_path: Path, words
     assert ran.exit_code in (1, 2)
     assert says in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+    assert not ran.stdout
     assert not (tmp_path / "out").exists()
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import getpass
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -186,6 +188,25 @@ def test_every_command_takes_a_config_and_fits_a_narrow_terminal(config: Path, w
     assert ran.exit_code == 0, ran.output
     if words == "ticket list":
         assert max(map(len, ran.stdout.splitlines())) <= 80
+
+
+WITHOUT_JSON = {"init", "serve", "receive", "demo", "snippet", "oauth login", "privacy export"}
+"""Commands that run until they end, ask, hand something on as it is, or print JSON anyway."""
+
+
+def test_every_other_command_speaks_json() -> None:
+    def walk(command: click.Command, name: str, above: click.Context) -> Iterator[tuple[str, bool]]:
+        context = click.Context(command, info_name=name, parent=above)
+        if isinstance(command, click.Group):
+            for inner in command.list_commands(context):
+                found = command.get_command(context, inner)
+                assert found is not None
+                yield from walk(found, f"{name} {inner}".strip(), context)
+        else:
+            yield name, any("--json" in option.opts for option in command.params)
+
+    speaks = dict(walk(rtmail, "", click.Context(rtmail)))
+    assert {name for name, spoken in speaks.items() if not spoken} == WITHOUT_JSON
 
 
 def test_every_key_of_the_config_is_known(tmp_path: Path) -> None:

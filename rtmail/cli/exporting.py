@@ -96,10 +96,9 @@ def csv(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since: 
 def _chosen(store: Store, found: Config, numbers: tuple[int, ...], queue: str, since: str | None) -> Iterator[Ticket]:
     if queue and queue not in found.queues:
         end(f"rtmail: there is no queue {queue!r}; the config has {', '.join(found.queues)}", 2)
-    try:
-        yield from leaving.tickets(store, leaving.Chosen(numbers, queue, _instant(since, found) if since else None))
-    except LookupError as error:
-        end(f"rtmail: {error}")
+    if missing := [number for number in numbers if store.by_number(number) is None]:
+        end(f"rtmail: there is no request #{missing[0]}")
+    return leaving.tickets(store, leaving.Chosen(numbers, queue, _instant(since, found) if since else None))
 
 
 def _instant(text: str, found: Config) -> datetime:

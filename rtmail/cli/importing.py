@@ -80,7 +80,7 @@ def maildir(found: Config, paths: tuple[Path, ...], sent: tuple[Path, ...], **gi
     _take_in(found, lambda: [*boxes.maildirs(paths), *boxes.maildirs(sent, sent=True)], "maildir", **given)
 
 
-@import_.command("imap")
+@import_.command("imap", short_help="Take in the folders of an IMAP mailbox.")
 @click.argument("mailbox")
 @click.option("--folder", "folders", multiple=True, help="this folder only; as often as you like (default: all but drafts, trash and junk)")
 @click.option("--sent", multiple=True, help="folder of sent mail, besides those whose name or flag says so")
@@ -93,7 +93,7 @@ def imap(found: Config, mailbox: str, folders: tuple[str, ...], sent: tuple[str,
     _take_in(found, lambda: imapbox.mailbox(_server(found, mailbox), folders, sent), "imap", **given)
 
 
-@import_.command("rt")
+@import_.command("rt", short_help="Take over the requests of Best Practical RT 5.")
 @click.argument("database")
 @click.option("--queue", "queues", multiple=True, metavar="RT=OURS", help="RT's queue and ours, where neither address nor name is the same")
 @click.option("--closed-after", type=click.IntRange(min=1), default=30, show_default=True,
