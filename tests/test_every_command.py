@@ -136,7 +136,8 @@ ROWS = [
         ("impact: boredom", "there are data-loss"), "impact: data-loss", "the urgency is 1 again"),
     Row("spread", "spread: all users", "the urgency is 3", lambda h: request(h).fields["urgency"].get("spread") == "all-users",
         ("spread: nobody", "there are all-users"), "spread: all-users", "the urgency is 1 again"),
-    Row("field", "field: Version: 4.2", "Version is 4.2", lambda h: (request(h).filled.get("version") or {}).get("value") == "4.2",
+    Row("field", "field: Version: 4.2", "Version is filled in: 4.2",
+        lambda h: (request(h).filled.get("version") or {}).get("value") == "4.2",
         ("field: Colour: red", "there is no field Colour; there are Version"), undone="Version is empty again"),
     Row("handover", "hand over tier2: it jams twice", "handed over to tier2, whose staff are told", lambda h: request(h).queue == "sales",
         ("hand over moon", "there is nobody moon to hand over to"), "hand over tier2: what you found", "it is in support again"),
@@ -387,7 +388,7 @@ def test_time_worked_adds_up_and_each_part_is_an_event(house: House) -> None:
     assert request(house).fields["worked"] == {"minutes": 105, "billable": 30}
     parts = [(e.actor, e.facts["minutes"], e.facts["billable"]) for e, _ in house.store.events(request(house).id) if "minutes" in e.facts]
     jane, kim = (house.engine.office.directory.staff(who).party for who in (JANE, KIM))  # type: ignore[union-attr]
-    assert parts == [(jane, 30, True), (jane, 15, None), (kim, 60, None)]
+    assert parts == [(jane, 30, True), (jane, 15, False), (kim, 60, False)]
     answered(house, sent_to(notices, JANE, "opened"), "undo")
     assert request(house).fields["worked"] == {"minutes": 90, "billable": 30}, "hers alone is taken off, though Kim noted some since"
 

@@ -36,7 +36,6 @@ _NO_SENTENCES = {
 }
 
 
-
 def sentences(path: Path) -> Iterator[str]:
     """Every text of a module that looks like words for people; what it fills in stands as Xx."""
     tree = ast.parse(path.read_text())
@@ -75,7 +74,8 @@ def test_the_lists_have_the_same_sentences_with_the_same_places() -> None:
     assert GERMAN.keys() == UKRAINIAN.keys()
     for phrases in (GERMAN, UKRAINIAN):
         for english, other in phrases.items():
-            places = other.count("{}") or len(set(re.findall(r"\{(\d)\}", other)))
+            numbered = set(re.findall(r"\{(\d)(?:!s)?\}", other))
+            places = len(re.findall(r"\{(?:!s)?\}", other)) or len(numbered)
             assert places == english.count("{}"), english
 
 
@@ -89,10 +89,36 @@ def test_the_lists_have_the_same_sentences_with_the_same_places() -> None:
     ("there is no priority P9; there are P1, P2", "eine Priorität P9 gibt es nicht; es gibt P1, P2"),
     ("{0.__class__} is not known", "{0.__class__} ist nicht bekannt"),
     ("Something of their own", "Something of their own"),
+    ("9 is not asked for; 1, 2 is", "9 ist nicht erbeten; erbeten: 1, 2"),
+    ("handed over to tier2; its staff are told, it was Kim Lee´s, the customer notices nothing",
+     "übergeben an tier2; die dort wissen es, vorher Kim Lee, der Kunde merkt nichts davon"),
+    ("tier2 needs to know first: `Version: …`; what you found, in 5 words or more behind `hand over tier2`",
+     "tier2 muss zuerst wissen: `Version: …`; was Sie fanden, in 5 Wörtern oder mehr hinter `hand over tier2`"),
+    ("Answers 1, 3 of what was asked for. Still asked for: 2. the log. `got 2` ticks it.",
+     "Beantwortet 1, 3 von dem, worum gebeten wurde. Noch offen: 2. the log. `got 2` hakt es ab."),
+    ("It seems to hold a card number, a private key and a password: subject and words wait for somebody with the right to see them.",
+     "Sie enthält offenbar eine Kartennummer, einen privaten Schlüssel und ein Passwort: Betreff und Text warten auf jemanden, der sie "
+     "sehen darf."),
 ])  # fmt: skip
 def test_what_a_sentence_names_stays(text: str, german: str) -> None:
     assert said(text, "de-AT") == german
     assert said(text, "en") == said(text, "fr") == text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("sentence", "written"), [
+    ("Steps is filled in: {}", "it was open already"),
+    ("Steps is filled in again: {}", "no answer"),
+    ("Not understood: Severity: {}", "the request is open"),
+    ("Root cause is one of: {}", "nobody, yes, none"),
+    ("noted; still asked for: {}", "1. the printer is not known"),
+    ("Still asked for: {}. `got 1` ticks it.", "1. open"),
+    ("say first, in a line of its own: {}", "`Priority: …` (open, closed)"),
+])  # fmt: skip
+def test_what_people_wrote_stays_within_a_sentence_of_ours(language: str, sentence: str, written: str) -> None:
+    told = said(sentence.format(written), language)
+    assert written in told
+    assert told != sentence.format(written), "the rest of it is translated"
 
 
 def test_hostile_names_cost_no_time() -> None:
@@ -108,14 +134,14 @@ def _bare(facts: Any, key: str = "") -> Any:
     if isinstance(facts, str):
         return "" if key in _OWN_WORDS else facts
     if isinstance(facts, dict):
-        return {name: _bare(value, name) for name, value in facts.items()}
+        return {name: _bare(value, "text" if name == "said" and facts.get("written") else name) for name, value in facts.items()}
     return [_bare(one, key) for one in facts] if isinstance(facts, list) else facts
 
 
 def text_of(name: str, language: str) -> str:
     draft = sample_draft(name, language=language)
     facts = _bare(dict(draft.facts))
-    if name in ("state", "priority-told"):
+    if name == "priority-told":
         facts["reason"] = ""  # an engineer's own words
     mail = cast(EmailMessage, message_from_bytes(composed(replace(draft, facts=facts)).raw, policy=default))
     body = mail.get_body(("plain",))
@@ -124,7 +150,8 @@ def text_of(name: str, language: str) -> str:
     return re.sub(r"<[^>]*>|`[^`]*`|'[^']*'|\"list mine\"|\[internal: staff only\]|\S+@\S+|ref:\S+", " ", str(body.get_content()))
 
 
-_NAMES = {"health", "critical", "data", "high", "included", "awful", "cause", "rtmail", "outage", "support", "down", "mine"}
+_NAMES = {"health", "critical", "data", "high", "included", "awful", "cause", "rtmail", "outage", "support", "down", "mine",
+          "flag", "spam"}
 _SHARED = {
     "de": {"hat", "was", "will", "die", "war", "in", "min"},
     "uk": {"min"},
@@ -139,3 +166,11 @@ def test_no_sample_holds_a_word_of_the_english_one(name: str, language: str) -> 
     words = set(re.findall(r"\b[a-z]{3,}\b", text_of(name, "en")))
     found = set(re.findall(r"\b[a-z]{3,}\b", text_of(name, language))) & words
     assert found - _SHARED[language] - _NAMES == set()
+
+
+def test_every_kind_of_answer_to_staff_is_shown_in_every_language() -> None:
+    source = (DESK.parent / "engine" / "answering.py").read_text()
+    kinds = set(re.findall(r'"kind": "([a-z]+)"', source))
+    samples = {one["kind"] for one in sample_draft("receipt").facts["answers"]}
+    assert len(kinds) > 5
+    assert kinds <= samples, "each holds every kind, and is rendered in every language"

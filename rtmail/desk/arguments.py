@@ -327,7 +327,7 @@ def _tokens(most: int) -> Callable[[str], None]:
     def check(text: str) -> None:
         words = text.split()
         if not 1 <= len(words) <= most or not all(_TOKEN.fullmatch(word) for word in words):
-            raise ArgumentError(f"{text!r} is not {'one word' if most == 1 else 'a word or two'}")
+            raise ArgumentError(f"{text!r} is not one word" if most == 1 else f"{text!r} is not a word or two")
 
     return check
 

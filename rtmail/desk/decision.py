@@ -80,7 +80,7 @@ class House:
 
     def leaks(self, text: str) -> str:
         """Return what internal thing would go out with `text`, "" for nothing."""
-        return leaks(text, self.site, tuple(one.party for one in self.directory.people.values()))
+        return leaks(text, self.site, self.directory.parties())
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,13 +46,17 @@ from rtmail.desk.outcome import ANSWERED, CannotDo, Result, done, refused
 from rtmail.desk.people import PRIVACY, Person, serves
 from rtmail.desk.stimulus import Commanded
 from rtmail.desk.ticket import SOLVED, EventKind, Role, Status, legal
+from rtmail.desk.wording import NOTHING_SAID, Said, unsayable
 from rtmail.mail.token import Action
 from rtmail.policy import signals
 
 
 @dataclass(slots=True)
 class Run:
-    """One mail's commands being carried out by `person`; `strong` tells whether destructive words may act."""
+    """One mail's commands being carried out by `person`; `strong` tells whether destructive words may act.
+
+    said  what was said among staff, which no command may show to the customer
+    """
 
     builder: Builder
     person: Person
@@ -61,6 +65,7 @@ class Run:
     known: Known = field(default_factory=Known)
     emergency: bool = False
     """A line of the mail says that planned work cannot wait for its notice."""
+    said: Said = NOTHING_SAID
 
     @property
     def zone(self) -> ZoneInfo:
@@ -146,6 +151,8 @@ def _one(running: Run, command: Command) -> Result:
     if spec.destructive and not running.strong:
         return refused(line, "this cannot be undone by everybody, so it needs a mail whose sender is proven by DMARC, or SMTP AUTH")
     builder = running.builder
+    if why := unsayable(_public(running, command), builder.house.site, builder.house.directory.parties(), running.said):
+        return refused(line, why)
     before, first = builder.ticket, len(builder.entries)
     try:
         incidents.guard(builder, command.name)
@@ -160,6 +167,15 @@ def _one(running: Run, command: Command) -> Result:
     elif command.name in undoing.FINAL and outcome != ANSWERED:
         undoing.remember(builder, running.person.party, command.name, {})
     return done(line, outcome)
+
+
+def _public(running: Run, command: Command) -> str:
+    """What of a command the customer reads, "" for nothing."""
+    if command.name == "field":
+        name, _, value = command.value.partition(":")
+        known = filled.named(filled.fields_of(running.builder.policy, running.builder.ticket), name.strip())
+        return value if known and known.public else ""
+    return command.value if BY_NAME[command.name].shown else ""
 
 
 def _serves(running: Run, spec: Spec) -> bool:
@@ -239,7 +255,8 @@ def _priority(running: Run, value: str) -> str:
 def _reclassify(running: Run, value: str) -> str:
     builder = running.builder
     named, _, reason = value.strip().partition(" ")
-    target, reason = consent.find(builder.policy, named.rstrip(":,;")), reason.strip(" :-")
+    named = named.rstrip(":,;")
+    target, reason = consent.find(builder.policy, named), reason.strip(" :-")
     if target is None:
         known = builder.policy.priorities
         raise CannotDo(f"there is no priority {named}; there are {', '.join(known)}", f"Reclassify: {next(iter(known))}, it stops all work")

@@ -116,16 +116,18 @@ def plain(kept: Mapping[str, Any]) -> dict[str, str | list[str]]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in read(kept).items()}
 
 
-def noted(policy: Policy | None, ticket: Ticket, language: str = "en") -> list[dict[str, str]]:
-    """Return what is filled in as staff read it beside what else is noted: rows {what, value}.
+def noted(policy: Policy | None, ticket: Ticket, language: str = "en") -> list[dict[str, Any]]:
+    """Return what is filled in as staff read it beside what else is noted: rows {what, value, written}; people wrote the value.
 
     policy  None for a queue that is gone: then fields have their keys as names
     """
     items = "; ".join(f"{one['number']}. {one['text']}{' (there)' if one['got'] else ''}" for one in asked(ticket))
-    below = [{"what": "Asked of the customer", "value": items}] if items else []
+    below = [{"what": "Asked of the customer", "value": items, "written": True}] if items else []
     if policy is None:
-        return [*({"what": key, "value": short(str(value))} for key, value in plain(ticket.filled).items()), *below]
-    return [*({"what": row["label"], "value": row["value"]} for row in rows(policy, ticket, language, staff=True)), *below]
+        held = [(key, short(str(value))) for key, value in plain(ticket.filled).items()]
+    else:
+        held = [(row["label"], row["value"]) for row in rows(policy, ticket, language, staff=True)]
+    return [*({"what": what, "value": value, "written": True} for what, value in held), *below]
 
 
 def in_lists(policy: Policy, kept: Mapping[str, Any], language: str, *, staff: bool) -> list[dict[str, str]]:

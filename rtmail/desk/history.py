@@ -37,6 +37,11 @@ def said(event: Event, names: Mapping[int, str]) -> str:
             return str(facts.get("reason", ""))
 
 
+def written(event: Event) -> bool:
+    """Tell whether what happened is told in somebody's own words, as he wrote them: his commands."""
+    return event.kind is EventKind.COMMAND
+
+
 def _noted(facts: Mapping[str, Any]) -> str:
     name, value = str(facts["name"]), facts["value"]
     if name == WORKED and "minutes" in facts:

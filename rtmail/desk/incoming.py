@@ -80,7 +80,7 @@ def _action(builder: Builder, stimulus: Received) -> None:
         consent.act(builder, action, arrival.party_of(stimulus, verdict.sender), arrival.words_of(stimulus), stimulus)
         return
     person = arrival.staff_author(builder, stimulus)
-    running = effects.Run(builder, person, verdict.sender.staff_proof.strong, stimulus.parties, stimulus.known)
+    running = effects.Run(builder, person, verdict.sender.staff_proof.strong, stimulus.parties, stimulus.known, said=stimulus.said)
     results = effects.act(running, action, stimulus.parsed)
     kept = staffmail.beside_action(builder, stimulus, person)
     audience.receipt(builder, person, results, answering=stimulus.mail.message_id, words_went=kept)

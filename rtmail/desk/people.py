@@ -168,6 +168,10 @@ class Directory:
         """Return the member of staff with this party id, None for 0 and for customers."""
         return self._parties.get(party)
 
+    def parties(self) -> tuple[int, ...]:
+        """Return the party ids of all staff."""
+        return tuple(person.party for person in self.people.values())
+
     def staff_of(self, queue: str) -> tuple[Person, ...]:
         """Return the engineers who serve `queue`, in the order of the config."""
         return tuple(person for person in self.people.values() if ENGINEER in person.rights and serves(person, queue))

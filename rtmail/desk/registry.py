@@ -25,6 +25,7 @@ class Spec:
     rights        one of these is needed; none: every member of staff
     participants  requestor and Cc may use it too
     destructive   needs DMARC pass or SMTP AUTH (DESIGN 5)
+    shown         what follows is read by the customer
     help          one line for `help`; example: a line to copy
     """
 
@@ -38,6 +39,7 @@ class Spec:
     rights: frozenset[str] = frozenset({ENGINEER, MANAGER})
     participants: bool = False
     destructive: bool = False
+    shown: bool = False
 
 
 _ANY_STAFF: frozenset[str] = frozenset()
@@ -47,7 +49,7 @@ SPECS: tuple[Spec, ...] = (
     Spec("owner", Argument.TEXT, "give the request to a colleague, or to nobody", "Owner: jane", ("owner",)),
     Spec("priority", Argument.TOKEN, "set or confirm the priority", "Priority: P2", ("priority", "prio"), ("priority", "prio")),
     Spec("reclassify", Argument.TEXT, "change the priority and tell the customer why", "Reclassify: P3, it works slowly",
-         ("reclassify",)),
+         ("reclassify",), shown=True),
     Spec("impact", Argument.TEXT, "what it does to the customer, for the urgency", "impact: data loss", ("impact",)),
     Spec("spread", Argument.TEXT, "whom it hits, for the urgency", "spread: all users", ("spread",)),
     Spec("field", Argument.TEXT, "fill in a field of the request, by its name", "field: Version: 4.2", ("field",)),
@@ -56,7 +58,8 @@ SPECS: tuple[Spec, ...] = (
     Spec("queue", Argument.TOKEN, "move the request to another queue", "Queue: sales", ("queue",)),
     Spec("handover", Argument.TEXT, "hand the request over to another tier, with what was found",
          "hand over tier2: it happens with every file above 2 GB", ("hand-over", "hand-over-to"), ("hand-over",)),
-    Spec("subject", Argument.TEXT, "change the subject", "Subject: Printer on floor 2", ("subject",)),
+    Spec("subject", Argument.TEXT, "change the subject", "Subject: Printer on floor 2", ("subject",),
+         shown=True),
     Spec("due", Argument.INSTANT, "set when the request is due", "Due: Fri 15:00", ("due",), ("due",)),
     Spec("time", Argument.WORKED, "note time worked", "time 30m billable", ("time-worked",), ("time", "time-worked")),
     Spec("addcc", Argument.ADDRESSES, "add a participant", "AddCc: bob@acme.example", ("add-cc", "cc")),
@@ -75,7 +78,8 @@ SPECS: tuple[Spec, ...] = (
     Spec("untake", Argument.NONE, "give the request back to the queue", "untake", words=("untake",)),
     Spec("resolve", Argument.NONE, "mark it solved and ask the customer", "resolve", words=("resolve",)),
     Spec("wait", Argument.UNTIL, "wait for the customer, or until a day", "wait until Mon 9:00", words=("wait",), optional=True),
-    Spec("ask", Argument.TEXT, "ask the customer for something, and wait for it", "ask: log of the gateway", ("ask",)),
+    Spec("ask", Argument.TEXT, "ask the customer for something, and wait for it", "ask: log of the gateway", ("ask",),
+         shown=True),
     Spec("got", Argument.NUMBERS, "tick what was asked for and is there", "got 1", ("got",), ("got",)),
     Spec("reopen", Argument.NONE, "open it again", "reopen", words=("reopen",)),
     Spec("close", Argument.NONE, "close it without asking", "close", words=("close",)),

@@ -41,7 +41,7 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     first, then = effects.in_turn(parsed)
     inside = any(command.name == "comment" for command in parsed.commands)
     words = parsed.whole if stimulus.chosen == "written" else parsed.words
-    text = public_words(stimulus.mail, words, builder.house.site, _staff_parties(builder), stimulus.said, stimulus.heard)
+    text = public_words(stimulus.mail, words, builder.house.site, builder.house.directory.parties(), stimulus.said, stimulus.heard)
     told = bool(text.words or stimulus.mail.attachments)
     leak = text.leak or stimulus.leak
     if told and not inside and leak:
@@ -108,10 +108,6 @@ def _crossing(builder: Builder, stimulus: Received, person: Person) -> str:
     met = crossing.crossed(builder, stimulus, person)
     told = crossing.told(*met, builder.house.site.timezone) if met else ""
     return f"{told.lower()[:1]}{told[1:]}, whose answer went out after the mail that you answered." if told else ""
-
-
-def _staff_parties(builder: Builder) -> tuple[int, ...]:
-    return tuple(one.party for one in builder.house.directory.people.values())
 
 
 def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *, reached: frozenset[str] | None = None) -> str:
@@ -282,7 +278,7 @@ def _run(builder: Builder, stimulus: Received, person: Person, parsed: Parsed | 
     if not stimulus.verdict.commands:
         return []
     strong = stimulus.verdict.sender.staff_proof.strong
-    return effects.run(effects.Run(builder, person, strong, stimulus.parties, stimulus.known), parsed or stimulus.parsed)
+    return effects.run(effects.Run(builder, person, strong, stimulus.parties, stimulus.known, said=stimulus.said), parsed or stimulus.parsed)
 
 
 def _receipt(
@@ -468,7 +464,7 @@ def _open_incident(builder: Builder, stimulus: Received) -> None:
     zone = ZoneInfo(builder.house.site.timezone)
     plan = incidents.read(stimulus.parsed, builder.given, builder.house, stimulus.at, zone)
     assert isinstance(plan, about.Plan)
-    text = public_words(stimulus.mail, stimulus.parsed.words, builder.house.site, _staff_parties(builder))
+    text = public_words(stimulus.mail, stimulus.parsed.words, builder.house.site, builder.house.directory.parties())
     inside = stimulus.verdict.door is Door.COMMENT or bool(text.leak or stimulus.leak)
     words = replace(arrival.words_of(stimulus), reply_text=text.words)
     facts, message_id = arrival.facts_of(stimulus), stimulus.mail.message_id

@@ -58,6 +58,14 @@ def public_words(mail: Mail, words: str, site: Site, staff: Collection[int], sai
     return PublicWords(words, leak, repeated)
 
 
+def unsayable(text: str, site: Site, staff: Collection[int], said: Said = NOTHING_SAID) -> str:
+    """Return why what follows a command may not be shown to the customer, "" where it may: as for words, but nobody is asked."""
+    if leak := leaks(text, site, staff):
+        return f"the customer reads it, and it holds something internal ({leak})"
+    repeated = _repeated(text, said)
+    return f'the customer reads it, and it repeats what was said among staff: "{repeated} ..."' if repeated else ""
+
+
 def _repeated(text: str, said: Said) -> str:
     known = (*said.public, *said.known)
     return echo(text, said.internal, known) or echo(text, said.elsewhere, known, ELSEWHERE)

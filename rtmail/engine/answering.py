@@ -192,7 +192,7 @@ class Answerer:
         answered.answers.append({"kind": "show", "request": shown})
         self._enclose(ticket, spoken, names, answered, staff=asked.staff)
 
-    def _filled(self, ticket: Ticket, asked: Query, since: int) -> list[dict[str, str]]:
+    def _filled(self, ticket: Ticket, asked: Query, since: int) -> list[dict[str, Any]]:
         """What is filled in; for a participant what is public, and was filled in since he takes part."""
         policy, language = self._office.policy(ticket.policy_version), self._language(asked)
         if asked.staff:
@@ -328,7 +328,7 @@ class Answerer:
         log = self._store.events(ticket.id)
         names = self._names(log, ticket)
         lines = [
-            {"at": event.at, "kind": str(event.kind), "who": names.get(event.actor, ""), "said": said}
+            {"at": event.at, "kind": str(event.kind), "who": names.get(event.actor, ""), "said": said, "written": history.written(event)}
             for event, _ in log
             if (said := history.said(event, names)) or event.kind not in history.UNTOLD
         ]

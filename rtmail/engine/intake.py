@@ -302,7 +302,7 @@ class Intake:
             known=known,
             turn=self._turn(ticket.queue, now) if opening else 0,
             reached=self._reached(mail),
-            said=Said() if verdict.rule == ANSWERED_RULE else overheard(self.store, self.office, verdict, mail, ticket),
+            said=Said() if verdict.rule == ANSWERED_RULE else overheard(self.store, self.office, verdict, mail, ticket, parsed),
             private=private,
             cut=item.envelope.cut,
             problem=alerts.named(self.office, mail) if opening else ("", ""),

@@ -7,7 +7,9 @@ many other requests, and a few look-ups in the index of words, however much the 
 from __future__ import annotations
 
 from rtmail.desk import echo
+from rtmail.desk.commands import Parsed
 from rtmail.desk.match import Result, Verdict
+from rtmail.desk.registry import SPECS
 from rtmail.desk.ticket import Event, EventKind, Ticket
 from rtmail.desk.wording import Said
 from rtmail.engine.holding import STAFF_CLAIM
@@ -25,14 +27,18 @@ _COMPARED = 300
 _OTHERS = 5
 """So many other requests are looked at as a whole."""
 _CITED = 20
+_SHOWN = frozenset({"field", *(spec.name for spec in SPECS if spec.shown)})
+"""Commands whose words the customer reads, or may."""
 
 
-def overheard(store: Store, office: Office, verdict: Verdict, mail: Mail, ticket: Ticket) -> Said:
-    """Return what an answer must not carry to the customer, and what he may know; nothing for a mail that is no answer of staff.
+def overheard(store: Store, office: Office, verdict: Verdict, mail: Mail, ticket: Ticket, parsed: Parsed) -> Said:
+    """Return what a mail must not carry to the customer, and what he may know; nothing for one that says nothing to him.
 
+    An answer of staff does, and a command whose words he reads, by whichever address it comes.
     What waits as a colleague's words, whom nothing proves, is no public word either; his own are no secret of his.
     """
-    if verdict.result is not Result.STAFF_CORRESPONDENCE:
+    shows = verdict.sender.staff is not None and any(command.name in _SHOWN for command in parsed.commands)
+    if verdict.result is not Result.STAFF_CORRESPONDENCE and not shows:
         return Said()
     internal, public = _on(store, ticket.id)
     known: list[str] = []

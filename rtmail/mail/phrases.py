@@ -3,10 +3,14 @@
 The desk speaks English, in its events, in `--json` and to the shell. Templates translate what they show by the filter `term`: the
 sentence is looked up by its English words, what it names stays ("#17", "Jane", a line to copy) or is looked up in turn. A sentence
 that the list of a language lacks stays English; a test holds every sentence of the desk against the lists. Pure.
+
+What people wrote is no sentence of ours, however much it looks like one: a place that holds their words is `{!s}` in the translation
+and stays as it is, and templates pass no text through `term` that is somebody's whole.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -17,8 +21,9 @@ from rtmail.mail.speech import term
 _LISTS: Mapping[str, Mapping[str, str]] = {"de": GERMAN, "uk": UKRAINIAN}
 _DEPTH = 3
 """A sentence may name another, which ends with a third."""
-_LETTERS = 3
-"""A sentence has words of its own: what is nothing but names is none."""
+_PLACE = re.compile(r"\{\d?(!s)?\}")
+_WORDS = re.compile(r"[a-z]{2,} [a-z]{2,}")
+"""Two words: no name of somebody, a state or a number."""
 
 
 def said(text: str, language: str) -> str:
@@ -28,8 +33,11 @@ def said(text: str, language: str) -> str:
 
 
 def known(text: str, language: str) -> bool:
-    """Tell whether the list of a language has this sentence, whatever it names."""
-    return text in _LISTS[language] or _found(text, language) is not None
+    """Tell whether the list of a language has this sentence, whatever it names; what stands at its places is names or sentences too."""
+    if text in _LISTS[language] or term(text, language) != text:
+        return True
+    found = _found(text, language)
+    return found is not None and all(known(value, language) for value in found[1] if _WORDS.search(value))
 
 
 def _said(text: str, language: str, depth: int) -> str:
@@ -41,7 +49,9 @@ def _said(text: str, language: str, depth: int) -> str:
     if found is None:
         return text
     pattern, values = found
-    return pattern.format(*(_said(value, language, depth - 1) for value in values))
+    places = enumerate(_PLACE.finditer(pattern))
+    written = {int(place[0][1]) if place[0][1].isdigit() else at for at, place in places if place[1]}
+    return pattern.format(*(value if at in written else _said(value, language, depth - 1) for at, value in enumerate(values)))
 
 
 def _found(text: str, language: str) -> tuple[str, list[str]] | None:

@@ -88,7 +88,15 @@ _ANSWERS = [
     )),
     _row(kind="search", words="toner", more=0, found=[_row(number=1042, subject="Printer down", status="open", excerpt="no toner in it")]),
     _row(kind="history", number=1042, subject="Printer down", more=0, lines=[
-        _row(at=_at(12), kind="opened", who="Bob Roe", said=""), _row(at=_at(13), kind="status", who="Jane Doe", said="new -> open"),
+        _row(at=_at(12), kind="opened", who="Bob Roe", said="", written=False),
+        _row(at=_at(13), kind="status", who="Jane Doe", said="new -> open", written=False),
+        _row(at=_at(13, 5), kind="command", who="Jane Doe", said="Status: open", written=True),
+    ]),
+    _row(kind="bugs", words="export", bugs=[_row(ref="JIRA-12", fixed=True, version="4.2", requests=[
+        _row(number=1042, subject="Printer down", status="open"),
+    ])]),
+    _row(kind="fixed", ref="JIRA-12", version="4.2", requests=[
+        _row(number=1042, subject="Printer down", status="open", who=_BOB),
     ]),
     _row(kind="help", lines=[_row(example="take", help="become the owner")]),
     _row(kind="none", number=7),
@@ -157,11 +165,11 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
     "relayed": {"text": _QUESTION},
     "handed-over": {
         "who": "Jane Doe", "at": SENT_AT, "tier": "tier2", "owner": "", "text": "It happens with every file above 2 GB.",
-        "rows": [_row(what="Version", value="4.2")], "flags": [],
+        "rows": [_row(what="Version", value="4.2", written=True)], "flags": [],
     },
     "comment": {"who": "Jane Doe", "text": "The fuser was replaced last week.\nProbably the same batch.", "at": SENT_AT, "flags": []},
     "state": {
-        "who": "Jane Doe", "at": SENT_AT, "reason": "Waiting for the spare part.",
+        "who": "Jane Doe", "at": SENT_AT, "reason": "Jane Doe answers for it now.",
         "changes": [_row(what="Status", old="open", new="waiting"), _row(what="Owner", old="", new="Jane Doe")],
     },
     "receipt": {
@@ -169,7 +177,10 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
             _row(line="Status: waiting", done=True, outcome="request #1042 is waiting", instead=""),
             _row(line="Priority: P9", done=False, outcome="there is no priority P9; there are P1, P2, P3, P4", instead="Priority: P2"),
         ],
-        "state": [_row(what="Status", value="waiting"), _row(what="Owner", value="Jane Doe"), _row(what="Priority", value="P3")],
+        "state": [
+            _row(what="Status", value="waiting"), _row(what="Owner", value="Jane Doe"), _row(what="Priority", value="P3"),
+            _row(what="Version", value="4.2", written=True),
+        ],
         "words_went": "The other words of your mail were sent to Bob Roe.",
         "answers": _ANSWERS,
     },
@@ -266,7 +277,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "days": [_row(label="Mon 16", kept=9, missed=1), _row(label="Tue 17", kept=4, missed=0), _row(label="Wed 18", kept=0, missed=0)],
         "solved": [_row(label="Root cause", total=6, rows=[_row(value="configuration", count=4), _row(value="", count=2)])],
     },
-    "page": {"priority": "P1", "rule": "not solved within 1h", "due_at": _at(13)},
+    "page": {"priority": "P1", "rule": "rung 2 of P1: its time came", "due_at": _at(13)},
     "closed": {},
     "alias": {"asked_about": "bob.private@elsewhere.example"},
     "closing": {"text": "The spare part is in, the printer works again.", "close_at": _at(14, day=26),
