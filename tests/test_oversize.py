@@ -153,3 +153,48 @@ def test_an_envelope_keeps_what_is_missing_over_a_restart(house: House) -> None:
     assert house.store.spool_row(spool_id).envelope == envelope
     (spool_id,) = house.store.put_many([(b"Subject: x\r\n\r\n", replace(envelope, cut=None, begun=0))])
     assert house.store.spool_row(spool_id).envelope == replace(envelope, cut=None, begun=0)
+
+
+def fresh(text: str = "") -> EmailMessage:
+    """A mail of Jane's about no request."""
+    message = EmailMessage()
+    message["Authentication-Results"] = "mx.example.com; dmarc=pass header.from=staff.example"
+    message["From"], message["To"], message["Subject"] = JANE, "support@example.com", "Away"
+    message["Message-ID"], message["Date"] = "<half@staff.example>", "Mon, 23 Nov 2026 09:00:00 +0000"
+    if text:
+        message.set_content(text)
+    return message
+
+
+def begun(house: House, raw: bytes, keep: bytes) -> tuple[int, list[Sent]]:
+    """A mail whose start was fetched as far as `keep`."""
+    raw = raw[: raw.index(keep) + len(keep)]
+    envelope = Envelope(None, (), "imap:office", house.now, queue="support", cut=CUT)
+    (spool_id,) = house.store.put_many([(raw, envelope)])
+    house.settle()
+    return spool_id, house.sent()
+
+
+def test_commands_about_no_request_run_and_their_author_hears_that_the_rest_was_not_read(house: House) -> None:
+    """Commands stand above all other words, so they are there whole; what he sent along is not silently gone."""
+    raw = fresh("away until 2 Dec")
+    raw.add_attachment(b"\xfe" * 300_000, "application", "octet-stream", filename="dump.bin")
+    _, sent = found(house, raw.as_bytes())
+    assert who(sent) == [("receipt", JANE)]
+    receipt = joined(sent[0].text)
+    assert "done: you are away until" in receipt
+    assert "(the rest of your mail) NOT DONE: too large (41.2 MB, at most 25 MB): only its beginning was read" in receipt
+
+
+@pytest.mark.parametrize("text", ["merge 17", "away until 2 Dec\nmerge 17"])
+def test_half_a_line_is_no_command(house: House, text: str) -> None:
+    """A picture first, and the text behind it ends where the start of the mail does."""
+    message = fresh()
+    message.make_mixed()
+    message.add_attachment(b"\x89PNG" * 1000, "image", "png", filename="screen.png", disposition="inline")
+    words = EmailMessage()
+    words.set_content(f"{text}42\n")
+    message.attach(words)
+    _, sent = begun(house, message.as_bytes(), text.encode())
+    assert "merge" not in " ".join(one.text for one in sent)
+    assert sent, "he hears of it"

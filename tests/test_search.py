@@ -12,7 +12,7 @@ import pytest
 from rtmail.desk.ticket import Event, EventKind, Status, Ticket
 from rtmail.mail.draft import Visibility
 from rtmail.policy.rows import Clock, ClockKind, State
-from rtmail.store import Content, Store
+from rtmail.store import Content, Store, search
 from tests.fakes.stores import NOW, add_event, minutes, store, ticket_of, url
 
 
@@ -131,3 +131,21 @@ def test_lists_read_no_more_than_they_show(tmp_path: Path) -> None:
         assert index in plan, plan
         assert "TEMP B-TREE" not in plan, plan
     store.close()
+
+
+def test_words_that_most_texts_have_cost_no_more_in_a_large_store(store: Store, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece is found by its rare words, whatever else is in it; of pieces without any, the first few are looked for."""
+    if not url.startswith("sqlite"):
+        pytest.skip("PostgreSQL's index looks at rare words first by itself")
+    monkeypatch.setattr(search, "EVERYDAY", 3)
+    first = ticket_of(store)
+    for number in range(5):
+        other = ticket_of(store)
+        add_event(store, other, EventKind.COMMENT, content=Content("x", f"please look into the contract{number}"))
+    kinds = [EventKind.COMMENT]
+    (found,) = store.texts_with(["please look into the contract4"], kinds, first.id)
+    assert found[1].endswith("contract4")
+    assert len(store.texts_with(["please look into"], kinds, first.id)) == 5
+    monkeypatch.setattr(search, "EVERYDAY_PIECES", 0)
+    assert store.texts_with(["please look into"], kinds, first.id) == []
+    assert len(store.texts_with(["please look into the contract4", "into please"], kinds, first.id)) == 1

@@ -33,6 +33,11 @@ def missing(cut: Cut | None) -> list[Result]:
     return [refused("(your words)", f"too large ({_sizes(cut)}): colleagues have their beginning alone")] if cut else []
 
 
+def unread(cut: Cut | None) -> list[Result]:
+    """Return what somebody of the staff hears whose commands stand in such a mail: they stand above all else, so they were there whole."""
+    return [refused("(the rest of your mail)", f"too large ({_sizes(cut)}): only its beginning was read")] if cut else []
+
+
 def follow(builder: Builder, stimulus: Received) -> None:
     """Tell the sender, where an automatic answer may go to him."""
     said = next((entry.event for entry in builder.entries if entry.words and entry.words.spool_id == stimulus.spool_id), None)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import commands, inquiry
+from rtmail.desk import commands, inquiry, oversize
 from rtmail.desk.audience import staff_recipient
 from rtmail.desk.decide import decide
 from rtmail.desk.errands import Errand
@@ -58,7 +58,7 @@ class Asking:
         """Commands of staff about no request: done, and answered in one mail."""
         person = self.office.directory.people[verdict.sender.staff]
         errand = Errand(person, self.office.house, now)
-        results = run_errands(errand, parsed)
+        results = [*run_errands(errand, parsed), *oversize.unread(item.envelope.cut)]
         self.keeper.note_absences(errand.absences, now)
         self._receipt(item, mail, verdict.queue, person, results, errand.queries, now)
         return self._ended(item, mail, self._about(errand.queries), person.party, errand.queries, "commands about no request, answered",

@@ -41,6 +41,8 @@ MESSAGE_ID_CHARS = 998
 QUOTE_LINES = 20_000
 QUOTE_LINE_CHARS = 50_000
 """A longer text, or one with a longer line, is not searched for quotes, all of it counts as new (a pasted log, or a bomb)."""
+HALF_LINE_CHARS = 500
+"""Longer than a line of commands: what was cut there is somebody's words."""
 STUB_TEXT_BYTES = 20_000
 STUB_FIELD_CHARS = 500
 OWN_PREFIX = "x-rtmail-"
@@ -211,7 +213,7 @@ class _Reading:
         gathered = body.gather(self.raw, tree)
         sender = self._sender(fields)
         subject = text_of(fields.first("subject"))
-        text = gathered.text
+        text = self._whole_lines(gathered, tree)
         headers = fields.decoded()
         judged = self._judged(tree, parsed, headers, fields, sender, subject)
         lines = text.split("\n")
@@ -268,6 +270,16 @@ class _Reading:
             headers=headers,
             defects=tuple(one for one in dict.fromkeys([*self.defects, *gathered.defects]) if not self.envelope.cut or one != NO_END),
         )
+
+    def _whole_lines(self, gathered: body.Body, tree: Survey) -> str:
+        """Return the text, without its last line where the mail's start ends in it: half of it may say something else ("merge 17")."""
+        last = tree.nodes[-1]
+        files = {found.attachment.part for found in gathered.found}
+        if self.envelope.cut is None or not last.type.startswith("text/") or last.path in files or last.end < tree.root.end:
+            return gathered.text
+        self.defects.append("cut off: text")
+        whole, _, half = gathered.text.rpartition("\n")
+        return whole if len(half) < HALF_LINE_CHARS else gathered.text
 
     def _cut_off(self, found: body.Found, tree: Survey) -> bool:
         """Tell whether a file's end is missing, as only the start of the mail was fetched: half a file is none."""

@@ -648,4 +648,6 @@ PHRASES: Mapping[str, str] = {
     "the customer reads it, and it holds something internal ({})": "der Kunde liest es, und es steht etwas Internes darin ({})",
     "the customer reads it, and it repeats what was said among staff: \"{} ...\"":
         "der Kunde liest es, und es wiederholt, was intern gesagt wurde: \"{!s} ...\"",
+    "(the rest of your mail)": "(der Rest Ihrer Mail)",
+    "too large ({}): only its beginning was read": "zu groß ({}): nur der Anfang wurde gelesen",
 }

@@ -631,4 +631,6 @@ PHRASES: Mapping[str, str] = {
     "the customer reads it, and it holds something internal ({})": "це читає клієнт, а в ньому щось внутрішнє ({})",
     "the customer reads it, and it repeats what was said among staff: \"{} ...\"":
         "це читає клієнт, а воно повторює сказане серед співробітників: \"{!s} ...\"",
+    "(the rest of your mail)": "(решта вашого листа)",
+    "too large ({}): only its beginning was read": "завеликий ({}): прочитано лише початок",
 }

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from rtmail.store.database import Database, places, reads
 from rtmail.store.terms import terms
 
 MOST_TERMS = 10
+EVERYDAY = 1000
+"""A word in more texts than this tells little, and asking for it costs by their number."""
+EVERYDAY_PIECES = 2
+"""So many pieces without any other word are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,19 @@ class Search(Database):
         """Return (ticket, text) of events of these kinds that hold all words of a piece, the latest first; `limit` a piece at most.
 
         besides   the ticket (row id) that is not looked at
+        The cost is bounded whatever the store holds: two words that few texts have find a piece; who asks compares the texts.
         """
         ids: set[int] = set()
+        left = EVERYDAY_PIECES
         for piece in pieces:
-            if wanted := terms(piece)[:MOST_TERMS]:
+            wanted = terms(piece)[:MOST_TERMS]
+            if wanted and self._engine.name == "sqlite":
+                rare = [term for term in wanted if not self._is_everyday(term)]
+                left -= not rare
+                if not rare and left < 0:
+                    continue
+                wanted = rare[:2] if len(rare) > 1 else [*rare, *(term for term in wanted if term not in rare)][: 3 if rare else None]
+            if wanted:
                 ids.update(self._matching([f'"{term}"' for term in wanted], [f"'{term}'" for term in wanted], limit))
         if not ids:
             return []
@@ -70,6 +84,18 @@ class Search(Database):
             "SELECT DISTINCT c.ticket_id, c.id, c.text FROM content c JOIN event e ON e.ticket_id = c.ticket_id AND e.content_id = c.id "
             f"WHERE c.id IN {places(len(ids))} AND c.erased = 0 AND c.ticket_id <> ? AND e.kind IN {places(len(kinds))} "
             "ORDER BY c.id DESC", (*sorted(ids), besides, *kinds))]
+
+    @cached_property
+    def _everyday(self) -> set[str]:
+        """Words that were found in many texts; they stay such."""
+        return set()
+
+    def _is_everyday(self, term: str) -> bool:
+        if term not in self._everyday:
+            if not self._rows("SELECT rowid FROM words WHERE words MATCH ? LIMIT 1 OFFSET ?", (f'"{term}"', EVERYDAY)):
+                return False
+            self._everyday.add(term)
+        return True
 
     @reads
     def search(self, said: str, limit: int = 200) -> list[Hit]:
