@@ -136,7 +136,7 @@ ROWS = [
         ("impact: boredom", "there are data-loss"), "impact: data-loss", "the urgency is 1 again"),
     Row("spread", "spread: all users", "the urgency is 3", lambda h: request(h).fields["urgency"].get("spread") == "all-users",
         ("spread: nobody", "there are all-users"), "spread: all-users", "the urgency is 1 again"),
-    Row("field", "field: Version: 4.2", "Version is filled in: 4.2",
+    Row("field", "field: Version: 4.2", "the field Version is 4.2",
         lambda h: (request(h).filled.get("version") or {}).get("value") == "4.2",
         ("field: Colour: red", "there is no field Colour; there are Version"), undone="Version is empty again"),
     Row("handover", "hand over tier2: it jams twice", "handed over to tier2, whose staff are told", lambda h: request(h).queue == "sales",

@@ -278,7 +278,8 @@ def _run(builder: Builder, stimulus: Received, person: Person, parsed: Parsed | 
     if not stimulus.verdict.commands:
         return []
     strong = stimulus.verdict.sender.staff_proof.strong
-    return effects.run(effects.Run(builder, person, strong, stimulus.parties, stimulus.known, said=stimulus.said), parsed or stimulus.parsed)
+    running = effects.Run(builder, person, strong, stimulus.parties, stimulus.known, said=stimulus.said)
+    return effects.run(running, parsed or stimulus.parsed)
 
 
 def _receipt(
