@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rtmail import __version__, config, log, systemd
+from rtmail import __version__, allocator, config, log, systemd
 from rtmail.clockwork import Clock, system
 from rtmail.config import Config, Listen
 from rtmail.egress.courier import Courier
@@ -410,6 +410,7 @@ def serve(found: Config, clock: Clock = system, rate: float = 1.0, ready: Callab
     """Run the daemon until it is told to stop."""
     # When it is killed for hanging (SIGABRT of systemd's watchdog), the log tells where each thread stood.
     faulthandler.enable()
+    allocator.give_back(os.environ)
     sys.setswitchinterval(SWITCH_SECONDS)
     log.set_up(found.log.format, found.log.level)
     daemon = Daemon(found, clock, rate, apart=True)

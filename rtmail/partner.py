@@ -301,7 +301,7 @@ def _hang_on(line: int) -> None:
     """Tie this process to the daemon, and leave to the daemon what is said to it.
 
     line  the end of a pipe whose other end the daemon alone holds: when that is closed, however, the kernel kills us. The parent-death
-          signal (prctl) would do so too, but Python reaches it by ctypes alone, which wants memory that it may write and run.
+          signal (prctl) would come when the thread that forked ends, not the process.
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # A handler, not SIG_IGN, which readers would inherit.

@@ -287,8 +287,10 @@ def receipt(sent: list[Sent], who: str) -> str:
 
 
 def test_no_command_is_left_out() -> None:
-    # The words about private data have a house of their own: test_private_data.
-    assert sorted(row.name for row in ROWS) == sorted(spec.name for spec in SPECS if spec.rights != {PRIVACY})
+    # The words about private data have a house of their own: test_private_data; so have incidents: test_story_incidents.
+    elsewhere = {"incident", "severity", "affects", "maintenance", "emergency", "starts", "ends"}
+    here = {spec.name for spec in SPECS if spec.rights != {PRIVACY}} - elsewhere
+    assert sorted(row.name for row in ROWS) == sorted(here)
     for row in ROWS:
         assert [one.name for one in parse(row.line.partition("\n")[0]).commands] == [row.name]
 

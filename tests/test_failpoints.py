@@ -58,8 +58,11 @@ IN_TIME = ["sweep-leased", "sweep-committed"]
 WHEN_A_FATE_COMES_BACK = ["report-read", "report-committed"]
 FOR_A_PERSON = ["remind-committed"]
 FROM_THE_SHELL = ["command-committed"]
-ELSEWHERE = {"store-asked": "tests/test_systemd.py"} | dict.fromkeys(
-    ("backup-copied", "backup-written", "copy-table", "restore-ready"), "tests/test_backup.py")
+ELSEWHERE = {
+    "store-asked": "tests/test_systemd.py",
+    **dict.fromkeys(("backup-copied", "backup-written", "copy-table", "restore-ready"), "tests/test_backup.py"),
+    **dict.fromkeys(("telling-kept", "status-before-replace"), "tests/test_story_incidents_daemon.py"),
+}
 """A point's name -> the file that stops a process there."""
 
 

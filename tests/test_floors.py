@@ -18,9 +18,11 @@ FLOORS = {
     "engine": 4, "ingress": 4, "egress": 4,
     "config": 5, "ops": 5,
     "clockwork": 6, "systemd": 6, "ticking": 6, "workroom": 6, "partner": 6, "daemon": 6, "cli": 6, "__main__": 6,
+    "allocator": 6,
 }
 SIDEWAYS = {
     ("ops", "config"), ("log", "logwriter"), ("daemon", "partner"), ("daemon", "workroom"), ("daemon", "clockwork"), ("daemon", "systemd"),
+    ("daemon", "allocator"),
     ("partner", "workroom"), ("workroom", "ticking"), ("workroom", "clockwork"), ("ticking", "clockwork"),
     ("cli", "workroom"), ("cli", "clockwork"), ("cli", "daemon"), ("__main__", "cli"),
 }
@@ -37,6 +39,7 @@ DOORS = {
     "publicsuffixlist": {"mail/address", "mail/domains"}, "zstandard": {"store/"}, "psycopg": {"store/"},
     "prometheus_client": {"ops/metrics"}, "stdnum": {"mail/private"}, "csv": {"mail/table_csv", "config/importing"},
     "rich": {"cli/"}, "icalendar": {"mail/calendar"}, "msal": {"ops/oauth"}, "google": {"ops/oauth"}, "requests": {"ops/oauth"},
+    "ctypes": {"allocator"},
 }
 WORLDLY = {"os", "socket", "random", "secrets", "time", "subprocess", "sqlite3", "asyncio", "threading", "pathlib"}
 

@@ -18,6 +18,7 @@ import pytest
 import trustme
 
 from rtmail.errors import Deferred, DiskFull
+from rtmail.ingress import crowding
 from rtmail.ingress.content import Content, LineMeter, Unwrapper, hops
 from rtmail.ingress.crowding import Guest, least_missed
 from rtmail.ingress.limits import Connections, Gate, Limits, network_of, plain_address
@@ -766,6 +767,32 @@ def test_a_mail_that_is_being_kept_is_never_cut(tmp_path: Path) -> None:
         assert house.client("127.2.0.1").reply().startswith("421")
         house.loop.call_soon_threadsafe(house.acceptor.gate.set)
         assert all(client.reply().startswith("250") for client in clients)
+
+
+def test_a_slow_mail_that_gives_way_is_told_to_come_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An honest sender behind a slow line loses his place, not his mail: not now, nothing of it kept, and welcome the next time."""
+    monkeypatch.setattr(crowding, "RECEIVED", 0.0)
+    monkeypatch.setattr(crowding, "SLOW", 1e9)
+    with House(tmp_path, limits=Limits(connections=1, exempt=())) as house:
+        slow = house.client("127.1.0.1")
+        slow.begin()
+        slow.send(MAIL)
+        until(lambda: house.shares.flight.used > 0)
+        good = house.client("127.2.0.1")
+        good.begin()
+        assert slow.reply().startswith("421 4.3.2")
+        assert slow.ended()
+        until(lambda: house.shares.flight.used == 0)
+        good.send(MAIL + b".\r\n")
+        assert good.reply().startswith("250")
+        assert good.say("QUIT").startswith("221")
+        until(lambda: house.listener.sessions == 0)
+        assert len(house.acceptor.kept) == 1
+        again = house.client("127.1.0.1")
+        again.begin()
+        again.send(MAIL + b".\r\n")
+        assert again.reply().startswith("250")
+    assert len(house.acceptor.kept) == 2
 
 
 async def _event() -> asyncio.Event:

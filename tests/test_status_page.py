@@ -13,7 +13,7 @@ import pytest
 from rtmail.engine.office import Office, StatusSettings
 from tests.fakes.entitled import entitled
 from tests.fakes.house import House
-from tests.fakes.staff import JANE, KIM, answered, clicked, sent_to, told_us
+from tests.fakes.staff import BOB, JANE, KIM, answered, clicked, opened, sent_to, told_us
 from tests.test_story_incidents import OPEN, swept
 from tests.test_story_maintenance import BEGINS, PLAN
 
@@ -151,3 +151,7 @@ def _contrast(one: str, other: str) -> float:
 
     low, high = sorted((light(one), light(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+def test_the_acknowledgement_links_to_the_portal(house: House) -> None:
+    assert "https://portal.example.com/1" in sent_to(opened(house), BOB, "acknowledgement").text

@@ -192,3 +192,16 @@ def test_a_contact_who_muted_it_hears_no_more(house: House) -> None:
 def test_what_is_kept_of_it_is_read_back() -> None:
     found = About(Kind.MAINTENANCE, ("all",), "", BEGINS, BEGINS + timedelta(hours=1), sequence=3, reminded=("1d",))
     assert about({"incident": found.to_row()}) == found
+
+
+def test_a_roll_out_is_announced(tmp_path: Path) -> None:
+    """OPS-COM: two business days before, counted on the office's hours."""
+    house = entitled(tmp_path, "opscom", extra=("critical",), roles=("on-call", "escalation-manager"))
+    try:
+        text = PLAN.replace("New router", "Release 4.2").replace("2026-12-05", "2026-11-27")
+        early = planned(house, text.replace("12:00", "09:00").replace("14:00", "09:30"))
+        assert "Fri 27 Nov 2026 10:00 EST at the earliest" in flat(sent_to(early, JANE, "receipt")), "Thanksgiving lies between"
+        told = sent_to(planned(house, text), BOB, "maintenance")
+        assert "Release 4.2" in told["Subject"]
+    finally:
+        house.close()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import os
+import platform
 import re
 import selectors
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from rtmail import allocator
 from tests.fakes.daemon import ROOT, Running, wait_for
 from tests.fakes.looking import rows
 
@@ -27,11 +31,14 @@ WORKED = 12
 
 
 def anonymous(pid: int) -> int:
-    """Bytes of memory that a process and all its children hold and that no file backs: what a limit cannot take back."""
+    """Bytes of memory that a process and all its children hold and that no file backs: what a limit cannot take back.
+
+    A page that they share since a fork counts once, as it does for the limit.
+    """
     total = 0
     for child in [pid, *children(pid)]:
         with suppress(OSError):
-            found = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{child}/status").read_text())
+            found = re.search(r"Pss_Anon:\s+(\d+) kB", Path(f"/proc/{child}/smaps_rollup").read_text())
             total += int(found[1]) * 1024 if found else 0
     return total
 
@@ -126,6 +133,56 @@ def crowd(port: int, body: bytes, seconds: float) -> list[str]:
                     one.writable()
             watch.modify(one.sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if one.out else 0), one)
     return [next((said for said in reversed(one.replies) if not said.startswith("221")), "") for one in clients]
+
+
+PROBE = """
+import os, resource, sys
+from rtmail import allocator
+heard = allocator.give_back(os.environ)
+kept = [bytearray(300_000) for _ in range(200)]
+small = [bytes(5000) for _ in range(20_000)]
+fence = bytes(5000)
+del kept, small
+pages = int(open("/proc/self/statm").read().split()[1])
+print(heard, pages * resource.getpagesize() // 2**20)
+"""
+
+
+def left_over(**environ: str) -> tuple[str, int]:
+    """Whether the allocator heard, and MiB of a process that let 160 go."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    ran = subprocess.run([sys.executable, "-c", PROBE], cwd=ROOT, env={**clean, **environ}, capture_output=True, text=True, check=True,
+                         timeout=60)
+    heard, left = ran.stdout.split()
+    return heard, int(left)
+
+
+def test_what_processes_share_counts_once() -> None:
+    code = "import os, sys; held = b'1' * (64 << 20); os.fork(); os.write(1, b'ready\\n'); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        assert [parent.stdout.readline(), parent.stdout.readline()] == [b"ready\n"] * 2
+        assert len(children(parent.pid)) == 1
+        assert 64 * MIB < anonymous(parent.pid) < 100 * MIB
+        parent.stdin.close()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_what_a_large_mail_needed_goes_back_at_once() -> None:
+    heard, left = left_over()
+    assert heard == "True"
+    kept = left_over(MALLOC_MMAP_THRESHOLD_=str(1 << 25), MALLOC_TRIM_THRESHOLD_=str(1 << 30))
+    assert kept[0] == "True", "what the environment says stays"
+    assert left + 40 < kept[1]
+    assert left_over(GLIBC_TUNABLES=f"glibc.malloc.mmap_threshold={1 << 25}:glibc.malloc.trim_threshold={1 << 30}")[1] > left + 40
+
+
+def test_a_c_library_without_such_options_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda name: object())
+    assert allocator.give_back({}) is False
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert allocator.give_back({}) is False
 
 
 @pytest.mark.long

@@ -141,11 +141,11 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         ],
     },
     "incident": {
-        "what": "announced", "meaning": "Many cannot work", "since": _at(9), "services": "printing", "next_at": _at(16),
+        "what": "announced", "meaning": "Many cannot work", "since": _at(9), "services": "ERP", "next_at": _at(16),
         "text": "Printing is slow since this morning. We look for the cause.",
     },
     "maintenance": {
-        "what": "planned", "starts_at": _at(21, day=28), "ends_at": _at(2, day=29), "services": "printing", "emergency": False,
+        "what": "planned", "starts_at": _at(21, day=28), "ends_at": _at(2, day=29), "services": "ERP", "emergency": False,
         "text": "The print server moves to a new machine.",
     },
     "incident-over": {"title": "Printing is slow", "text": "A cable was broken; it is replaced."},
