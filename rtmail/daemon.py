@@ -124,7 +124,8 @@ class Daemon:
 
     def _engine_ended(self, code: int) -> None:
         self._engine_code = code
-        log.alarm(what=f"the engine's process ended by itself ({code})", help="journalctl -u rtmail")
+        if not self.store.failed:
+            log.alarm(what=f"the engine's process ended by itself ({code})", help="journalctl -u rtmail")
         if not self._hangs:
             self._stop.set()
 

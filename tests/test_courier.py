@@ -235,6 +235,44 @@ def test_trouble_of_the_relay_is_no_attempt_of_the_mail(office: Office) -> None:
     assert office.store.by_id(a).due_at - office.at <= 2 * FIRST_PAUSE
 
 
+def test_what_is_claimed_ahead_goes_back_untried_when_the_relay_is_dead(tmp_path: Path) -> None:
+    office = Office(tmp_path, concurrency=2)
+    ids = office.add(*(f"{n}@x.test" for n in range(6)))
+
+    def claims() -> int:
+        return sum(office.fate(n)[2] for n in ids)
+
+    async def whole() -> None:
+        courier, office.relay.hold = office.courier(), asyncio.Event()
+        running = asyncio.create_task(courier.run())
+        await office.until(lambda: office.relay.now == 2 and claims() == 4)
+        office.relay.always = DOWN
+        office.relay.hold.set()
+        await office.until(lambda: courier.trouble != "" and claims() == 2)
+        assert len(office.relay.seen) == 2
+        await courier.drain(5)
+        await running
+    asyncio.run(whole())
+    assert len(office.store.lease_outbox("next", START, 10, 60)) == 4
+
+
+def test_drain_puts_back_what_is_claimed_ahead(tmp_path: Path) -> None:
+    office = Office(tmp_path, concurrency=2)
+    ids = office.add(*(f"{n}@x.test" for n in range(6)))
+
+    async def whole() -> None:
+        courier, office.relay.hold = office.courier(), asyncio.Event()
+        running = asyncio.create_task(courier.run())
+        await office.until(lambda: office.relay.now == 2 and sum(office.fate(n)[2] for n in ids) == 4)
+        asyncio.get_running_loop().call_later(0.05, office.relay.hold.set)
+        await courier.drain(10)
+        await running
+        assert len(office.relay.seen) == 2
+    asyncio.run(whole())
+    assert [office.fate(n)[0] for n in ids].count(Fate.SENT) == 2
+    assert sum(office.fate(n)[2] for n in ids) == 2
+
+
 def test_a_mail_put_off_for_its_content_holds_up_no_other(office: Office) -> None:
     fates = {stage: office_fate(office, PutOff("451", stage, relay_down=stage == "dot")) for stage in ("RCPT", "DATA", "dot")}
     assert fates == {"RCPT": True, "DATA": False, "dot": False}

@@ -14,7 +14,7 @@ from rtmail.desk.about import About, Kind, about
 from rtmail.desk.maintenance import judge
 from rtmail.policy.schema import parse
 from tests.fakes.entitled import BOB, OLD, WORKDAY, entitled, request
-from tests.fakes.house import ROOT, House, Sent
+from tests.fakes.house import ROOT, House, Sent, mail
 from tests.fakes.staff import JANE, KIM, MAX, answered, clicked, opened, receivers, sent_to, told_us
 
 PLAN = """Maintenance: New router
@@ -205,3 +205,12 @@ def test_a_roll_out_is_announced(tmp_path: Path) -> None:
         assert "Release 4.2" in told["Subject"]
     finally:
         house.close()
+
+
+def test_a_calendars_yes_opens_nothing(house: House) -> None:
+    told = sent_to(planned(house), BOB, "maintenance")
+    ics = f"BEGIN:VCALENDAR\nMETHOD:REPLY\nBEGIN:VEVENT\nUID:{entry(told)[1]['UID']}\nEND:VEVENT\nEND:VCALENDAR"
+    raw = mail(sender=f"Bob Roe <{BOB}>", subject="Accepted: New router", text=ics, message_id="<yes@acme.example>")
+    house.receive(raw.replace(b"text/plain;", b"text/calendar; method=REPLY;"), to="support@example.com", sender=BOB)
+    assert not house.sent()
+    assert house.store.by_number(2) is None

@@ -137,3 +137,52 @@ def test_nobody_waits_for_one_that_has_died(shared: Turn) -> None:
         assert shared.take(0)
         assert not shared.wanted
         shared.give()
+
+
+def test_who_has_patience_lets_others_go_on_and_go_before() -> None:
+    turn, order = Turn(), list[str]()
+    assert turn.take(1)
+
+    def write(name: str, patience: float) -> None:
+        assert turn.take(PATIENCE, patience)
+        order.append(name)
+        turn.give()
+
+    threads = [threading.Thread(target=write, args=("patient", PATIENCE))]
+    threads[0].start()
+    until(lambda: len(turn._waiting) == 1)
+    assert not turn.wanted
+    threads.append(threading.Thread(target=write, args=("hurried", 0.0)))
+    threads[1].start()
+    until(lambda: turn.wanted)
+    turn.give()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert order == ["hurried", "patient"]
+
+
+def test_the_other_process_hears_of_one_in_a_hurry_behind_a_patient_one(shared: Turn) -> None:
+    told_reads, told_writes = os.pipe()
+    assert shared.between is not None
+    between = shared.between
+
+    def hold() -> None:
+        assert shared.take(PATIENCE)
+        os.write(told_writes, b"h")
+        until(lambda: bool(between._page[1]))
+        os.write(told_writes, b"w" if shared.wanted else b"p")
+        until(lambda: shared.wanted)
+        shared.give()
+        signal.pause()
+
+    done = list[bool]()
+    threads = [threading.Thread(target=lambda patience=patience: done.append(shared.take(PATIENCE, patience)) or shared.give())
+               for patience in (PATIENCE, 0.0)]
+    with other(between, hold):
+        assert os.read(told_reads, 1) == b"h"
+        threads[0].start()
+        assert os.read(told_reads, 1) == b"p"
+        threads[1].start()
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert done == [True, True]

@@ -8,6 +8,7 @@ is probed with one mail at a time, and nothing else waits for it.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -112,6 +113,8 @@ class Courier:
         self._health = Health()
         self._settler = _Settler(store, clock)
         self._deliveries: set[asyncio.Task[None]] = set()
+        self._claimed: deque[tuple[OutboxItem, float]] = deque()
+        """What is claimed and waits for its turn on the wire, and since when."""
         self._woken, self._ended = asyncio.Event(), asyncio.Event()
         self._ended.set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -148,6 +151,7 @@ class Courier:
                 await self._ended.wait()
                 if self._deliveries:
                     await asyncio.wait(self._deliveries)
+        await self._put_back()
         for task in self._deliveries:
             task.cancel()
         await asyncio.gather(*self._deliveries, return_exceptions=True)
@@ -173,17 +177,37 @@ class Courier:
         """Claim what is due and send it; True when there may be more at once."""
         now, probe_at = self._clock(), self._health.probe_at
         if probe_at is not None:
+            await self._put_back()
             if now >= probe_at and not self._deliveries:
                 await self._probe(now)
             return False
-        free = self._settings.concurrency - len(self._deliveries)
-        if free <= 0:
+        claimed = asyncio.get_running_loop().time()
+        if self._claimed and claimed - self._claimed[0][1] > self._settings.lease_seconds / 3:
+            # The wire hardly moves; before these claims end they are given up, so that nobody counts a try that was none.
+            await self._put_back()
+        self._go_on()
+        # As many again are claimed as go over the wire at once: while these are under way, so that a line never waits for the store.
+        room = 2 * self._settings.concurrency - len(self._deliveries) - len(self._claimed)
+        busy = len(self._deliveries) >= self._settings.concurrency
+        if room <= 0 or (busy and len(self._claimed) > self._settings.concurrency // 2):
             return False
-        items = await asyncio.to_thread(self._store.lease_outbox, self._settings.owner, now, free, self._settings.lease_seconds)
+        items = await asyncio.to_thread(self._store.lease_outbox, self._settings.owner, now, room, self._settings.lease_seconds)
         failpoint("outbox-leased")
-        for item in items:
-            self._begin(item)
-        return len(items) == free
+        self._claimed += [(item, claimed) for item in items]
+        self._go_on()
+        return len(items) == room and not self._health.down
+
+    def _go_on(self) -> None:
+        """Send what is claimed, as far as there is a place on the wire."""
+        while self._claimed and len(self._deliveries) < self._settings.concurrency and not (self._stopping or self._health.down):
+            self._begin(*self._claimed.popleft())
+
+    async def _put_back(self) -> None:
+        """Give up the claims on what was not tried."""
+        if self._claimed:
+            waiting = [item for item, _ in self._claimed]
+            self._claimed.clear()
+            await asyncio.to_thread(self._store.release_outbox, waiting)
 
     async def _probe(self, now: datetime) -> None:
         """Try the relay with the first mail that has not expired."""
@@ -194,15 +218,16 @@ class Courier:
             await asyncio.to_thread(self._store.release_outbox, alive[1:])
         for item in items:
             if item in alive[:1] or _expired(item, now):
-                self._begin(item)
+                self._begin(item, asyncio.get_running_loop().time())
 
-    def _begin(self, item: OutboxItem) -> None:
-        task = asyncio.get_running_loop().create_task(self._deliver(item, asyncio.get_running_loop().time()))
+    def _begin(self, item: OutboxItem, claimed: float) -> None:
+        task = asyncio.get_running_loop().create_task(self._deliver(item, claimed))
         self._deliveries.add(task)
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._deliveries.discard(task)
+        self._go_on()
         self._woken.set()
 
     async def _deliver(self, item: OutboxItem, leased: float) -> None:

@@ -30,7 +30,7 @@ from rtmail.mail.marks import marks_in
 from rtmail.mail.model import Address, Bounce, Envelope, Forwarded, Kind, Mail, Proof
 from rtmail.mail.outline import tags
 from rtmail.mail.site import Site
-from rtmail.mail.structure import BLANK_START, MAIL_BYTES, NO_END, Survey, light, survey
+from rtmail.mail.structure import BLANK_START, MAIL_BYTES, NO_END, Node, Survey, light, survey
 from rtmail.mail.token import Action
 
 RECIPIENTS = 100
@@ -391,6 +391,7 @@ class _Reading:
             content_type=root.type,
             report_type=self._guarded("report type", lambda: str(root.message.get_param("report-type") or ""), "").lower(),
             part_types=tuple(node.type for node in tree.nodes),
+            answers_invitation=self._guarded("calendar", lambda: any(_method(node) == "reply" for node in tree.nodes), False),
             envelope_sender=self.envelope.sender,
             to_verp=any(_is_bounce_address(recipient, self.site) for recipient in self.envelope.recipients),
             own=own,
@@ -485,6 +486,11 @@ def _language(fields: _Fields) -> str:
         if match := _LANGUAGE.match(fields.first(name)):
             return match[0].lower()
     return ""
+
+
+def _method(node: Node) -> str:
+    """Return what a calendar part is for (RFC 6047 2.4), "" for any other part."""
+    return str(node.message.get_param("method") or "").lower() if node.type == "text/calendar" else ""
 
 
 def _is_bounce_address(recipient: str, site: Site) -> bool:

@@ -27,6 +27,7 @@ class Facts:
     to_verp          it came to a bounce address of ours
     own              it carries a header that only our own mail carries
     bounce           what `bounce.read_report` found
+    answers_invitation  a part of it is a calendar's yes or no (RFC 5546 3.2.3)
     """
 
     headers: Mapping[str, tuple[str, ...]]
@@ -39,6 +40,7 @@ class Facts:
     to_verp: bool = False
     own: bool = False
     bounce: Bounce | None = None
+    answers_invitation: bool = False
 
     def said(self, name: str) -> str:
         """The first value of a header that says more than "no", stripped and in lower case; "" when there is none."""
@@ -127,6 +129,11 @@ def _auto_reply(facts: Facts) -> Verdict | None:
     return _inert(Kind.AUTO_REPLY, f"{words}, to a bounce address") if facts.to_verp else None
 
 
+def _invited(facts: Facts) -> Verdict | None:
+    """A calendar's yes or no to an invitation of ours: a click, not words that anybody awaits an answer to."""
+    return _inert(Kind.AUTO_REPLY, "a calendar answers an invitation") if facts.answers_invitation else None
+
+
 def _null_sender(facts: Facts) -> Verdict | None:
     """What nobody wants an answer to, though no parser could read it (RFC 5321 4.5.5)."""
     return _inert(Kind.BOUNCE, "null envelope sender") if facts.null_sender else None
@@ -163,7 +170,9 @@ def _list(facts: Facts) -> Verdict | None:
     return _inert(Kind.LIST, f"header {name}") if name else None
 
 
-_RULES: tuple[Callable[[Facts], Verdict | None], ...] = (_loop, _report, _auto_reply, _null_sender, _bounce_address, _machine, _list)
+_RULES: tuple[Callable[[Facts], Verdict | None], ...] = (
+    _loop, _report, _auto_reply, _invited, _null_sender, _bounce_address, _machine, _list,
+)
 
 
 def no_reply(spec: str) -> bool:

@@ -27,6 +27,9 @@ T = TypeVar("T")
 P = ParamSpec("P")
 S = TypeVar("S", bound="Database")
 
+PATIENCE_SECONDS = 0.008
+"""So long the engine goes on with the mails of its batch while the courier waits to write: two or three share a commit, which costs
+as much as half a mail. Much longer, and the few mails that may be under way at once would be what limits how many leave."""
 _PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)
 """Seconds before each repetition of a job; afterwards the caller is told "not now"."""
 
@@ -97,10 +100,11 @@ class Database:
             raise DiskFull
 
     @contextmanager
-    def transaction(self, *, lasting: bool = True) -> Iterator[None]:
+    def transaction(self, *, lasting: bool = True, patience: float = 0.0) -> Iterator[None]:
         """Commit what happens inside as one, or none of it; an inner one is a savepoint.
 
-        lasting  it is on the disk when it is committed; else it outlasts this process, but perhaps no loss of power
+        lasting   it is on the disk when it is committed; else it outlasts this process, but perhaps no loss of power
+        patience  so many seconds whoever writes may go on, though this waits
         Raises Again when it was undone through nobody's fault, Deferred, DiskFull or StoreFailed otherwise.
         """
         if self._local.depth:
@@ -109,7 +113,7 @@ class Database:
             with self._savepoint():
                 yield
         else:
-            with self._engine.turn(), self._outermost(write=True, lasting=lasting):
+            with self._engine.turn(patience), self._outermost(write=True, lasting=lasting):
                 yield
 
     @property
@@ -117,7 +121,7 @@ class Database:
         """Whether somebody waits to write: then a long job had better commit what it has, and go on in a transaction of its own."""
         return self._engine.wanted
 
-    def run(self, job: Callable[[], T], *, lasting: bool = True) -> T:
+    def run(self, job: Callable[[], T], *, lasting: bool = True, patience: float = 0.0) -> T:
         """Return what `job` returns, run in a transaction of its own, repeated while it is undone through nobody's fault.
 
         Inside a transaction it is simply called. Raises what `transaction` raises.
@@ -126,7 +130,7 @@ class Database:
             return job()
 
         def whole() -> T:
-            with self.transaction(lasting=lasting):
+            with self.transaction(lasting=lasting, patience=patience):
                 return job()
 
         return self._repeat(whole)
@@ -266,7 +270,17 @@ def claims(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P]
 
     @functools.wraps(method)
     def whole(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.run(lambda: method(self, *args, **kwargs), lasting=False)
+        return self.run(lambda: method(self, *args, **kwargs), lasting=False, patience=PATIENCE_SECONDS)
+
+    return whole
+
+
+def patiently(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Make a method a whole job as `writes` does, for which nobody waits on a line: whoever writes may finish a few things more."""
+
+    @functools.wraps(method)
+    def whole(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.run(lambda: method(self, *args, **kwargs), patience=PATIENCE_SECONDS)
 
     return whole
 

@@ -82,8 +82,8 @@ class Engine(ABC):
         return int(cursor.rowcount)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait here before a transaction that writes; Deferred when it takes too long."""
+    def turn(self, patience: float = 0.0) -> Iterator[None]:
+        """Wait here before a transaction that writes; whoever writes may go on for `patience` seconds. Deferred when it takes too long."""
         yield
 
     @property
@@ -221,8 +221,8 @@ class SQLite(Engine):
             raise SchemaError("the file of [store] url is a database of another program: name another file")
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        if not self._turn.take(self._busy):
+    def turn(self, patience: float = 0.0) -> Iterator[None]:
+        if not self._turn.take(self._busy, patience):
             raise Deferred("database busy")
         try:
             yield

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from rtmail.failpoint import failpoint
-from rtmail.store.database import Database, claims, places, reads, writes
+from rtmail.store.database import Database, claims, patiently, places, reads, writes
 from rtmail.store.faults import LeaseLost, NotThere
 from rtmail.store.spool import message_id_key
 from rtmail.store.values import clean, instant, instant_or_none, length, micros, micros_or_none, pack, unpack
@@ -202,7 +202,7 @@ class Outbox(Database):
         """Record what became of a claimed mail; raises LeaseLost when the claim is no longer ours."""
         self.settle_outbox_many([(item, settled)], now)
 
-    @writes
+    @patiently
     def settle_outbox_many(self, settled: Sequence[tuple[OutboxItem, Settled]], now: datetime) -> None:
         """Record what became of claimed mails, all or none; raises LeaseLost when one claim is no longer ours."""
         with self.transaction():
