@@ -13,11 +13,12 @@ import sys
 import click
 
 from rtmail import __version__
-from rtmail.cli import terminal
+from rtmail.cli import owner, terminal
 from rtmail.errors import RtmailError
 
 COMMANDS = {
     "init": "init",
+    "password": "password",
     "check": "check",
     "serve": "serve",
     "receive": "receive",
@@ -73,7 +74,7 @@ class _Commands(click.Group):
             if isinstance(error, BrokenPipeError) or sys.argv[1:2] == ["receive"]:
                 raise
             said = " ".join(str(error).split()) or type(error).__name__
-            click.echo(f"rtmail: {said}; rtmail doctor looks at every part", err=True)
+            click.echo(f"rtmail: {said}; {owner.hint(error) or 'rtmail doctor looks at every part'}", err=True)
             raise SystemExit(getattr(error, "exit_code", 1)) from None
 
 

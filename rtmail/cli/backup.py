@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put, told
+from rtmail.cli.common import end, files_option, json_option, opened, put, told
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.errors import RtmailError
@@ -18,7 +18,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("file", type=FILE)
 @json_option
-@config_option
+@files_option
 def backup(found: Config, file: Path, as_json: bool) -> None:
     """Copy the running house into FILE: database, signing key, config; no passwords.
 
@@ -47,7 +47,7 @@ def backup(found: Config, file: Path, as_json: bool) -> None:
 @click.option("--gap", type=click.IntRange(min=0), default=ops.NUMBERS_GAP, show_default=True, help="numbers of requests to pass over")
 @click.option("--config-to", type=click.Path(path_type=Path, file_okay=False), help="only write the backup's config into this new folder")
 @json_option
-@config_option
+@files_option
 def restore(found: Config, file: Path, replace: bool, send_waiting: bool, gap: int, config_to: Path | None, as_json: bool) -> None:
     """Put the backup FILE into the store that the config names. Stop the daemon first.
 
