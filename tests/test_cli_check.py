@@ -18,6 +18,7 @@ import trustme
 from click.testing import CliRunner
 
 from rtmail import config
+from rtmail.cli import rtmail
 from rtmail.cli.check import check
 from rtmail.cli.init import init
 from rtmail.cli.password import password
@@ -327,3 +328,10 @@ def test_a_password_is_asked_for_or_read_and_only_its_hash_is_printed() -> None:
     assert passwords.matches(found[1], "hunter2")
     assert "hunter2" not in result.output
     assert CliRunner().invoke(password, ["jane"], input="\n").exit_code == 2
+
+
+@pytest.mark.parametrize(("word", "said"), [("tickt", "No such command 'tickt'. Did you mean 'ticket'?"), ("zzz", "No such command")])
+def test_a_word_that_is_no_command(word: str, said: str) -> None:
+    result = CliRunner().invoke(rtmail, [word])
+    assert result.exit_code == 2
+    assert said in result.output

@@ -17,7 +17,7 @@ import click
 from rtmail import config
 from rtmail.cli import owner
 from rtmail.config import Config
-from rtmail.errors import EX_CONFIG, ConfigError, RtmailError
+from rtmail.errors import EX_CONFIG, ConfigError, RtmailError, plain
 from rtmail.ops import building
 from rtmail.store import Store
 
@@ -86,7 +86,7 @@ def opened(found: Config) -> Iterator[Store]:
         store = building.open_store(found)
     except (RtmailError, OSError) as error:
         cure = f"; {hint}" if (hint := owner.hint(error)) else ""
-        end(f"rtmail: the store {found.store_name} cannot be opened: {error}{cure}", getattr(error, "exit_code", 1))
+        end(f"rtmail: the store {found.store_name} cannot be opened: {plain(error)}{cure}", getattr(error, "exit_code", 1))
     try:
         yield store
     finally:

@@ -81,7 +81,7 @@ def json_(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since
 @_queue
 @_since
 @json_option
-@config_option
+@files_option
 def csv(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since: str | None, as_json: bool) -> None:
     """Write a table of requests into FILE ("-": standard output), one line each. Texts that look like formulas begin with an apostrophe."""
     lines = 0
