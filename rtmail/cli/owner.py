@@ -55,7 +55,7 @@ def share_secrets(file: Path, state: Path) -> None:
 
 def hint(error: Exception) -> str:
     """Return what helps against a file that we may not open; "" where that is not the trouble."""
-    if not isinstance(error, PermissionError):
+    if not isinstance(error, PermissionError) or os.geteuid() == 0:
         return ""
     try:
         who = pwd.getpwuid(os.geteuid()).pw_name
