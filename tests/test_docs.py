@@ -260,10 +260,11 @@ def _as_config(text: str) -> list[str]:
 
 def _as_policy(text: str) -> list[str]:
     default = (ROOT / "config" / "policies" / "default.toml").read_text("utf-8")
+    keys, bracket, tables = f"\n{text}".partition("\n[")
     try:
-        parse(text if "priorities" in tomllib.loads(text) else f"{default}\n{text}", "policy", "UTC")
+        parse(text if "priorities" in tomllib.loads(text) else f"{keys}\n{default}\n{bracket}{tables}", "policy", "UTC")
     except PolicyError as error:
-        return _mistakes(error.problems)
+        return [str(one) for one in error.problems if "unknown key" in one.what or "priorities" in tomllib.loads(text)]
     return []
 
 
