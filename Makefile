@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: man run test test-long histories test-systemd lint bench demo fuzz servers clean
+.PHONY: man deb run test test-long histories test-systemd lint bench demo fuzz servers clean
 
 run: $(STAMP)
 	@echo "A first mail, from a second terminal:"
@@ -63,6 +63,10 @@ fuzz: $(STAMP)
 # rtmail(1) and rtmail.toml(5), from the commands and the commented config themselves.
 man: $(STAMP)
 	$(BIN)/python -m rtmail.cli.manual build/man
+
+# A Debian package, for the Debian that it is made on: rtmail and its libraries in /usr/lib/rtmail, with user, unit, socket and pages.
+deb:
+	@sh tools/deb.sh
 
 clean:
 	rm -rf $(VENV) build dist

@@ -1,6 +1,6 @@
 """Runs the floors and rtmail one after the other on this machine and prints what each did, and the ratios.
 
-python -m benchmarks.run [--seconds 10] [--scratch FOLDER] [--only accept|steps|road|outbound|import|idle|ticks|contacts|corpus] [--profile]
+python -m benchmarks.run [--seconds 10] [--scratch FOLDER] [--only PART] [--profile]
 
 Nothing is asserted: the figures are for people. Compare ratios of one run, never figures of two machines.
 """
@@ -23,6 +23,7 @@ from pathlib import Path
 
 from benchmarks import corpus
 from benchmarks.contacts import contacts
+from benchmarks.fresh import fresh
 from benchmarks.moving import moving
 from benchmarks.outbound import outbound
 from benchmarks.postfix import postfix
@@ -268,7 +269,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
     parser.add_argument("--mails", type=int, default=1500, help="mails of the sustained measurement")
     parser.add_argument("--scratch", type=Path, help="folder on the disk to measure; default: the system's for temporary files")
-    parser.add_argument("--only", choices=["accept", "steps", "road", "outbound", "import", "idle", "ticks", "contacts", "corpus"])
+    parser.add_argument("--only", choices=["accept", "steps", "road", "outbound", "import", "idle", "ticks", "contacts", "corpus", "fresh"])
     parser.add_argument("--profile", default="", metavar="FILE", help="write a profile of the engine during the sustained measurement")
     given = parser.parse_args()
     if given.only in (None, "corpus"):
@@ -292,6 +293,8 @@ def main() -> None:
             moving(scratch / "moving", CONFIG.format(port=free_port(), sink=free_port()))
         if given.only in (None, "idle"):
             idle(scratch / "idle", given.seconds)
+        if given.only == "fresh" or (given.only is None and os.geteuid() == 0):
+            fresh(scratch)
         if given.only in (None, "ticks"):
             ticks(scratch, CONFIG.format(port=free_port(), sink=free_port()), starts)
         if given.only in (None, "contacts"):

@@ -96,3 +96,10 @@ class ConfigError(RtmailError):
 
 class PolicyError(ConfigError):
     """A policy file cannot be used."""
+
+
+def plain(error: BaseException) -> str:
+    """Return what an error says to a person: of the system's the file and the reason, without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

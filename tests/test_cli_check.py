@@ -9,17 +9,22 @@ import re
 import select
 import shutil
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import trustme
 from click.testing import CliRunner
 
 from rtmail import config
+from rtmail.cli import rtmail
 from rtmail.cli.check import check
 from rtmail.cli.init import init
-from rtmail.config import Config
+from rtmail.cli.password import password
+from rtmail.config import Config, passwords
 from rtmail.errors import EX_CONFIG
+from rtmail.ops.beginning import example
 from tests.fakes.imap import ImapServer
 from tests.fakes.sink import Sink
 
@@ -55,8 +60,55 @@ def test_every_mistake_is_told_with_line_and_cure(name: str, tmp_path: Path) -> 
     assert "hunter2" not in result.output
 
 
+def followed(folder: Path, cure: str) -> None:
+    """Do what `cure` says: `FILE:LINE: text` puts text in place of a line (`-` takes it out), `FILE:LINE+ text` behind it, `run:` runs.
+
+    Lines are numbered as they stand before. `certificate FILE` in a `run:` stands for getting one from an authority.
+    """
+    lines: dict[str, dict[int, list[str]]] = {}
+    for step in cure.splitlines():
+        if step.startswith("run: "):
+            continue
+        place = re.fullmatch(r"([^:+]+)(?::(\d+))?([:+]) (.*)", step)
+        assert place, step
+        name, line, how, text = place[1], int(place[2] or 0), place[3], place[4]
+        file = folder / name
+        if name not in lines:
+            before = file.read_text("utf-8").splitlines() if file.exists() else []
+            lines[name] = {0: [], **{number: [one] for number, one in enumerate(before, 1)}}
+        if how == "+":
+            lines[name][line].append(text)
+        else:
+            lines[name][line][0:1] = [] if text == "-" else [text]
+    for name, numbered in lines.items():
+        (folder / name).write_text("".join(f"{line}\n" for _, kept in sorted(numbered.items()) for line in kept), "utf-8")
+        (folder / name).chmod(0o600)
+    tools = folder.parent / "tools"
+    tools.mkdir()
+    certificate = 'mkdir -p "$(dirname "$1")" && cat "$PEM" > "$1"'
+    for tool, said in (("rtmail", f'exec "{sys.executable}" -m rtmail "$@"'), ("certificate", certificate)):
+        (tools / tool).write_text(f"#!/bin/sh\n{said}\n")
+        (tools / tool).chmod(0o755)
+    pem = tools / "pem"
+    authority = trustme.CA()
+    authority.issue_cert("example.com").private_key_and_cert_chain_pem.write_to_path(pem)
+    environ = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "PEM": str(pem), "PYTHONPATH": str(ROOT)}
+    for step in cure.splitlines():
+        if step.startswith("run: "):
+            subprocess.run(["sh", "-euc", step.removeprefix("run: ")], cwd=folder, env=environ, check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_cure_that_is_followed_cures(name: str, tmp_path: Path) -> None:
+    """Nor does any other mistake come to light by it."""
+    folder = laid_out(name, tmp_path)
+    followed(folder, (BAD / name / "cure.txt").read_text("utf-8"))
+    result = CliRunner().invoke(check, ["-c", str(folder / "rtmail.toml")])
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
 def test_there_are_enough_cases() -> None:
-    assert len(FOLDERS) >= 25
+    assert len(FOLDERS) >= 60
 
 
 def test_the_shipped_config_has_no_mistakes() -> None:
@@ -250,3 +302,36 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     assert found.queues["support"].address == "help@acme.example"
     assert found.tables.people["jo"].name == "Jo Doe"
     assert found.queues["support"].policy == "portacare"
+
+
+def test_a_package_is_filled_in_where_its_example_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below /etc the folder is the config folder itself; the package's example makes room, whatever an admin wrote does not."""
+    etc = tmp_path / "etc" / "rtmail"
+    etc.mkdir(parents=True)
+    monkeypatch.setattr("rtmail.cli.init.SYSTEM", tmp_path / "etc")
+    (etc / "rtmail.toml").write_text(example((ROOT / "config" / "rtmail.toml").read_text("utf-8"), config.SYSTEM_STATE), "utf-8")
+    code, out, err = run_init(etc, "--domain", "acme.example", "--admin", "ops@other.example")
+    assert (code, err) == (0, "")
+    assert f"wrote {etc / 'rtmail.toml'}" in out
+    written = config.load(etc / "rtmail.toml", {})
+    assert (str(written.state), written.settings.domain) == (config.SYSTEM_STATE, "acme.example")
+    code, out, _ = run_init(etc, "--domain", "other.example")
+    assert f"kept  {etc / 'rtmail.toml'}" in out
+    assert "acme.example" in (etc / "rtmail.toml").read_text("utf-8")
+
+
+def test_a_password_is_asked_for_or_read_and_only_its_hash_is_printed() -> None:
+    result = CliRunner().invoke(password, ["jane"], input="hunter2\n")
+    assert result.exit_code == 0
+    found = re.fullmatch(r"RTMAIL_AUTH_JANE='(scrypt:.*)'\n", result.stdout)
+    assert found
+    assert passwords.matches(found[1], "hunter2")
+    assert "hunter2" not in result.output
+    assert CliRunner().invoke(password, ["jane"], input="\n").exit_code == 2
+
+
+@pytest.mark.parametrize(("word", "said"), [("tickt", "No such command 'tickt'. Did you mean 'ticket'?"), ("zzz", "No such command")])
+def test_a_word_that_is_no_command(word: str, said: str) -> None:
+    result = CliRunner().invoke(rtmail, [word])
+    assert result.exit_code == 2
+    assert said in result.output

@@ -6,17 +6,22 @@ import ast
 import itertools
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from rtmail import cli
 from rtmail.cli import COMMANDS
+from rtmail.config import reading
+from rtmail.errors import PolicyError, Problem
 from rtmail.policy.schema import parse
 from tests.fakes.daemon import free_port, wait_for
 
@@ -233,3 +238,67 @@ def test_a_taken_port_is_what_the_readme_says(clone: Path, serving: str) -> None
     ran = subprocess.run(words, cwd=clone, capture_output=True, text=True, env=_environ(), timeout=60, check=False)
     assert ran.returncode != 0
     assert "address already in use" in ran.stderr
+
+
+# -- examples --------------------------------------------------------------------------------------------------------
+
+PAGES_OF_USERS = [README, *sorted(ROOT.glob("docs/*.md"))]
+COMMAND = re.compile(r"^\s*(?:\$ )?(?:runuser -u rtmail -- )?(?:\S*/bin/)?rtmail ((?:.*\\\n)*.*)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES_OF_USERS, ids=name_of)
+def test_every_toml_example_has_keys_that_exist_and_values_of_their_kind(page: Path) -> None:
+    """Each is an excerpt of the config, or of a policy."""
+    for text in blocks(page, "toml"):
+        tried = [_as_config(text), _as_policy(text)]
+        assert [] in tried, f"{name_of(page)}:\n{text}\n{tried}"
+
+
+def _as_config(text: str) -> list[str]:
+    return _mistakes(reading.read(text, "rtmail.toml")[1].problems)
+
+
+def _as_policy(text: str) -> list[str]:
+    default = (ROOT / "config" / "policies" / "default.toml").read_text("utf-8")
+    keys, bracket, tables = f"\n{text}".partition("\n[")
+    try:
+        parse(text if "priorities" in tomllib.loads(text) else f"{keys}\n{default}\n{bracket}{tables}", "policy", "UTC")
+    except PolicyError as error:
+        return [str(one) for one in error.problems if "unknown key" in one.what or "priorities" in tomllib.loads(text)]
+    return []
+
+
+def _mistakes(problems: Iterable[Problem]) -> list[str]:
+    """Return them but for those that come of an excerpt: it leaves out, or names, what only the whole has."""
+    return [str(one) for one in problems if not re.search(r"\] has no |there is no |names no priority|is no priority", one.what)]
+
+
+@pytest.mark.parametrize("page", PAGES_OF_USERS, ids=name_of)
+def test_every_command_line_of_an_example_has_words_that_exist(page: Path) -> None:
+    for line in [line for kind in ("sh", "console", "") for text in blocks(page, kind) for line in COMMAND.findall(text)]:
+        words = shlex.split(line.replace("\\\n", " "), comments=True)
+        command, context = cli.rtmail, click.Context(cli.rtmail, info_name="rtmail")
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            found = command.get_command(context, words[0])
+            assert found is not None, f"{name_of(page)}: rtmail {line}"
+            command, words = found, words[1:]
+        known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help", "-h", "--version"}
+        wrong = [word for word in words if re.match(r"--?[a-z]", word) and word.partition("=")[0] not in known]
+        assert not wrong, f"{name_of(page)}: rtmail {line}: {wrong}"
+
+
+def test_the_policy_that_the_page_writes_does_what_the_page_says(tmp_path: Path) -> None:
+    """docs/policy.md from its first block to its simulations."""
+    page = ROOT / "docs" / "policy.md"
+    policy, tables = blocks(page, "toml")
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "acme.toml").write_text(policy, "utf-8")
+    site = '[site]\nname = "Acme"\ndomain = "acme.example"\nadmin = "ops@other.example"\n[relay]\nurl = "maildir:sent"\n'
+    (tmp_path / "rtmail.toml").write_text(site + tables.replace("kim@acme", "kim@other"), "utf-8")
+    command = f'exec "{sys.executable}" -m rtmail "$@"'
+    (tmp_path / "rtmail").write_text(f"#!/bin/sh\n{command}\n")
+    (tmp_path / "rtmail").chmod(0o755)
+    said = pasted(f'PATH="$PWD:$PATH" RTMAIL_CONFIG=rtmail.toml; export PATH RTMAIL_CONFIG\n{blocks(page, "sh")[0]}', tmp_path)
+    assert "no mistakes" in said
+    # Four hours after Christmas Eve, half past four, round the clock: Kim's role hears of what stands still.
+    assert re.search(r"Thu 24 Dec 20:30 +escalation +ladder 1 +head-of-support", said), said

@@ -455,6 +455,22 @@ def test_a_migration_killed_at_any_statement_starts_again(url: str, tmp_path: Pa
     assert {json.dumps(kill["left"]) for kill in kills} == {json.dumps(one) for one in ([[], 0, 0], first, whole)}
 
 
+@pytest.mark.parametrize("url", ["sqlite", pytest.param("postgresql", marks=[pytest.mark.servers, pytest.mark.long])], indirect=True)
+def test_every_migration_killed_at_every_statement_starts_again_and_keeps_what_was_there(url: str) -> None:
+    """R26 for each migration that ships, on a database with rows in every table."""
+    ran = subprocess.run([sys.executable, str(ROOT / "tests/fakes/migration_steps.py"), url], capture_output=True, text=True,
+                         check=False, cwd=ROOT, env={"PYTHONPATH": ".", "PATH": "/usr/bin:/bin"})
+    assert ran.returncode == 0, ran.stderr
+    kills = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [kill for kill in kills if kill["told"] != "well" or kill["left"] not in ("before", "after")] == []
+    for migration in sorted(path.stem for path in MIGRATIONS.glob("0*.py")):
+        mine = [kill for kill in kills if kill["migration"] == migration]
+        assert [kill["killed"] for kill in mine] == [True] * (len(mine) - 1) + [False]
+        left = [kill["left"] for kill in mine]
+        assert left == sorted(left, reverse=True), "after a statement at which the new version stood, the old one came back"
+        assert set(left) == {"before", "after"}
+
+
 # a server that goes away
 
 

@@ -21,11 +21,11 @@ from tests.fakes.daemon import free_port, wait_for
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run(*words: object, cwd: Path, stdin: bytes = b"", expected: int = 0) -> str:
+def run(*words: object, cwd: Path, stdin: bytes = b"", expected: int = 0, seconds: float = 120, **environ: str) -> str:
     """Run a program with nothing of ours in its environment; return what it prints."""
     ours = ("RTMAIL", "PYTHON", "VIRTUAL_ENV", "STATE_DIRECTORY")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    ran = subprocess.run([*map(str, words)], cwd=cwd, input=stdin, capture_output=True, env=kept, timeout=120, check=False)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | environ
+    ran = subprocess.run([*map(str, words)], cwd=cwd, input=stdin, capture_output=True, env=kept, timeout=seconds, check=False)
     said = ran.stdout.decode()
     assert ran.returncode == expected, f"{words}: {ran.returncode}\n{said}\n{ran.stderr.decode()}"
     return said
@@ -113,12 +113,21 @@ def test_a_house_can_be_opened_with_the_wheel_alone(installed: Path, tmp_path: P
 
 
 @pytest.mark.long
-def test_the_wheel_is_installed_from_the_registry(wheel: Path, tmp_path: Path) -> None:
-    """What it asks for can be had, in versions that go together."""
+@pytest.mark.parametrize("target", ["wheel", "sdist"])
+def test_pipx_installs_it_with_what_it_asks_for(target: str, tree: Path, wheel: Path, tmp_path: Path) -> None:
+    """What it asks for can be had from the registry, in versions that go together; the command is on the path and works."""
+    package = wheel if target == "wheel" else built(tree, tmp_path / "sdist", "sdist")
     venv.create(tmp_path / "venv", with_pip=True)
-    run(tmp_path / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
-    run(tmp_path / "venv" / "bin" / "rtmail", "init", "desk", cwd=tmp_path)
-    assert "no mistakes" in run(tmp_path / "venv" / "bin" / "rtmail", "check", "-c", "desk/config/rtmail.toml", cwd=tmp_path)
+    python = tmp_path / "venv" / "bin" / "python"
+    run(python, "-m", "pip", "install", "--quiet", "pipx", cwd=tmp_path, seconds=600)
+    places = {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin"), "PIPX_MAN_DIR": str(tmp_path / "man")}
+    run(python, "-m", "pipx", "install", "--python", sys.executable, package, cwd=tmp_path, seconds=900, **places)
+    rtmail = tmp_path / "bin" / "rtmail"
+    run(rtmail, "init", "desk", cwd=tmp_path)
+    assert "no mistakes" in run(rtmail, "check", "-c", "desk/config/rtmail.toml", cwd=tmp_path)
+    raw = (ROOT / "docs" / "first.eml").read_bytes()
+    words = ("receive", "-c", "desk/config/rtmail.toml", "--to", "support@example.com")
+    assert run(rtmail, *words, cwd=tmp_path, stdin=raw) == "2.0.0 kept as 1\n"
 
 
 def test_every_shipped_file_is_in_the_wheel(tree: Path, wheel: Path) -> None:

@@ -24,7 +24,11 @@ want /usr/sbin/debootstrap debootstrap
 want "/usr/lib/*/libgnutls-dane.so.0" libgnutls-dane0
 want "/usr/lib/*/libidn.so.12" libidn12
 # What only the long tests use: large, and not for every run.
-[ "${1:-}" = long ] && want /usr/bin/chromium chromium
+if [ "${1:-}" = long ]; then
+    want /usr/bin/chromium chromium
+    want /usr/bin/lintian lintian
+    want /usr/bin/dh debhelper
+fi
 # Exim's package would remove Postfix: it is unpacked for the tests; of the libraries that it needs two are above.
 unpacked() { [ -e /usr/sbin/exim4 ] || [ -e "$exim/usr/sbin/exim4" ]; }
 unpack() {

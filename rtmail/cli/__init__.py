@@ -5,6 +5,7 @@ Each command is a module of its own and is imported when it is called, so that `
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import keyword
 import os
@@ -13,11 +14,12 @@ import sys
 import click
 
 from rtmail import __version__
-from rtmail.cli import terminal
-from rtmail.errors import RtmailError
+from rtmail.cli import owner, terminal
+from rtmail.errors import RtmailError, plain
 
 COMMANDS = {
     "init": "init",
+    "password": "password",
     "check": "check",
     "serve": "serve",
     "receive": "receive",
@@ -65,6 +67,16 @@ class _Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(f"rtmail.cli.{module}"), name)
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for a word that is none, name the nearest that is one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
+
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; what it did not foresee is told in one line, as a traceback would help nobody who did not write it."""
         try:
@@ -72,8 +84,8 @@ class _Commands(click.Group):
         except (RtmailError, OSError) as error:
             if isinstance(error, BrokenPipeError) or sys.argv[1:2] == ["receive"]:
                 raise
-            said = " ".join(str(error).split()) or type(error).__name__
-            click.echo(f"rtmail: {said}; rtmail doctor looks at every part", err=True)
+            said = " ".join(plain(error).split()) or type(error).__name__
+            click.echo(f"rtmail: {said}; {owner.hint(error) or 'rtmail doctor looks at every part'}", err=True)
             raise SystemExit(getattr(error, "exit_code", 1)) from None
 
 

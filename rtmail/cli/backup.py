@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put, told
+from rtmail.cli.common import end, files_option, json_option, opened, put, told
 from rtmail.clockwork import system
 from rtmail.config import Config
-from rtmail.errors import RtmailError
+from rtmail.errors import RtmailError, plain
 from rtmail.ops import backup as ops
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -18,7 +18,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("file", type=FILE)
 @json_option
-@config_option
+@files_option
 def backup(found: Config, file: Path, as_json: bool) -> None:
     """Copy the running house into FILE: database, signing key, config; no passwords.
 
@@ -28,7 +28,7 @@ def backup(found: Config, file: Path, as_json: bool) -> None:
         try:
             made = ops.make(found, store, file, system(), progress)
         except (RtmailError, OSError) as error:
-            end(f"rtmail: no backup was made: {error}", getattr(error, "exit_code", 1))
+            end(f"rtmail: no backup was made: {plain(error)}", getattr(error, "exit_code", 1))
     if as_json:
         put({"file": str(file), "bytes": made.size_bytes, "requests": made.requests, "mails": made.mails, "waiting": made.waiting,
              "key": made.key, "unsound": made.unsound})
@@ -47,7 +47,7 @@ def backup(found: Config, file: Path, as_json: bool) -> None:
 @click.option("--gap", type=click.IntRange(min=0), default=ops.NUMBERS_GAP, show_default=True, help="numbers of requests to pass over")
 @click.option("--config-to", type=click.Path(path_type=Path, file_okay=False), help="only write the backup's config into this new folder")
 @json_option
-@config_option
+@files_option
 def restore(found: Config, file: Path, replace: bool, send_waiting: bool, gap: int, config_to: Path | None, as_json: bool) -> None:
     """Put the backup FILE into the store that the config names. Stop the daemon first.
 
@@ -58,14 +58,14 @@ def restore(found: Config, file: Path, replace: bool, send_waiting: bool, gap: i
         try:
             written = ops.unpack_config(file, config_to)
         except (RtmailError, OSError) as error:
-            end(f"rtmail: nothing was written: {error}", getattr(error, "exit_code", 1))
+            end(f"rtmail: nothing was written: {plain(error)}", getattr(error, "exit_code", 1))
         click.echo("\n".join(str(path) for path in written))
         return
     with told("restoring", as_json) as progress:
         try:
             back = ops.restore(found, file, system(), replace=replace, send_waiting=send_waiting, gap=gap, progress=progress)
         except (RtmailError, OSError) as error:
-            end(f"rtmail: nothing was restored: {error}", getattr(error, "exit_code", 1))
+            end(f"rtmail: nothing was restored: {plain(error)}", getattr(error, "exit_code", 1))
     if as_json:
         put({"made_at": back.made_at, "requests": back.requests, "mails": back.mails, "aside": back.aside,
              "next_number": back.next_number, "key": back.key, "former": back.former})

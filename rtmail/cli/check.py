@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from rtmail import clockwork, config
-from rtmail.cli.common import json_option, put
+from rtmail.cli.common import json_option, load, put
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG, ConfigError, Problem
 from rtmail.mail.dkim_sign import public_record
@@ -26,7 +26,7 @@ def check(path: Path | None, as_json: bool) -> None:
     if as_json:
         _as_json(path)
     try:
-        found = config.load(path)
+        found = load(path)
     except ConfigError as error:
         _end(error.problems)
     problems = template_problems(found)
@@ -47,7 +47,7 @@ def check(path: Path | None, as_json: bool) -> None:
 
 def _as_json(path: Path | None) -> NoReturn:
     try:
-        problems: Sequence[Problem] = template_problems(config.load(path))
+        problems: Sequence[Problem] = template_problems(load(path))
     except ConfigError as error:
         problems = error.problems
     for problem in problems:

@@ -15,12 +15,19 @@ from zoneinfo import ZoneInfo
 import click
 
 from rtmail import config
+from rtmail.cli import owner
 from rtmail.config import Config
-from rtmail.errors import EX_CONFIG, ConfigError, RtmailError
+from rtmail.errors import EX_CONFIG, ConfigError, RtmailError, plain
 from rtmail.ops import building
 from rtmail.store import Store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def load(path: Path | None) -> Config:
+    """Return the config; root's command goes on as the owner of the data, who must be able to read it too. Raises ConfigError."""
+    found = config.load(path)
+    return config.load(path) if owner.become_owner(found.state) else found
 
 
 def config_option(command: Command) -> Command:
@@ -29,13 +36,31 @@ def config_option(command: Command) -> Command:
     @functools.wraps(command)
     def loaded(*args: Any, path: Path | None, **kwargs: Any) -> Any:
         try:
-            found = config.load(path)
+            found = load(path)
         except ConfigError as error:
             refuse(error)
         return command(*args, found=found, **kwargs)
 
-    option = click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="the rtmail.toml to use")
-    return option(loaded)  # type: ignore[return-value]
+    return _path_option(loaded)  # type: ignore[no-any-return]
+
+
+def files_option(command: Command) -> Command:
+    """Do as `config_option` does for a command whose arguments name files: root's stays root, so that it can reach them."""
+
+    @functools.wraps(command)
+    def loaded(*args: Any, path: Path | None, **kwargs: Any) -> Any:
+        try:
+            found = config.load(path)
+        except ConfigError as error:
+            refuse(error)
+        with owner.giving_back(found.state):
+            return command(*args, found=found, **kwargs)
+
+    return _path_option(loaded)  # type: ignore[no-any-return]
+
+
+def _path_option(command: Any) -> Any:
+    return click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="the rtmail.toml to use")(command)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON object a line")
@@ -60,7 +85,8 @@ def opened(found: Config) -> Iterator[Store]:
     try:
         store = building.open_store(found)
     except (RtmailError, OSError) as error:
-        end(f"rtmail: the store {found.store_name} cannot be opened: {error}", getattr(error, "exit_code", 1))
+        cure = f"; {hint}" if (hint := owner.hint(error)) else ""
+        end(f"rtmail: the store {found.store_name} cannot be opened: {plain(error)}{cure}", getattr(error, "exit_code", 1))
     try:
         yield store
     finally:

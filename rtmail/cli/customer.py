@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put, refuse, tell
+from rtmail.cli.common import config_option, end, files_option, json_option, opened, put, refuse, tell
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
@@ -124,7 +124,7 @@ def _known(directory: Directory, who: str) -> Organisation:
 @click.option("--sync", is_flag=True, help="forget imported organisations that the file does not name")
 @click.option("--dry-run", is_flag=True, help="say what would change, and change nothing")
 @json_option
-@config_option
+@files_option
 def import_(found: Config, file: Path, sync: bool, dry_run: bool, as_json: bool) -> None:
     """Take organisations over from FILE: CSV with one line a contact, or JSON as `customer list --json` prints it.
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put
+from rtmail.cli.common import end, files_option, json_option, opened, put
 from rtmail.cli.importing import shown_progress
 from rtmail.config import Config
 from rtmail.desk.ticket import Ticket
@@ -41,7 +41,7 @@ _since = click.option("--since", help="requests on which something happened sinc
 @_queue
 @_since
 @json_option
-@config_option
+@files_option
 def mbox(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since: str | None, as_json: bool) -> None:
     """Write the conversations into the mbox FILE ("-": standard output), and what was sent to customers automatically.
 
@@ -62,7 +62,7 @@ def mbox(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since:
 @_queue
 @_since
 @json_option
-@config_option
+@files_option
 def json_(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since: str | None, as_json: bool) -> None:
     """Write requests, their events and people into FILE, one JSON object a line ("-": standard output)."""
     told, count = set[int](), 0
@@ -81,7 +81,7 @@ def json_(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since
 @_queue
 @_since
 @json_option
-@config_option
+@files_option
 def csv(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since: str | None, as_json: bool) -> None:
     """Write a table of requests into FILE ("-": standard output), one line each. Texts that look like formulas begin with an apostrophe."""
     lines = 0

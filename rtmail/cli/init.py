@@ -3,6 +3,9 @@
 The values come from flags, or on a terminal from questions. The files are the shipped ones with the values put in, and are checked
 before anything is written, so that what `init` leaves behind passes `rtmail check`, passwords apart. Then the relay and the mailbox
 are tried as `rtmail doctor` does.
+
+A folder below /etc is the config folder itself, with the data where the unit has it; elsewhere DIR holds config/ and var/. A package
+puts its example into /etc/rtmail: as long as nobody changed it, it is nobody's, and makes room for the config of the house.
 """
 
 from __future__ import annotations
@@ -19,13 +22,15 @@ import click
 
 from rtmail import config
 from rtmail.cli.asking import asked
+from rtmail.cli.owner import share_secrets
 from rtmail.clockwork import system
 from rtmail.config.secrets import RELAY_PASSWORD
 from rtmail.errors import EX_CONFIG, ConfigError, PolicyError
 from rtmail.mail.address import parse_list
-from rtmail.ops.beginning import Answers, Staff, env, filled, mailbox_secret, read_mailbox
+from rtmail.ops.beginning import Answers, Staff, env, example, filled, mailbox_secret, read_mailbox
 from rtmail.policy import schema
 
+SYSTEM = Path("/etc")
 _FIRST_QUEUE = re.compile(r'^address = "([^"]*)"', re.MULTILINE)
 
 
@@ -64,33 +69,48 @@ def init(folder: Path, ask: bool | None, tries: bool, mailbox: str, people: tupl
     except ValueError as error:
         raise click.UsageError(f"--mailbox {mailbox}: {error}") from None
     secrets = {name: os.environ[name] for name in (RELAY_PASSWORD, mailbox_secret()) if os.environ.get(name)}
-    target = folder / "config" / "rtmail.toml"
-    if ask or (ask is None and answers == Answers() and sys.stdin.isatty() and not target.exists()):
+    place = folder if folder.resolve().is_relative_to(SYSTEM) else folder / "config"
+    target = place / "rtmail.toml"
+    state = config.SYSTEM_STATE if place == folder else ""
+    unchanged = _unchanged(target, state)
+    fresh = unchanged or not target.exists()
+    if ask or (ask is None and answers == Answers() and sys.stdin.isatty() and fresh):
         answers, told = asked(answers)
         secrets |= told
     shipped = {name: _shipped(kind, name) for kind, name in (("config", "rtmail.toml"), ("policies", f"{answers.policy}.toml"))}
     try:
         roles = tuple(schema.parse(shipped[f"{answers.policy}.toml"], f"{answers.policy}.toml").roles)
-        text, secret = filled(shipped["rtmail.toml"], replace(answers, roles=roles)), env(secrets)
+        text, secret = filled(shipped["rtmail.toml"], replace(answers, roles=roles, state=state)), env(secrets)
     except (ValueError, PolicyError) as error:
         raise click.UsageError(str(error)) from None
     files = {
         target: (text, 0o644),
-        folder / "config" / "policies" / f"{answers.policy}.toml": (shipped[f"{answers.policy}.toml"], 0o644),
-        folder / "config" / ".env": (secret, 0o600),
+        place / "policies" / f"{answers.policy}.toml": (shipped[f"{answers.policy}.toml"], 0o644),
+        place / ".env": (secret, 0o600),
     }
-    fresh = not target.exists()
     if fresh:
-        _check({path.relative_to(folder): text for path, (text, _) in files.items() if path.suffix == ".toml"}, target)
+        _check({path.relative_to(place): text for path, (text, _) in files.items() if path.suffix == ".toml"}, target)
     for path, (text, mode) in files.items():
-        click.echo(f"{'wrote' if _written(path, text, mode) else 'kept '} {path}")
+        written = _written(path, text, mode, over=unchanged and path == target)
+        if written and state and path.name == ".env":
+            share_secrets(path, Path(state))
+        click.echo(f"{'wrote' if written else 'kept '} {path}")
     if fresh and tries and (answers.mailbox or answers.relay):
         _try(target)
     queue = _FIRST_QUEUE.search(target.read_text("utf-8"))
     click.echo("\nNext:")
-    click.echo(f"    rtmail check -c {target}")
-    click.echo(f"    rtmail serve -c {target}")
-    click.echo(f"    rtmail receive -c {target} --to {queue[1] if queue else 'ADDRESS'} < a-mail.eml")
+    named = "" if target == config.LAST_RESORT else f" -c {target}"
+    click.echo(f"    rtmail check{named}")
+    click.echo("    systemctl enable --now rtmail" if not named and Path("/run/systemd/system").is_dir() else f"    rtmail serve{named}")
+    click.echo(f"    rtmail receive{named} --to {queue[1] if queue else 'ADDRESS'} < a-mail.eml")
+
+
+def _unchanged(target: Path, state: str) -> bool:
+    """Tell whether a file is the example that a package put there."""
+    try:
+        return bool(state) and target.read_text("utf-8") == example(_shipped("config", target.name), state)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _shipped(kind: str, name: str) -> str:
@@ -105,15 +125,15 @@ def _shipped(kind: str, name: str) -> str:
 def _check(files: Mapping[Path, str], target: Path) -> None:
     """End with the mistakes that the values make, before anything is written."""
     with tempfile.TemporaryDirectory() as scratch:
-        trial = Path(scratch).resolve()
+        trial = Path(scratch).resolve() / "config"
         for path, text in files.items():
             (trial / path).parent.mkdir(parents=True, exist_ok=True)
             (trial / path).write_text(text, "utf-8")
         try:
-            config.load(trial / "config" / "rtmail.toml", {RELAY_PASSWORD: "given later", mailbox_secret(): "given later"})
+            config.load(trial / "rtmail.toml", {RELAY_PASSWORD: "given later", mailbox_secret(): "given later"})
         except ConfigError as error:
             for problem in error.problems:
-                click.echo(str(problem).replace(str(trial / "config"), str(target.parent)), err=True)
+                click.echo(str(problem).replace(str(trial), str(target.parent)), err=True)
             click.echo("nothing written", err=True)
             raise SystemExit(EX_CONFIG) from None
 
@@ -135,13 +155,15 @@ def _try(target: Path) -> None:
         show(one)
 
 
-def _written(path: Path, text: str, mode: int) -> bool:
-    """Write a new file, whole or not at all; False when there is one already."""
+def _written(path: Path, text: str, mode: int, *, over: bool) -> bool:
+    """Write a file, whole or not at all; False when there is one already that is not to be written over."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.new") if over else path
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+        descriptor = os.open(draft, os.O_CREAT | os.O_WRONLY | (os.O_TRUNC if over else os.O_EXCL), mode)
     except FileExistsError:
         return False
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
         out.write(text)
+    draft.replace(path)
     return True

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from rtmail import config
+from rtmail.cli.common import load
 from rtmail.clockwork import system
 from rtmail.errors import EX_TEMPFAIL, Deferred
 from rtmail.ingress import pipe
@@ -47,7 +47,7 @@ def receive(path: Path | None, recipients: tuple[str, ...], sender: str | None) 
 
 
 def _receive(path: Path | None, recipients: tuple[str, ...], sender: str | None) -> pipe.Outcome:
-    found = config.load(path)
+    found = load(path)
     store = building.open_store(found)
     try:
         smtp = found.ingress.smtp

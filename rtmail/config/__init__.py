@@ -62,6 +62,8 @@ __all__ = [
 ]
 
 LAST_RESORT = Path("/etc/rtmail/rtmail.toml")
+SYSTEM_STATE = "/var/lib/rtmail"
+"""Where unit and package have the data."""
 KINDS = {"templates": "templates", "policies": "config/policies", "config": "config"}
 """What ships with rtmail -> its folder in the checkout; the wheel has the same tree below `_shipped`."""
 
@@ -443,7 +445,7 @@ def _state(tables: Tables, folder: Path, environ: Mapping[str, str], report: rea
     beside = folder.parent if folder.name == "config" else folder
     state = beside / (given or "var")
     if not given and folder.is_relative_to("/etc"):
-        cure = 'add state = "/var/lib/rtmail", so that the service and the commands you type use the same data'
+        cure = f'add state = "{SYSTEM_STATE}", so that the service and the commands you type use the same data'
         report.tell(("site", "state"), "data has no place below /etc", cure)
     elif state.exists() and not state.is_dir():
         report.tell(("site", "state"), f"{state} is no folder", "name a folder, or move the file away")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -242,16 +243,20 @@ def signing(tables: Tables, report: Report, folder: Path) -> None:
         if not table.key:
             continue
         file = folder / table.key
-        make = f"openssl genrsa -out {file} 2048, or openssl genpkey -algorithm ed25519 -out {file}"
+        first = "" if file.parent.is_dir() else f"mkdir {file.parent} && "
+        make = f"{first}openssl genrsa -out {file} 2048, or {first}openssl genpkey -algorithm ed25519 -out {file}"
         try:
             kind = dkim_sign.check_key(file.read_bytes())
+        except PermissionError as error:
+            cure = f"let the user of the daemon read it: chgrp rtmail {file} && chmod 640 {file}"
+            report.tell((*path, "key"), f"{file} cannot be read: {error.strerror}", cure)
         except OSError as error:
             report.tell((*path, "key"), f"{file} cannot be read: {error.strerror}", make)
         except ValueError as error:
             report.tell((*path, "key"), f"{file} is no key to sign with: {error}", "write the path of an RSA or Ed25519 private key in PEM")
         else:
-            if kind and file.stat().st_mode & 0o077:
-                report.tell((*path, "key"), f"others can read {file}", f"chmod 600 {file}")
+            if kind and file.stat().st_mode & stat.S_IRWXO:
+                report.tell((*path, "key"), f"others can read {file}", f"chmod o= {file}")
 
 
 def smtp(tables: Tables, report: Report, folder: Path, found: Secrets) -> None:
@@ -274,7 +279,7 @@ def smtp(tables: Tables, report: Report, folder: Path, found: Secrets) -> None:
     if table.auth and not table.tls_certificate and not table.listen.loopback:
         report.tell((*path, "auth"), "AUTH is never offered without TLS to other machines", "add tls_certificate")
     if table.auth and not any(found.get(secrets.auth_password(person)) for person in tables.people):
-        cure = f"set {secrets.auth_password(next(iter(tables.people), 'jane'))} in .env; python -m rtmail.config.passwords makes the value"
+        cure = f"put into .env what this prints: rtmail password {next(iter(tables.people), 'jane')}"
         report.tell((*path, "auth"), "no person has a password for AUTH", cure)
     if table.max_bytes_in_flight < table.max_message:
         report.tell((*path, "max_bytes_in_flight"), "not even one mail of max_message fits", "make it several times max_message")
@@ -382,14 +387,15 @@ def secret_values(tables: Tables, found: Secrets) -> Iterator[Problem]:
     """Secrets that nobody uses (a misspelt name), and those that cannot be used."""
     used = {secrets.SECRET_KEY, secrets.RELAY_PASSWORD, secrets.STORE_PASSWORD, secrets.HEARTBEAT_URL, "RTMAIL_CONFIG"}
     used |= {secrets.oauth_secret(name) for name in tables.oauth}
-    used |= {secrets.imap_password(name) for name in tables.ingress.imap} | {secrets.auth_password(name) for name in tables.people}
+    hashed = {secrets.auth_password(name): name for name in tables.people}
+    used |= {secrets.imap_password(name) for name in tables.ingress.imap} | hashed.keys()
     for name, (file, line) in sorted(found.where.items()):
         if name not in used and file != "environment":
             yield Problem(
                 file, line, f"nothing reads {name}", suggestion(name, used, "remove it, or add the mailbox or person that it is for")
             )
-        if name.startswith("RTMAIL_AUTH_") and name in used and not passwords.is_hash(found.get(name)):
-            yield Problem(file, line, f"{name} is no password hash", "python -m rtmail.config.passwords makes one")
+        if name in hashed and not passwords.is_hash(found.get(name)):
+            yield Problem(file, line, f"{name} is no password hash", f"put what this prints in its place: rtmail password {hashed[name]}")
         if name == secrets.HEARTBEAT_URL and not re.fullmatch(r"https?://[^\s/]+\S*", found.get(name)):
             yield Problem(file, line, f"{name} is no web address", "write what your monitoring gives you: https://…")
         if name == secrets.SECRET_KEY:

@@ -1,11 +1,10 @@
-"""Password hashes for SMTP AUTH: `python -m rtmail.config.passwords` asks for a password and prints what goes into `.env`.
+"""Password hashes for SMTP AUTH: `rtmail password` prints what goes into `.env`.
 
 scrypt (RFC 7914) with its parameters in front, so that they can grow: `scrypt:N:R:P:SALT:HASH`, salt and hash in hex.
 """
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import hmac
 import re
@@ -41,7 +40,3 @@ def matches(text: str, password: str) -> bool:
 
 def _digest(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
     return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=_MEMORY_BYTES, dklen=32)
-
-
-if __name__ == "__main__":
-    print(f"RTMAIL_AUTH_NAME='{make(getpass.getpass())}'    # NAME: the person's key in the config, in capitals")

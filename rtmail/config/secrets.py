@@ -7,7 +7,9 @@ Message-ID of ours, so one that is lost makes old mails of ours strangers; `rtma
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import pwd
 import re
 import secrets
 import stat
@@ -75,8 +77,16 @@ def gather(folder: Path, environ: Mapping[str, str]) -> Secrets:
     if file.is_file():
         if stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO:
             problems.append(Problem(str(file), 1, "everybody on this machine can read the secrets", f"chmod o= {file}"))
-        lines = file.read_text("utf-8", "replace")
-        found = dotenv.dotenv_values(file, interpolate=False)
+        try:
+            lines = file.read_text("utf-8", "replace")
+        except OSError as error:
+            who = f"user {os.geteuid()}"
+            with contextlib.suppress(KeyError):
+                who = pwd.getpwuid(os.geteuid()).pw_name
+            cure = f"let the user of the daemon read it: chown root:rtmail {file} && chmod 640 {file}"
+            problems.append(Problem(str(file), 1, f"cannot be read by {who}: {error.strerror}", cure))
+            lines = ""
+        found = dotenv.dotenv_values(stream=io.StringIO(lines), interpolate=False)
         for name, value in found.items():
             if not name.startswith("RTMAIL_"):
                 continue

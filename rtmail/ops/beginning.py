@@ -20,7 +20,7 @@ ENV = """\
 # RTMAIL_RELAY_PASSWORD='…'         the relay's user
 # RTMAIL_STORE_PASSWORD='…'         a postgresql:// store
 # RTMAIL_IMAP_OFFICE_PASSWORD='…'   [ingress.imap.office]
-# RTMAIL_AUTH_JANE='…'              [people.jane] for SMTP AUTH: python -m rtmail.config.passwords makes the value
+# RTMAIL_AUTH_JANE='…'              [people.jane] for SMTP AUTH: rtmail password jane makes the line
 # RTMAIL_HEARTBEAT_URL='…'          asked while all is well, by whoever calls you when it falls silent
 # RTMAIL_SECRET_KEY='…'             64 hex digits; without it a key is made in the state folder at first start
 """
@@ -63,6 +63,7 @@ class Answers:
     relay: str = ""
     timezone: str = ""
     lmtp: str = ""
+    state: str = ""
     mailbox: Mailbox | None = None
     people: Sequence[Staff] = ()
     policy: str = "default"
@@ -115,6 +116,11 @@ def filled(text: str, answers: Answers) -> str:
     return "\n".join(lines) + "\n"
 
 
+def example(text: str, state: str) -> str:
+    """Return the shipped rtmail.toml as a package puts it below /etc: nothing of a house's in it, the data in `state`."""
+    return filled(text, Answers(state=state))
+
+
 def env(secrets: Mapping[str, str]) -> str:
     """Return the `.env` with these secrets. Raises ValueError for one that cannot stand there."""
     lines = []
@@ -141,6 +147,7 @@ def _values(answers: Answers) -> dict[Place, str]:
         ("site", "domain"): answers.domain or queue.rpartition("@")[2],
         ("site", "admin"): answers.admin,
         ("site", "timezone"): answers.timezone,
+        ("site", "state"): answers.state,
         ("relay", "url"): answers.relay,
         ("ingress.lmtp", "listen"): answers.lmtp,
         ("queues.support", "address"): queue,

@@ -1,4 +1,4 @@
-"""A Debian of its own with a systemd that lives: booted by systemd-nspawn as an ordinary process of the test's.
+"""A Debian of its own, with a systemd that lives or with nothing but Python: run by systemd-nspawn as an ordinary process of the test's.
 
 Its root is made by debootstrap once and cached, with the wheels that rtmail needs; each machine runs on a copy. It has a network of
 its own, so that port 25 is free and nothing gets out.
@@ -27,7 +27,8 @@ from tests.fakes.needed import lacking, program
 T = TypeVar("T")
 
 CACHE = ROOT / ".cache" / "systemd"
-PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv"
+PYTHON = "python3,python3-venv"
+PACKAGES = f"systemd,systemd-sysv,dbus,{PYTHON}"
 WHEELS = "wheels"
 WHEEL = (sys.executable, "-m", "pip", "wheel", "--quiet", "--quiet")
 ENVIRON = {
@@ -45,7 +46,7 @@ class Machine:
             lacking("only root can boot a container")
         self._nspawn = program("systemd-nspawn", "systemd-container")
         self.root = folder / "root"
-        _copy(_base(), self.root)
+        _copy(_base(PACKAGES), self.root)
         self._console = folder / "console.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = 0
@@ -144,6 +145,31 @@ class Machine:
         return self._console.read_text(errors="replace")[-2000:] if self._console.exists() else ""
 
 
+class Bare:
+    """A Debian with nothing but Python, not booted: each command runs alone in it, and whatever it started ends with it."""
+
+    def __init__(self, folder: Path) -> None:
+        if os.geteuid() != 0:
+            lacking("only root can run a container")
+        self._nspawn = program("systemd-nspawn", "systemd-container")
+        self.root = folder / "bare"
+        _copy(_base(PYTHON), self.root)
+
+    def path(self, inside: str) -> Path:
+        """Return the file that is known by this name in there."""
+        return self.root / inside.lstrip("/")
+
+    def run(self, script: str, *, stdin: str = "", seconds: float = 300, check: bool = True) -> str:
+        """Run a shell script as root in there; return what it said on both streams."""
+        command = [self._nspawn, "--quiet", f"--directory={self.root}", "--register=no", "--keep-unit", "--private-network", "--pipe",
+                   "--as-pid2", "--chdir=/root", f"--machine=bare-{os.getpid()}", *(f"--setenv={k}={v}" for k, v in ENVIRON.items()),
+                   "/bin/sh", "-ec", f"exec 2>&1\n{script}"]  # fmt: skip
+        # What systemd-nspawn itself has to say goes to its own stderr.
+        ran = subprocess.run(command, input=stdin, text=True, timeout=seconds, capture_output=True, check=False)
+        assert not check or ran.returncode == 0, f"{script}\n{ran.returncode}: {ran.stdout}{ran.stderr}"
+        return ran.stdout
+
+
 def wheel_of_rtmail(folder: Path) -> Path:
     """Build the wheel of this checkout into `folder` and return it."""
     subprocess.run([*WHEEL, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT], check=True, timeout=300)
@@ -151,23 +177,24 @@ def wheel_of_rtmail(folder: Path) -> Path:
     return wheel
 
 
-def _base() -> Path:
+def _base(packages: str) -> Path:
     """Return the cached root, made now if there is none of these packages and dependencies."""
     suite, mirror = _debian()
     needs = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
     assert needs
-    recipe = "\n".join([suite, mirror, PACKAGES, needs[1], *sys.version.split()[:1]])
-    base = CACHE / f"root-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
+    recipe = "\n".join([suite, mirror, packages, needs[1], *sys.version.split()[:1]])
+    kind = f"root-{packages.count(',')}"
+    base = CACHE / f"{kind}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
     if base.exists():
         return base
     debootstrap = program("debootstrap", "debootstrap")
     CACHE.mkdir(parents=True, exist_ok=True)
-    for old in CACHE.glob("root-*"):
+    for old in CACHE.glob(f"{kind}-*"):
         shutil.rmtree(old)
     draft = Path(tempfile.mkdtemp(prefix="draft-", dir=CACHE))
     try:
         root = draft / "root"
-        made = subprocess.run([debootstrap, "--variant=minbase", f"--include={PACKAGES}", suite, root, mirror], stdout=subprocess.PIPE,
+        made = subprocess.run([debootstrap, "--variant=minbase", f"--include={packages}", suite, root, mirror], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=1800, check=False)  # fmt: skip
         if made.returncode:
             lacking(f"debootstrap of {suite} from {mirror} failed: {made.stdout[-500:]}")
