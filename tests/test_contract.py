@@ -190,7 +190,7 @@ def test_every_command_takes_a_config_and_fits_a_narrow_terminal(config: Path, w
         assert max(map(len, ran.stdout.splitlines())) <= 80
 
 
-WITHOUT_JSON = {"init", "serve", "receive", "demo", "snippet", "oauth login", "privacy export"}
+WITHOUT_JSON = {"init", "password", "serve", "receive", "demo", "snippet", "oauth login", "privacy export"}
 """Commands that run until they end, ask, hand something on as it is, or print JSON anyway."""
 
 
