@@ -86,20 +86,24 @@ class Ticker:
         self._guarded("speak", self._speak)
         while not self._stopping.is_set():
             self._woken.clear()
-            self.rounds += 1
-            failpoint("engine-beat")
-            worked = self._guarded("work", lambda: self.engine.work(self._clock()))
-            worked += self._guarded("report", lambda: self.engine.report(self._clock()))
-            if self._behind:
-                worked += self._guarded("sweep", self._sweep)
-            if self._hurried:
-                # schedule counts whole seconds of the system's clock, and a rehearsal's clock is another one.
-                self._scheduler.run_all()
-            else:
-                self._scheduler.run_pending()
-            if not worked:
+            if not self._guarded("round", self._round):
                 self._woken.wait(self._pause)
         self.engine.close()
+
+    def _round(self) -> int:
+        """Do what there is to do; 0 when that was nothing. Whatever fails here outside its own guard must not end the thread either."""
+        self.rounds += 1
+        failpoint("engine-beat")
+        worked = self._guarded("work", lambda: self.engine.work(self._clock()))
+        worked += self._guarded("report", lambda: self.engine.report(self._clock()))
+        if self._behind:
+            worked += self._guarded("sweep", self._sweep)
+        if self._hurried:
+            # schedule counts whole seconds of the system's clock, and a rehearsal's clock is another one.
+            self._scheduler.run_all()
+        else:
+            self._scheduler.run_pending()
+        return worked
 
     def _speak(self) -> int:
         """Note in the store, twice a minute, that this daemon lives, and at once by which config it works."""

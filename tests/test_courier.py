@@ -301,6 +301,20 @@ def test_mail_expires_while_the_relay_is_dead(office: Office) -> None:
     assert office.fate(young[0])[0] is Fate.WAITING
 
 
+def test_a_mail_whose_time_ran_out_while_we_were_down_is_tried_once(office: Office) -> None:
+    sent, = office.add("there@x.test", expires=timedelta(hours=1))
+    gone, = office.add("gone@x.test", expires=timedelta(hours=1))
+    office.relay.fates = {"gone@x.test": [PutOff("RCPT: 451 not now", "RCPT")] * 9}
+    office.at += timedelta(hours=2)
+
+    async def story(courier: Courier) -> None:
+        await office.until(lambda: office.settled(sent, gone))
+    office.run(story)
+    assert office.fate(sent)[0] is Fate.SENT
+    assert office.fate(gone)[:2] == (Fate.EXPIRED, "RCPT: 451 not now")
+    assert [recipient for recipient, _ in office.relay.seen].count("gone@x.test") == 1
+
+
 def test_a_mail_that_the_relay_stumbles_over_stops_no_other(office: Office) -> None:
     office.relay.fates = {"poison@x.test": [PutOff("dot: connection lost", "dot", relay_down=True)]}
     poison, = office.add("poison@x.test", urgency=0)

@@ -176,6 +176,36 @@ def test_a_mail_from_quarantine_opens_no_second_request(house: House, monkeypatc
     assert "About poison." in [content.text.strip() for _, content in house.store.events(ticket.id) if content]
 
 
+def fails_three_times(monkeypatch: pytest.MonkeyPatch, spool_id: int) -> None:
+    """That arrival fails until it is set aside; what could be read of it is taken in."""
+    real: Take = Intake.take
+    failures = [ValueError("a slip of ours")] * 3
+
+    def take(self: Intake, item: SpoolItem, read: Mail, now: object) -> Settlement:
+        if item.id == spool_id and failures:
+            raise failures.pop()
+        return real(self, item, read, now)
+
+    monkeypatch.setattr(Intake, "take", take)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_mail_that_comes_twice_and_fails_once_opens_one_request(house: House, monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
+    """Its sender never heard of our 250 and sent it again: one arrival is taken in, the other one fails three times, before or after."""
+    (failing,) = put(house, "one")
+    fails_three_times(monkeypatch, failing)
+    good = put(house, "one") if before else []
+    for _ in range(3):
+        house.settle()
+        house.forward(seconds=20)
+    good = good or put(house, "one")
+    house.settle()
+    assert outcomes(house, [failing]) == ["quarantined"]
+    assert house.store.by_number(2) is None, "one mail, one request"
+    assert house.store.spool_row(failing).ticket == house.store.spool_row(good[0]).ticket != 0
+    assert acknowledged(house) == before, "what opened from a stub is left to people"
+
+
 def test_a_fate_that_cannot_be_told_holds_up_no_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     put(house, "one", "two")
     house.settle()

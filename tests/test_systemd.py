@@ -320,7 +320,7 @@ def test_the_watchdog_is_fed_only_while_everything_gets_on(tmp_path: Path) -> No
         assert hanging.process is not None
         hanging.process.send_signal(signal.SIGABRT)
         assert hanging.process.wait(10) < 0
-        assert re.search(r'failpoint\.py", line \d+ in _pass\n.*\n.*ticking\.py", line \d+ in _run\n', hanging.told())
+        assert re.search(r'failpoint\.py", line \d+ in _pass\n.*\n.*ticking\.py", line \d+ in _round\n', hanging.told())
 
 
 @contextmanager

@@ -375,4 +375,5 @@ def _end(settled: asyncio.Future[None], error: Exception | None) -> None:
 
 
 def _expired(item: OutboxItem, now: datetime) -> bool:
-    return item.expires_at is not None and item.expires_at <= now
+    """Tell whether no more is tried. A first try is made however late: we may have been down for days, or our clock was wrong."""
+    return item.expires_at is not None and item.expires_at <= now and item.attempts > 1

@@ -161,8 +161,10 @@ class Engine:
         stub = message.stub(self._batches.raw(item) or b"", item.envelope, self.office.site, last)
         ticket, number = 0, 0
         try:
-            # Not if that, too, was what we died of.
-            if item.attempts <= DEATHS + 1:
+            if ticket := self.store.ticket_of_same(item):
+                # Its sender handed it over twice, and the other one was taken in: a request from a stub would be a second one.
+                number = self.store.ticket(ticket).number
+            elif item.attempts <= DEATHS + 1:  # not if that, too, was what we died of
                 with self.store.transaction():
                     taken = self._intake.take(item, stub, now)
                     ticket, number = taken.ticket, int((taken.trace or {}).get("number") or 0)

@@ -83,6 +83,9 @@ class Intake:
         answered_holds = [hold for hold in holds if hold.state in _LET_GO and hold.kind in (STAFF_CLAIM, "asked")]
         mail = junk.as_judged(self.store, mail, holds)
         flagged = isinstance(seen, SameIdOtherPrint) and seen.spool_id != item.envelope.begun
+        if flagged and not item.stub_ticket:
+            # Another arrival of the same bytes may be in quarantine: what was read of it has another fingerprint.
+            item = replace(item, stub_ticket=self.store.ticket_of_same(item))
         known = replace(mail, message_id="") if flagged else mail
         evidence = gather(known, item.envelope, self.office.site, self.office.keyring, now.astimezone(UTC).date())
         mail = replace(mail, subject=bare_of_details(mail.subject, self.office.site))

@@ -210,6 +210,13 @@ class Spool(Database):
                    "ON CONFLICT (spool_id) DO UPDATE SET at = excluded.at, verdict = excluded.verdict",
                    [(spool_id, at, dump(verdict)) for spool_id, verdict in verdicts])
 
+    def ticket_of_same(self, item: SpoolItem) -> int:
+        """Return the ticket that another arrival of exactly these bytes opened or joined, if only by its stub; 0 when none did."""
+        found = self._row(
+            "SELECT other.ticket_id FROM spool it JOIN spool other ON other.raw_id = it.raw_id AND other.id <> it.id "
+            "WHERE it.id = ? AND other.outcome IN ('event', 'quarantined') AND other.ticket_id <> 0 ORDER BY other.id LIMIT 1", (item.id,))
+        return int(found[0]) if found else 0
+
     @writes
     def retry_spool(self, item: SpoolItem, at: datetime) -> None:
         """Put a claimed mail back until `at`; raises LeaseLost when the claim is no longer ours."""
