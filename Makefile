@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: man deb run test test-long histories test-systemd lint bench demo fuzz servers clean
+.PHONY: man deb run test test-long histories test-systemd lint bench demo fuzz torture servers clean
 
 run: $(STAMP)
 	@echo "A first mail, from a second terminal:"
@@ -45,7 +45,7 @@ test-systemd: $(STAMP) servers
 	$(BIN)/python -m pytest -q tests/test_systemd_live.py
 
 lint: $(STAMP)
-	$(BIN)/ruff check rtmail tests benchmarks fuzz
+	$(BIN)/ruff check rtmail tests benchmarks fuzz torture
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_floors.py
 
@@ -54,6 +54,10 @@ demo: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
+
+# Everything that can go wrong, done to the real daemon in random order: half an hour (TORTURE_MINUTES), goes on where it was interrupted.
+torture: $(STAMP) servers
+	$(BIN)/python -m torture
 
 # Coverage-guided fuzzing of what strangers can send, 60 s each; what is found is kept below tests/fuzz and tried by make test.
 fuzz: $(STAMP)

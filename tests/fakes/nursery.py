@@ -18,16 +18,23 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from tests.fakes.daemon import SECRET, Running
+from tests.fakes.family import family, tell
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Nursery:
-    """`with Nursery() as nursery:`; `hasty` children say 250 before the commit (the control of the kill test)."""
+    """`with Nursery() as nursery:`; `hasty` children say 250 before the commit (the control of the kill test).
+
+    environ   variables that count from the start of the process on, as LD_PRELOAD does
+    """
+
+    def __init__(self, environ: dict[str, str] | None = None) -> None:
+        self._environ = {**os.environ, **(environ or {})}
 
     def __enter__(self) -> Self:
         self._parent = subprocess.Popen([sys.executable, "-m", "tests.fakes.nursery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        cwd=ROOT)
+                                        cwd=ROOT, env=self._environ)
         self._ended: dict[int, int] = {}
         self._buffer = b""
         self._tell(60)
@@ -117,6 +124,9 @@ class Nursed(Running):
         return self.wait(seconds)
 
     def kill(self) -> None:
+        """kill -9, with whatever it started."""
+        if not self._ended():
+            tell(family(self._pid), signal.SIGKILL)
         self._nursery.kill(self._pid)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -186,6 +196,7 @@ def _say(**told: Any) -> None:
 def _child(words: list[str], log: str, environ: dict[str, str], hasty: bool) -> NoReturn:
     from rtmail import failpoint
 
+    os.setsid()  # whoever counts or ends its processes finds them together
     null = os.open(os.devnull, os.O_RDONLY)
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for ours, theirs in ((null, 0), (out, 1), (out, 2)):

@@ -1,0 +1,35 @@
+"""The rows of the fault table: what each does to the daemon, and where one does not apply, why. `docs/faults.md` shows the same rows."""
+
+from __future__ import annotations
+
+ROWS = {
+    "R1": "kill -9 at any moment, all processes or one of them",
+    "R2": "killed, stopped, held or failed at named points",
+    "R3": "answers to mails lost on their way, mails sent again",
+    "R4": "power cuts: disks made of what was written and not synced",
+    "R5": "fsync fails from the nth on",
+    "R6": "disk full, to the last byte or below what is kept free",
+    "R7": "no inodes, hardly any file descriptors",
+    "R8": "database held by another program for up to 7 s",
+    "R9": "bytes of the database flipped",
+    "R10": "backup under load, restored elsewhere",
+    "R11": "relay hangs at a stage",
+    "R12": "relay answers 4xx, 5xx, 421, nonsense, or cuts; customers cut too",
+    "R13": "relay away, mail gathers, relay back",
+    "R14": "mailbox silent, or gone in the middle of a word",
+    "R15": "mailbox renumbered, flags lost",
+    "R16": "mailbox refuses to be read or changed",
+    "R17": "hostile mails between the others",
+    "R18": "clock steps to and fro, by minutes, hours and days",
+    "R19": "down while deadlines pass",
+    "R20": "DNS silent, broken, or without the relay's name",
+    "R21": "PostgreSQL killed, sessions cut",
+    "R22": "two daemons, one stands still beyond its leases",
+    "R23": "split from the database",
+    "R24": "helpers of the daemon killed as for want of memory, bombs",
+    "R25": "stopped and started again, reloaded, half mails",
+    "R26": "first start killed at each migration",
+    "R27": "nobody reads the log",
+    "R28": "a part hangs; the machine stands still",
+    "R29": "one daemon under load and faults that it must bear",
+}
