@@ -25,8 +25,8 @@ from tests.fakes.nursery import Nursed, Nursery
 from tests.fakes.senders import Ledger, Senders
 from tests.fakes.sink import Sink
 
-KILLS = int(os.environ.get("RTMAIL_KILLS", "100"))
-"""A second each; the variable is for those who want thousands."""
+KILLS = int(os.environ.get("RTMAIL_KILLS", "200"))
+"""A second each, most of it waiting; the variable is for those who want thousands."""
 CONTROL_KILLS = 60
 """Tries that the control gets until it must have lost something; it usually takes one or two."""
 BACKLOG = 100
