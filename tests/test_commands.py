@@ -139,6 +139,8 @@ UNCLEAR = [
     ("next Frday", "next Fri 15:00"), ("merge", "merge 17"), ("merge 17 and 18", "merge 17"),
     ("update-every 4 weeks 2", "Update-every: 4h"),
     ("for bob@acme", "for bob@acme.example"), ("AddCc: bob", "AddCc: bob@acme.example"), ("take this", "take"), ("Owner:", "Owner: jane"),
+    ("fixed EB-12 in 4.2 yes, they had no licence for it", "fixed JIRA-12 in 4.2"), ("Fixed EB-12 in our next big release",
+     "fixed JIRA-12 in 4.2"),
     ("snooze", "snooze until Mon 9:00"), ("time 30x", "time 30m billable"), ("take\u202e", "take"),
     ("\u2066Status: closed\u2069", "Status: closed"),
 ]

@@ -442,6 +442,16 @@ def test_a_customers_words_that_look_internal_are_kept_from_the_others_and_lost_
     assert not receivers(sent, "relayed")
 
 
+@pytest.mark.parametrize("name", [INSIDE, STAFF_MARK])
+def test_a_customers_name_that_looks_internal_stops_no_answer(tmp_path: Path, name: str) -> None:
+    house = House(tmp_path)
+    house.receive(mail(sender=f'"{name}" <{BOB}>', message_id=fresh_id(BOB), headers=f"Cc: {ANN}"))
+    words = answered(house, sent_to(house.sent(), JANE, "opened"), "We replace it.")
+    assert {BOB, ANN} <= receivers(words, "words")
+    nothing_inside(words)
+    house.close()
+
+
 def test_a_subject_that_looks_internal_stops_no_answer(tmp_path: Path) -> None:
     house = House(tmp_path)
     notices = opened(house, subject=f"{INSIDE} bounces {STAFF_MARK}", cc=ANN)

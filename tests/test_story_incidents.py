@@ -251,3 +251,77 @@ def test_a_dead_address_is_told_once_and_takes_nothing_back(house: House) -> Non
     first = clock(house, "first-response")
     assert first is not None
     assert first.state is State.MET
+
+
+# What was said among staff: everybody affected would read it.
+
+REMARK = "They never pay, and their margin is laughable."
+INSIDE = "support-comment@example.com"
+PLANNED = "Starts: 2026-12-05 12:00\nEnds: 2026-12-05 14:00"
+OPENINGS = [("Incident", "Severity: critical"), ("Maintenance", PLANNED), ("Emergency", PLANNED)]
+
+
+def remarked(house: House) -> None:
+    """Jane's comment on request 1."""
+    answered(house, sent_to(opened(house), JANE, "opened"), f"comment\n\nFor us.\n{REMARK}")
+
+
+def outside(sent: list[Sent]) -> list[str]:
+    return [one.item.raw.decode() for one in sent if one.item.recipient in (ANN, BOB, OLD, PIA, EVE)]
+
+
+@pytest.mark.parametrize(("opening", "more"), OPENINGS)
+@pytest.mark.parametrize("title", [REMARK, f"Mail to {INSIDE} is slow"])
+def test_a_title_that_says_what_is_for_staff_alone_opens_nothing(house: House, opening: str, more: str, title: str) -> None:
+    remarked(house)
+    sent = incident(house, f"{opening}: {title}\n{more}\nAffects: all\n\nIt is slow.")
+    assert not outside(sent)
+    receipt = flat(sent_to(sent, JANE))
+    assert "the customer reads it, and it" in receipt
+    assert f"{opening}: {title}"[:40] in receipt
+    assert house.store.by_number(2) is None
+
+
+@pytest.mark.parametrize(("opening", "more"), OPENINGS)
+def test_words_of_an_announcement_that_were_said_among_staff_stay_there(house: House, opening: str, more: str) -> None:
+    remarked(house)
+    sent = incident(house, f"{opening}: Mail is slow\n{more}\nAffects: all\n\nWe look for it.\n{REMARK}")
+    assert not outside(sent)
+    assert "they repeat what was said among staff" in flat(sent_to(sent, JANE, "receipt"))
+    assert request(house, 2).subject == "Mail is slow"
+
+
+def test_an_update_that_was_said_among_staff_is_asked_about(house: House) -> None:
+    remarked(house)
+    notice = sent_to(incident(house), KIM, "opened")
+    told_us(house, KIM, "It is the zinnober cable in rack nine again.", subject=notice["Subject"], to=INSIDE)
+    house.forward(hours=3, minutes=10)
+    reminder = sent_to(swept(house), JANE, "nudge")
+    for words in (REMARK, "It is the zinnober cable in rack nine again."):
+        sent = answered(house, reminder, f"News:\n{words}") + swept(house)
+        assert not outside(sent)
+        assert receivers(sent, "asked") == {JANE}
+
+
+def test_the_shell_tells_nobody_what_was_said_among_staff(house: House) -> None:
+    remarked(house)
+    lines, now = "Severity: critical\nAffects: all", house.now
+    for title, words in ((REMARK, "It is slow."), ("Mail is slow", f"Hello,\n{REMARK}")):
+        results = house.engine.declare("support", f"Incident: {title}\n{lines}", words, "root", now)
+        assert "said among staff" in str(results)
+    assert house.store.by_number(2) is None
+    assert "it is #" in str(house.engine.declare("support", f"Incident: Mail is slow\n{lines}", "It is slow.", "root", now))
+    swept(house)
+    (number,) = (one.number for one in house.store.incidents())
+    assert "said among staff" in str(house.engine.speak(number, "", REMARK, "root", now))
+    assert "said among staff" in str(house.engine.command(1, f"Subject: {REMARK}", "root", now))
+    assert not outside(swept(house))
+    assert "they go to" in str(house.engine.speak(number, "", "We found it.", "root", now))
+
+
+def test_nobody_affected_reads_whom_else_it_affects(house: House) -> None:
+    sent = incident(house, OPEN.replace("Affects: all", "Affects: organisation acme, organisation globex"))
+    assert outside(sent)
+    for raw in outside(sent):
+        both = "globex" in raw.casefold() and "acme" in raw.casefold()
+        assert not both, raw

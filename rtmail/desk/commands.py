@@ -150,6 +150,8 @@ _TYPED = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '
 _LINKED = re.compile(r"(?<=\S)\s?<(?:mailto:|https?://)[^<>\s]*>")
 """Behind an address or link Outlook's plain text repeats its target."""
 _LONGEST_LINE, _LONGEST_NAME = 400, 60
+_BUG = re.compile(r"[A-Za-z][\w.]*-\d+\b")
+"""A tracker's number, which no customer reads."""
 _SENTENCE_WORDS = 5
 """From so many words on, what follows a known key and is not its argument is a sentence: "Status: we have found the cause"."""
 _SAID_ALONE = frozenset({"fixed", "bugs"})
@@ -329,7 +331,7 @@ def _looks_meant(kind: Argument, value: str, *, unusual: bool = False) -> bool:
         case Argument.ADDRESSES | Argument.PERSON:
             return "@" in value
         case Argument.NUMBER | Argument.REFERENCE | Argument.FIXED | Argument.LENGTH | Argument.WORKED:
-            return digits and len(words) <= 3
+            return digits and (len(words) <= 3 or (kind is Argument.FIXED and bool(_BUG.match(value))))
         case Argument.INSTANT | Argument.UNTIL | Argument.LENGTH_OR_UNTIL if not unusual:
             return len(words) <= 4 and (digits or any(closest(word, CALENDAR_WORDS) for word in words))
         case _:

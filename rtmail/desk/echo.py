@@ -71,7 +71,9 @@ def pieces(text: str, public: Iterable[str]) -> list[str]:
     known = [_lines(one) for one in public]
     quoted, spoken = _parted(text)
     cut = [*(line for line in quoted if len(line) >= ELSEWHERE.line[0]), *_cut(quoted, ELSEWHERE.run[0] // 2)]
-    return list(dict.fromkeys([*_rarest(cut, known), *_rarest(_cut(spoken, ELSEWHERE.run[1] // 2), known)]))
+    # A line of ELSEWHERE.line words may lie across two cuts and hold neither whole.
+    short = [line for line in spoken if ELSEWHERE.line[1] <= len(line) < ELSEWHERE.run[1] - 1]
+    return list(dict.fromkeys([*_rarest(cut, known), *_rarest(short, known), *_rarest(_cut(spoken, ELSEWHERE.run[1] // 2), known)]))
 
 
 def _cut(lines: Sequence[Words], size: int) -> list[Words]:

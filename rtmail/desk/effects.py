@@ -118,7 +118,7 @@ def act(running: Run, action: Action, parsed: Parsed) -> list[Result]:
 
 def commanded(builder: Builder, stimulus: Commanded) -> None:
     """Commands without a mail: from the shell, or confirmed later."""
-    running = Run(builder, stimulus.person, stimulus.strong, stimulus.parties, stimulus.known)
+    running = Run(builder, stimulus.person, stimulus.strong, stimulus.parties, stimulus.known, said=stimulus.said)
     builder.results.extend(run(running, stimulus.parsed))
     closing.looked(builder, builder.now)
     awaiting.looked(builder)
@@ -175,7 +175,11 @@ def _public(running: Run, command: Command) -> str:
         name, _, value = command.value.partition(":")
         known = filled.named(filled.fields_of(running.builder.policy, running.builder.ticket), name.strip())
         return value if known and known.public else ""
-    return command.value if BY_NAME[command.name].shown else ""
+    spec = BY_NAME[command.name]
+    if spec.argument is arguments.Argument.ADDRESSES and not arguments.problem(spec.argument, command.value):
+        # Everybody who takes part reads the names of the others.
+        return "\n".join(one.name for one in arguments.addresses(command.value))
+    return command.value if spec.shown else ""
 
 
 def _serves(running: Run, spec: Spec) -> bool:

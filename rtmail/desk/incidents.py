@@ -21,6 +21,7 @@ from rtmail.desk.decision import Builder, House, Words
 from rtmail.desk.outcome import CannotDo, Result, refused
 from rtmail.desk.people import Organisation, Person
 from rtmail.desk.ticket import Event, EventKind, Status, Ticket
+from rtmail.desk.wording import NOTHING_SAID, Said, unsayable
 from rtmail.mail.draft import Visibility
 from rtmail.policy import signals
 from rtmail.policy.model import Policy, Priority
@@ -42,8 +43,11 @@ def opens(parsed: Parsed) -> bool:
     return any(command.name in OPENS for command in parsed.commands)
 
 
-def read(parsed: Parsed, policy: Policy, house: House, now: datetime, zone: ZoneInfo) -> Plan | list[Result]:
-    """Return what the commands of a fresh mail open, or, for the receipt, why each of them that is at fault opens nothing."""
+def read(parsed: Parsed, policy: Policy, house: House, now: datetime, zone: ZoneInfo, inside: Said = NOTHING_SAID) -> Plan | list[Result]:
+    """Return what the commands of a fresh mail open, or, for the receipt, why each of them that is at fault opens nothing.
+
+    inside   what was said among staff, which a title must not repeat: everybody affected reads it
+    """
     wrong: list[Result] = [refused(one.line, one.why, one.suggestion) for one in parsed.unclear]
     said: dict[str, Command] = {}
     for command in parsed.commands:
@@ -51,6 +55,8 @@ def read(parsed: Parsed, policy: Policy, house: House, now: datetime, zone: Zone
             said["severity" if command.name == "priority" else command.name] = command
     opening = next(command for name, command in said.items() if name in OPENS)
     kind = OPENS[opening.name]
+    if why := unsayable(opening.value, house.site, house.directory.parties(), inside):
+        wrong.append(refused(opening.line, why))
 
     def value(name: str, missing: str, example: str, make: Any) -> Any:
         command = said.get(name)

@@ -7,16 +7,14 @@ from rtmail.desk.decision import Builder
 from rtmail.desk.outcome import done, refused
 from rtmail.desk.stimulus import Spoken
 from rtmail.desk.ticket import EventKind
-from rtmail.mail.tripwire import leaks
+from rtmail.desk.wording import unsayable
 
 
 def say(builder: Builder, stimulus: Spoken) -> None:
     """Open it, or let the words and commands act on it; one line each is left in the results."""
     person, text = stimulus.person, stimulus.words.reply_text
-    staff = tuple(one.party for one in builder.house.directory.people.values())
-    leak = leaks(f"{stimulus.words.subject}\n{text}", builder.house.site, staff)
-    if leak:
-        builder.results.append(refused("(your words)", f"they would show customers something internal ({leak})"))
+    if why := unsayable(f"{stimulus.words.subject}\n{text}", builder.house.site, builder.house.directory.parties(), stimulus.said):
+        builder.results.append(refused("(your words)", why))
         return
     if stimulus.plan:
         facts = {"rule": "shell", "shell_user": stimulus.shell_user}
@@ -31,6 +29,6 @@ def say(builder: Builder, stimulus: Spoken) -> None:
     if text.strip():
         incidents.publish(builder, person, stimulus.words, at=stimulus.at, facts={"rule": "shell"})
         builder.results.append(done("(your words)", f"they go to {incidents.readers(builder)}"))
-    builder.results.extend(effects.run(effects.Run(builder, person, strong=True), stimulus.parsed))
+    builder.results.extend(effects.run(effects.Run(builder, person, strong=True, said=stimulus.said), stimulus.parsed))
     shown = [{"line": r["line"], "done": r["done"]} for r in builder.results]
     builder.add(EventKind.COMMAND, facts={"shell_user": stimulus.shell_user, "results": shown})

@@ -463,10 +463,10 @@ def _open_incident(builder: Builder, stimulus: Received) -> None:
     """A fresh mail that says `Incident:` or plans a maintenance; whether it can be was seen before it got a number."""
     person = arrival.staff_author(builder, stimulus)
     zone = ZoneInfo(builder.house.site.timezone)
-    plan = incidents.read(stimulus.parsed, builder.given, builder.house, stimulus.at, zone)
+    plan = incidents.read(stimulus.parsed, builder.given, builder.house, stimulus.at, zone, stimulus.said)
     assert isinstance(plan, about.Plan)
-    text = public_words(stimulus.mail, stimulus.parsed.words, builder.house.site, builder.house.directory.parties())
-    inside = stimulus.verdict.door is Door.COMMENT or bool(text.leak or stimulus.leak)
+    text = public_words(stimulus.mail, stimulus.parsed.words, builder.house.site, builder.house.directory.parties(), stimulus.said)
+    inside = stimulus.verdict.door is Door.COMMENT or bool(text.leak or stimulus.leak or text.echo)
     words = replace(arrival.words_of(stimulus), reply_text=text.words)
     facts, message_id = arrival.facts_of(stimulus), stimulus.mail.message_id
     incidents.begin(builder, plan, person, words, at=stimulus.at, facts=facts, message_id=message_id, told=not inside)
@@ -475,6 +475,8 @@ def _open_incident(builder: Builder, stimulus: Received) -> None:
         went = f"The words of your mail go to {incidents.readers(builder)}." if words.reply_text.strip() else ""
     elif text.leak:
         went = f"{kept}: they would show customers something internal ({text.leak}). Nobody outside was told."
+    elif text.echo:
+        went = f'{kept}: they repeat what was said among staff: "{text.echo} ...". Nobody outside was told.'
     else:
         went = f"{kept}; nobody outside was told." if words.reply_text.strip() else ""
     line = f"#{builder.ticket.number}: {incidents.described(builder, plan.found)}"

@@ -48,7 +48,7 @@ class Private:
 class Spoken:
     """Words of staff at the shell for everybody whom an incident affects, and what else is done with it.
 
-    plan  what is opened with them; None: they are about an incident that is open
+    plan  what is opened with them; None: they are about an incident that is open; said: what was said among staff
     """
 
     person: Person
@@ -57,6 +57,7 @@ class Spoken:
     parsed: Parsed = field(default_factory=Parsed)
     plan: Plan | None = None
     shell_user: str = ""
+    said: Said = NOTHING_SAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ class Commanded:
     shell_user: str = ""
     parties: Mapping[str, int] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
+    said: Said = NOTHING_SAID
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from rtmail.engine.digests import Digests
 from rtmail.engine.intake import Intake
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Office
+from rtmail.engine.overheard import at_the_shell
 from rtmail.engine.reader import ReaderPool, ReadFailed
 from rtmail.engine.sender_checks import SenderChecks
 from rtmail.engine.statements import Statements
@@ -337,7 +338,8 @@ class Engine:
             parsed = commands.parse(text, fields=filled.staff_names(policy))
             parties: dict[str, int] = {}
             known = self._intake.know(parsed, found, 0, parties, now)
-            stimulus = Commanded(person=person, parsed=parsed, strong=True, shell_user=unix_user, parties=parties, known=known)
+            stimulus = Commanded(person=person, parsed=parsed, strong=True, shell_user=unix_user, parties=parties, known=known,
+                                 said=at_the_shell(self.store, found.id, parsed))  # fmt: skip
             decision = decide(policy, found, stimulus, now, self.office.house)
             self._intake.split_off(decision, self._keeper.keep(decision, now), now)
             results[:] = [dict(result) for result in decision.results]
@@ -358,12 +360,14 @@ class Engine:
         def job() -> None:
             self.office.look_round(now)
             version, policy = self.office.current_policy(queue)
-            plan = incidents.read(commands.parse(text), policy, self.office.house, now, self.office.zone)
+            parsed = commands.parse(text)
+            inside = at_the_shell(self.store, 0, parsed, words)
+            plan = incidents.read(parsed, policy, self.office.house, now, self.office.zone, inside)
             if not isinstance(plan, about.Plan):
                 results[:] = [dict(one) for one in plan]
                 return
             said = Words(plan.title, words, words, 0, 0, 0)
-            stimulus = Spoken(shell(unix_user), said, now, plan=plan, shell_user=unix_user)
+            stimulus = Spoken(shell(unix_user), said, now, plan=plan, shell_user=unix_user, said=inside)
             fresh = Ticket(0, self.store.next_number(), queue, plan.title, Status.NEW, now, version)
             decision = decide(policy, fresh, stimulus, now, self.office.house)
             results[:] = [dict(one) for one in decision.results]
@@ -384,7 +388,9 @@ class Engine:
             if found is None:
                 raise NoSuchRequest(f"there is no request #{number}")
             said = Words(found.subject, words, words, 0, 0, 0)
-            stimulus = Spoken(shell(unix_user), said, now, commands.parse(text), shell_user=unix_user)
+            parsed = commands.parse(text)
+            inside = at_the_shell(self.store, found.id, parsed, words)
+            stimulus = Spoken(shell(unix_user), said, now, parsed, shell_user=unix_user, said=inside)
             decision = decide(self.office.policy(found.policy_version), found, stimulus, now, self.office.house)
             results[:] = [dict(one) for one in decision.results]
             if all(one["done"] for one in results):

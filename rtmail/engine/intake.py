@@ -223,7 +223,8 @@ class Intake:
         """Why a mail of staff opens no incident although it wants to; nothing where it does."""
         _, policy = self.office.current_policy(verdict.queue)
         at = _counts_from(item, mail, verdict, self.office.site, now, confirmed=False)
-        plan = incidents.read(parsed, policy, self.office.house, at, self.office.zone)
+        said = overheard(self.store, self.office, verdict, mail, None, parsed)
+        plan = incidents.read(parsed, policy, self.office.house, at, self.office.zone, said)
         return () if isinstance(plan, Plan) else plan
 
     def _event(

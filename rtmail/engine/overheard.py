@@ -6,7 +6,10 @@ many other requests, and a few look-ups in the index of words, however much the 
 
 from __future__ import annotations
 
-from rtmail.desk import echo
+from collections.abc import Sequence
+
+from rtmail.desk import echo, incidents
+from rtmail.desk.arguments import Argument
 from rtmail.desk.commands import Parsed
 from rtmail.desk.match import Result, Verdict
 from rtmail.desk.registry import SPECS
@@ -27,39 +30,57 @@ _COMPARED = 300
 _OTHERS = 5
 """So many other requests are looked at as a whole."""
 _CITED = 20
-_SHOWN = frozenset({"field", *(spec.name for spec in SPECS if spec.shown)})
+_SHOWN = frozenset({"field", *incidents.OPENS, *(spec.name for spec in SPECS if spec.shown or spec.argument is Argument.ADDRESSES)})
 """Commands whose words the customer reads, or may."""
 
 
-def overheard(store: Store, office: Office, verdict: Verdict, mail: Mail, ticket: Ticket, parsed: Parsed) -> Said:
+def overheard(store: Store, office: Office, verdict: Verdict, mail: Mail, ticket: Ticket | None, parsed: Parsed) -> Said:
     """Return what a mail must not carry to the customer, and what he may know; nothing for one that says nothing to him.
 
-    An answer of staff does, and a command whose words he reads, by whichever address it comes.
+    An answer of staff does, and a command whose words he reads, by whichever address it comes; without a `ticket`, one
+    that opens a request, for everybody affected.
     What waits as a colleague's words, whom nothing proves, is no public word either; his own are no secret of his.
     """
     shows = verdict.sender.staff is not None and any(command.name in _SHOWN for command in parsed.commands)
     if verdict.result is not Result.STAFF_CORRESPONDENCE and not shows:
         return Said()
-    internal, public = _on(store, ticket.id)
+    shown = "\n".join((mail.reply_text, _values(parsed), mail.written))
+    return _said(store, ticket.id if ticket else 0, shown, _cited(office, mail, ticket.number if ticket else 0), verdict.sender.party)
+
+
+def at_the_shell(store: Store, ticket_id: int, parsed: Parsed, words: str = "") -> Said:
+    """Return the same for what is written at the shell: lines of commands, and words for everybody affected."""
+    if not words.strip() and not any(command.name in _SHOWN for command in parsed.commands):
+        return Said()
+    return _said(store, ticket_id, f"{_values(parsed)}\n{words}", [], 0)
+
+
+def _values(parsed: Parsed) -> str:
+    """What follows the commands that somebody reads, without their keys: these would hide a line of a colleague's."""
+    return "\n".join(command.value for command in parsed.commands if command.name in _SHOWN)
+
+
+def _said(store: Store, ticket_id: int, shown: str, cited: Sequence[int], author: int) -> Said:
+    internal, public = _on(store, ticket_id)
     known: list[str] = []
-    for number in _cited(office, mail, ticket):
+    for number in cited:
         if other := store.by_number(number):
             said, there = _on(store, other.id)
             internal, known = internal + said, known + there
     claims = store.holds_waiting(kind=STAFF_CLAIM, latest=True, limit=_COMPARED)
-    internal += [str(hold.details.get("words", "")) for hold in claims if hold.person != verdict.sender.party]
+    internal += [str(hold.details.get("words", "")) for hold in claims if hold.person != author]
     elsewhere: dict[int, str] = {}
-    for other_id, text in store.texts_with(echo.pieces(f"{mail.reply_text}\n{mail.written}", public), sorted(AMONG_STAFF), ticket.id):
+    for other_id, text in store.texts_with(echo.pieces(shown, public), sorted(AMONG_STAFF), ticket_id):
         elsewhere[other_id] = f"{elsewhere.get(other_id, '')}\n{text}"
     for other_id in list(elsewhere)[:_OTHERS]:
         known += _on(store, other_id)[1]
     return Said(tuple(internal), tuple(public), tuple(elsewhere.values()), tuple(known))
 
 
-def _cited(office: Office, mail: Mail, ticket: Ticket) -> list[int]:
+def _cited(office: Office, mail: Mail, number: int) -> list[int]:
     """The other requests whose mails it answers or refers to."""
     ids = (read_message_id(office.keyring, one, office.site.domain) for one in (*mail.in_reply_to, *mail.references[-_CITED:]))
-    return sorted({number for number, _ in filter(None, ids)} - {0, ticket.number})[:_OTHERS]
+    return sorted({other for other, _ in filter(None, ids)} - {0, number})[:_OTHERS]
 
 
 def _among_staff(event: Event) -> bool:
