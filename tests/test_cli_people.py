@@ -15,9 +15,13 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from rtmail.cli import COMMANDS, rtmail
 from rtmail.cli.manual import pages
+from rtmail.cli.tables import LEAST, WHOLE, widths
 from rtmail.config.sections import Tables
 from tests.fakes.daemon import ROOT, Running
 from tests.fakes.house import mail
@@ -66,10 +70,27 @@ def test_tables_are_drawn_on_a_terminal_and_plain_in_a_pipe(asked: Running) -> N
     plain = asked.cli("ticket", "list")
     assert plain.isprintable() or "\x1b" not in plain
     assert [line.split()[0] for line in plain.splitlines()] == ["request", "#1"]
-    assert max(map(len, plain.splitlines())) <= 80
-    for columns in (60, 140):
+    assert plain.splitlines()[1].endswith("[bold red]Drücker[/bold red] 打印机 " + "x" * 90), "what is searched for in a pipe is whole"
+    for columns in (60, 80, 140):
         lines = re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(asked, "ticket", "list", columns=columns)).splitlines()
-        assert all(len(line) <= columns for line in lines)
+        assert all(cell_len(line) <= columns for line in lines)
+        assert [line.split()[0] for line in (lines[0], lines[2])] == ["request", "#1"], "its number is what the next command needs"
+        assert "26 Nov" in lines[2] or "…" in lines[2]
+
+
+@given(st.lists(st.integers(1, 200), min_size=2, max_size=7), st.integers(20, 250))
+def test_columns_share_a_line(natural: list[int], room: int) -> None:
+    given_ = widths(natural, room)
+    assert given_[0] == natural[0]
+    assert all(min(LEAST, wanted) <= got <= wanted for got, wanted in zip(given_, natural, strict=True))
+    if sum(natural) <= room:
+        assert given_ == natural
+    elif sum(given_) > room:
+        assert all(got <= LEAST for got in given_[1:]), "only a line that is too narrow for any table is exceeded"
+    else:
+        assert sum(given_) == room, "nothing of the line is wasted"
+    if any(got < min(wanted, WHOLE) for got, wanted in zip(given_[:-1], natural, strict=False)):
+        assert given_[-1] <= LEAST, "an instant is cut only when there is no text left to cut"
 
 
 def test_no_color_is_respected(asked: Running) -> None:

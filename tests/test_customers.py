@@ -73,6 +73,7 @@ def test_an_import_adds_changes_and_syncs(folder: Path) -> None:
     file.write_text(CSV)
     assert "would be added: 2, changed: 0, unchanged: 0, removed: 0" in run(folder, "customer", "import", str(file), "--dry-run")
     assert "globex" not in run(folder, "customer", "list")
+    assert run(folder, "customer", "list", "--expired") == "every plan holds\n"
     assert "added: 2, changed: 0" in run(folder, "customer", "import", str(file))
     assert "added: 0, changed: 0, unchanged: 2" in run(folder, "customer", "import", str(file))
     shown = run(folder, "customer", "show", "y@globex.example")
@@ -82,7 +83,7 @@ def test_an_import_adds_changes_and_syncs(folder: Path) -> None:
     file.write_text(CSV.rpartition("initech")[0].replace("Globex", "Globex Inc"))
     assert "added: 0, changed: 1, unchanged: 0, removed: 1" in run(folder, "customer", "import", str(file), "--sync")
     listed = run(folder, "customer", "list")
-    assert [line.split()[0] for line in listed.splitlines()] == ["acme", "globex"]
+    assert [line.split()[0] for line in listed.splitlines()] == ["organisation", "acme", "globex"]
     assert all(len(line) <= 110 for line in listed.splitlines())
 
 

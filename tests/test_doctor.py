@@ -18,14 +18,16 @@ import trustme
 
 from rtmail import config
 from rtmail.engine.resolver import NoAnswer
+from rtmail.mail.dkim_sign import public_record
 from rtmail.mail.model import Envelope
 from rtmail.ops import building
 from rtmail.ops.doctor import Finding, Verdict, examine, house
-from rtmail.store import Pausable, Serving, Store
+from rtmail.store import Outcome, Pausable, Serving, Store
 from tests.fakes.badmta import BadMta
 from tests.fakes.daemon import Running, free_port, wait_for
 from tests.fakes.house import mail
 from tests.fakes.imap import ImapServer
+from tests.fakes.signer import pem, rsa_key
 from tests.fakes.sink import Sink
 
 NOW = datetime.now(UTC)
@@ -166,6 +168,21 @@ def paused(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
         store.pause(Pausable.OUTBOX, "root", datetime.now(UTC) - timedelta(hours=30))
 
 
+def left_claim(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    then = datetime.now(UTC) - timedelta(hours=1)
+    with closing(store_of(running)) as store:
+        store.put_many([(mail(), Envelope("b@acme.example", ("support@example.com",), "smtp", then))])
+        assert len(store.lease_spool("dead:1", then, 10, 60.0)) == 1
+
+
+def quarantined(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.now(UTC)
+    with closing(store_of(running)) as store:
+        store.put_many([(mail(), Envelope("b@acme.example", ("support@example.com",), "smtp", now))])
+        (item,) = store.lease_spool("here:1", now, 10, 60.0)
+        store.settle_spool(item, Outcome.QUARANTINED, "it broke", now=now)
+
+
 def old_backup(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(store_of(running)) as store:
         store.note_backup(datetime.now(UTC) - timedelta(days=9))
@@ -184,6 +201,8 @@ def old_backup(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     (drifted, "config", "warn", "here:1 works by another one", "systemctl reload rtmail"),
     (upgraded, "version", "warn", "this is 0.1.0", "restart"),
     (paused, "pauses", "warn", "outbox for 1 d 6 h, by root", "rtmail resume outbox"),
+    (left_claim, "claims", "warn", "1 mail claimed by a daemon that left it", "see that a daemon runs"),
+    (quarantined, "set aside", "warn", "1 in quarantine, 0 held", "rtmail quarantine list"),
     (old_backup, "backup", "warn", "9 d 0 h ago", "rtmail backup FILE"),
 ], ids=lambda value: value.__name__ if callable(value) else "")
 def test_trouble_in_the_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: Callable[..., None], part: str, verdict: str,
@@ -257,6 +276,26 @@ def context(authority: trustme.CA, name: str, ends: datetime | None = None) -> s
     made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name, not_after=ends).configure_cert(made)
     return made
+
+
+def test_the_key_that_signs_is_the_one_in_dns(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    key, name = pem(rsa_key(2048)), "now._domainkey.example.com"
+    (running.config.parent / "now.pem").write_bytes(key)
+    (running.config.parent / "now.pem").chmod(0o600)
+    running.config.write_text(running.config.read_text() + '\n[dkim.now]\nkey = "now.pem"\n')
+    right = public_record(key)
+    spaced = right.replace("v=DKIM1; k=rsa; ", "")[:50] + " " + right.replace("v=DKIM1; k=rsa; ", "")[50:]
+    assert [str(look(running, Zone({(name, "TXT"): (text,)}))[f"DKIM of {name}"].verdict) for text in (right, spaced)] == ["ok", "ok"]
+    for records, verdict, said in (
+        ((), "fail", "none"), ((right, right), "fail", "2 records"), (None, "warn", "no answer"),
+        ((public_record(pem(rsa_key(1024))),), "fail", "another key"), ((right.replace("k=rsa", "k=ed25519"),), "fail", "another key"),
+        (("v=DKIM1; p=",), "fail", "taken back"), (("v=spf1 -all; " + right[9:],), "fail", "no DKIM record"),
+        ((right + "; h=sha1",), "fail", "not for SHA-256"), ((right + "; s=other",), "fail", "not for mail"),
+        ((right + "; t=s:y",), "fail", "only tried out"),
+    ):
+        found = look(running, Zone({(name, "TXT"): records}))[f"DKIM of {name}"]
+        assert (str(found.verdict), said in found.said, bool(found.cure)) == (verdict, True, True), found
 
 
 @pytest.mark.parametrize(("name", "ends", "verdict", "said"), [

@@ -33,15 +33,25 @@ def customer() -> None:
 def list_(found: Config, expired: bool, as_json: bool) -> None:
     """Every organisation, one line each."""
     today = system().date()
-    for one in sorted(_directory(found).organisations.values(), key=lambda one: one.key):
-        if expired and one.holds_on(today):
-            continue
-        if as_json:
+    shown = [one for one in sorted(_directory(found).organisations.values(), key=lambda one: one.key)
+             if not (expired and one.holds_on(today))]
+    if as_json:
+        for one in shown:
             put(_facts(one, today))
-            continue
-        ends = f" until {one.plan_until}" if one.plan_until else ""
-        plan = f"{one.plan}{ends}{'' if one.holds_on(today) else ' (does not hold)'}" if one.plan else "no plan"
-        click.echo(f"{one.key:20.20}  {one.name:28.28}  {plan:32}  contacts: {len(one.contacts)}{'  imported' if one.imported else ''}")
+    elif shown:
+        rows = [(one.key, _plan(one, today), str(len(one.contacts)), "store" if one.imported else "config", one.name) for one in shown]
+        columns(("organisation", "plan", "contacts", "kept in", "name"), rows)
+    elif expired:
+        click.echo("every plan holds")
+    else:
+        click.echo("none: write [organisations.NAME] into the config, or rtmail customer import FILE")
+
+
+def _plan(one: Organisation, today: date) -> str:
+    if not one.plan:
+        return "none"
+    ends = f" until {one.plan_until}" if one.plan_until else ""
+    return f"{one.plan}{ends}{'' if one.holds_on(today) else ' (does not hold)'}"
 
 
 @customer.command()

@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from rtmail.mail.own_checks import body_hash
+from rtmail.mail.own_checks import body_hash, tags
 
 SIGNED = ("from", "to", "cc", "subject", "date", "message-id", "reply-to", "in-reply-to", "references", "mime-version", "content-type",
           "content-transfer-encoding", "auto-submitted")
@@ -50,6 +50,21 @@ def public_record(pem: bytes) -> str:
     kind, key = _key(pem)
     form = (Encoding.Raw, PublicFormat.Raw) if kind == "ed25519" else (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return f"v=DKIM1; k={kind}; p={base64.b64encode(key.public_key().public_bytes(*form)).decode()}"
+
+
+def fault(record: str, pem: bytes) -> str:
+    """Return why nobody who reads `record` in DNS can verify what `pem` signs (RFC 6376 3.6.1); "" when all can. Raises ValueError."""
+    there, ours = tags(record), tags(public_record(pem))
+    if there.get("v", "DKIM1") != "DKIM1":
+        return "no DKIM record"
+    if not there.get("p"):
+        return "a key that was taken back"
+    if (there.get("k", "rsa").lower(), there["p"]) != (ours["k"], ours["p"]):
+        return "another key"
+    for name, wanted, said in (("s", {"*", "email"}, "a key that is not for mail"), ("h", {"sha256"}, "a key that is not for SHA-256")):
+        if there.get(name) and not wanted & set(there[name].lower().split(":")):
+            return said
+    return "a key that is only tried out (t=y)" if "y" in there.get("t", "").split(":") else ""
 
 
 def sign(raw: bytes, signers: Sequence[Signer], at: datetime) -> bytes:

@@ -170,7 +170,7 @@ class _Checking:
             return "no key"
         if len(texts) > 1:
             return "more than one key"
-        key = _tags(texts[0])
+        key = tags(texts[0])
         flags = {flag.strip() for flag in key.get("t", "").split(":")}
         if "y" in flags:
             return "the key is only tried out"
@@ -225,7 +225,7 @@ class _Checking:
     def _results(self, number: int) -> str:
         """Return what set `number` says of the checks, without its instance, as an Authentication-Results value."""
         values = (unfolded(entry.value) for entry in self.fields if entry.name.lower() == "arc-authentication-results")
-        return next((value.partition(";")[2].strip() for value in values if _instance(_tags(value)) == number), "")
+        return next((value.partition(";")[2].strip() for value in values if _instance(tags(value)) == number), "")
 
     def _key(self, name: bytes, timeout: float = 5) -> bytes:
         texts = self.answers.txt.get(name.decode("ascii", "replace").rstrip(".").lower()) or ()
@@ -310,18 +310,18 @@ def _silent() -> logging.Logger:
     return logger
 
 
-def _tags(text: str) -> dict[str, str]:
-    """Return a tag list (RFC 6376 3.2); the first of a name counts."""
-    tags: dict[str, str] = {}
+def tags(text: str) -> dict[str, str]:
+    """Return a tag list (RFC 6376 3.2) without blanks; the first of a name counts."""
+    found: dict[str, str] = {}
     for part in text.split(";")[:60]:
         if match := _TAG.fullmatch(part):
-            tags.setdefault(match[1].lower(), "".join(match[2].split()))
-    return tags
+            found.setdefault(match[1].lower(), "".join(match[2].split()))
+    return found
 
 
 def _parts(fields: Sequence[Field], name: str) -> list[_Signature]:
     found = [entry for entry in fields if entry.name.lower() == name]
-    return [_Signature(index, _tags(unfolded(entry.value))) for index, entry in enumerate(found)]
+    return [_Signature(index, tags(unfolded(entry.value))) for index, entry in enumerate(found)]
 
 
 def _aligned_signatures(fields: Sequence[Field], domain: str) -> list[_Signature]:

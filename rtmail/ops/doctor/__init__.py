@@ -13,7 +13,7 @@ from rtmail.errors import Deferred, RtmailError
 from rtmail.ops import building
 from rtmail.ops.doctor.finding import Finding, Verdict, fail
 from rtmail.ops.doctor.house import disk, inside, state_folder
-from rtmail.ops.doctor.names import Names, certificate, names
+from rtmail.ops.doctor.names import Names, certificate, names, signatures
 from rtmail.ops.doctor.neighbours import mailboxes, relay
 
 __all__ = ["Finding", "Names", "Verdict", "examine", "mailboxes", "relay"]
@@ -37,3 +37,4 @@ def examine(config: Config, now: datetime, asking: Names) -> Iterator[Finding]:
     yield from mailboxes(config)
     yield from certificate(config, now)
     yield from names(config, asking)
+    yield from signatures(config, asking)

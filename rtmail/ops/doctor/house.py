@@ -116,7 +116,7 @@ def _waiting(ages: Ages, now: datetime) -> Iterator[Finding]:
     cure = "rtmail outbox list shows what the relay says of each"
     yield (warn if late else ok)("mail out", "looked at what waits to go out", said, *((cure,) if late else ()))
     if ages.stale:
-        yield warn("claims", "looked for claims that ended", f"{ages.stale} mails were claimed by a daemon that left them",
+        yield warn("claims", "looked for claims that ended", f"{ages.stale} mail claimed by a daemon that left it",
                    "see that a daemon runs: whichever comes next takes them over")
     if ages.quarantined or ages.held:
         yield warn("set aside", "looked at what waits for a person", f"{ages.quarantined} in quarantine, {ages.held} held",

@@ -10,10 +10,12 @@ from typing import Any, Protocol
 
 from rtmail.config import Config
 from rtmail.engine.resolver import NoAnswer
+from rtmail.mail.dkim_sign import Signer, fault
 from rtmail.ops.doctor.finding import Finding, fail, ok, warn
 
 SECONDS = 5.0
 ENDS_SOON = timedelta(days=14)
+_NO_ANSWER = "see /etc/resolv.conf, or [auth] nameservers"
 _RENEW = "renew it, then systemctl reload rtmail"
 
 
@@ -32,8 +34,7 @@ def names(config: Config, asking: Names) -> Iterator[Finding]:
             yield _spf(domain, [text for text in asking.ask(domain, "TXT", SECONDS) if text.lower().startswith("v=spf1")])
             yield _dmarc(domain, [text for text in asking.ask(f"_dmarc.{domain}", "TXT", SECONDS) if text.lower().startswith("v=dmarc1")])
         except NoAnswer:
-            cure = "see /etc/resolv.conf, or [auth] nameservers"
-            yield warn(f"DNS of {domain}", "asked for MX, SPF and DMARC", "no answer", cure)
+            yield warn(f"DNS of {domain}", "asked for MX, SPF and DMARC", "no answer", _NO_ANSWER)
 
 
 def _mx(domain: str, records: tuple[Any, ...], addresses: tuple[Any, ...]) -> Finding:
@@ -65,6 +66,32 @@ def _dmarc(domain: str, records: list[str]) -> Finding:
     if len(records) > 1:
         return fail(part, tried, f"{len(records)} records, which counts as none", "leave one")
     return ok(part, tried, records[0])
+
+
+def signatures(config: Config, asking: Names) -> Iterator[Finding]:
+    """Yield for each key that signs our mail whether the world finds its other half in DNS."""
+    try:
+        signers = config.signers()
+    except OSError as error:
+        yield fail("DKIM", "read the keys that sign our mail", str(error), "rtmail check")
+        return
+    for signer in signers:
+        name = f"{signer.selector}._domainkey.{signer.domain}"
+        try:
+            yield _dkim(signer, name, asking.ask(name, "TXT", SECONDS))
+        except NoAnswer:
+            yield warn(f"DKIM of {name}", "asked for its TXT", "no answer", _NO_ANSWER)
+
+
+def _dkim(signer: Signer, name: str, records: tuple[Any, ...]) -> Finding:
+    part, tried = f"DKIM of {name}", f"asked for TXT of {name}, and compared it with the key that signs"
+    cure = "publish the TXT record that rtmail check prints: until then our signature proves nothing"
+    if not records:
+        return fail(part, tried, "none", cure)
+    if len(records) > 1:
+        return fail(part, tried, f"{len(records)} records, of which any may be taken", "leave the one that rtmail check prints")
+    said = fault(records[0], signer.pem)
+    return fail(part, tried, said, cure) if said else ok(part, tried, "the key that signs")
 
 
 def certificate(config: Config, now: datetime) -> Iterator[Finding]:
