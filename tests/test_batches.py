@@ -16,7 +16,7 @@ from rtmail.engine.reader import Job, ReadFailed
 from rtmail.mail.model import Envelope, Mail
 from rtmail.mail.site import Site
 from rtmail.store import Settlement, SpoolItem
-from rtmail.store.engines import _Turn
+from rtmail.store.turns import Turn
 from tests.fakes.house import House, mail
 from tests.fakes.stores import until
 
@@ -100,7 +100,7 @@ def test_what_was_only_being_read_is_given_back_at_the_end(house: House) -> None
 
 
 def test_turns_are_taken_in_the_order_in_which_they_were_asked_for() -> None:
-    turn, order, waiting = _Turn(), list[int](), list[threading.Thread]()
+    turn, order, waiting = Turn(), list[int](), list[threading.Thread]()
     assert turn.take(1)
     assert not turn.wanted
 
@@ -122,7 +122,7 @@ def test_turns_are_taken_in_the_order_in_which_they_were_asked_for() -> None:
 
 
 def test_a_turn_that_does_not_come_is_not_waited_for_without_end() -> None:
-    turn = _Turn()
+    turn = Turn()
     assert turn.take(1)
     assert not turn.take(0.01)
     assert not turn.wanted

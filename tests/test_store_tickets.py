@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -188,7 +189,7 @@ def test_due_tickets_are_claimed_longest_due_first(store: Store, url: str) -> No
     other.close()
 
 
-def test_looking_for_due_work_reads_what_is_due_and_not_what_is_open(store: Store) -> None:
+def test_looking_for_due_work_reads_what_is_due_and_not_what_is_open(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """3,000 open tickets, 2 due: the statement that `due_tickets` really runs is explained by the engine."""
     asked: list[tuple[str, tuple[object, ...]]] = []
     for n in range(2):
@@ -199,15 +200,21 @@ def test_looking_for_due_work_reads_what_is_due_and_not_what_is_open(store: Stor
                     "VALUES (?, ?, '', '', 'open', 0, 1, '', '', 0, 0, '[]', 1, '[]', 1, 0, 0, '{}', ?)",
                     [(1000 + n, 1000 + n, 4102444800000000 + n) for n in range(3000)])
     store._do("ANALYZE")
-    database = store._engine.database
-    database.query_hooks.append(lambda event: asked.append((event.sql, event.params)))
+    engine = store._engine
+    execute = engine.execute
+
+    def heard(sql: str, values: Sequence[object] = ()) -> object:
+        asked.append((sql, tuple(values)))
+        return execute(sql, values)
+
+    monkeypatch.setattr(engine, "execute", heard)
     assert len(store.due_tickets(NOW, 100, "a", 60)) == 2
     assert len(list(store.list_tickets())) == 3002
-    database.query_hooks.clear()
-    explain = "EXPLAIN " if store._engine.name == "postgresql" else "EXPLAIN QUERY PLAN "
+    monkeypatch.undo()
+    explain = "EXPLAIN " if engine.name == "postgresql" else "EXPLAIN QUERY PLAN "
     for asked_for, index in (("WITH due", "ticket_wake"), ("SELECT t.id", "ticket_live")):
         sql, values = next((sql, values) for sql, values in asked if sql.startswith(asked_for))
-        plan = " ".join(str(row) for row in database.execute_sql(explain + sql, values).fetchall())
+        plan = " ".join(str(row) for row in engine.execute(explain + sql, values).fetchall())
         assert index in plan, plan
         assert "Seq Scan on ticket" not in plan, plan
         assert "SCAN ticket " not in plan.replace("USING INDEX", ""), plan

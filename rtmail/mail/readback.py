@@ -21,7 +21,7 @@ _LOCAL = r"[\u00a1-\U000e00ffA-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+"
 _SPEC = rf"(?:{_LOCAL}|\"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]+\")@[A-Za-z0-9.-]+"
 _MAILBOX = re.compile(rf'(?:(?:"([^"\\=\u0080-\U0010ffff]+)"|({_ATOM}(?: {_ATOM})*)) <({_SPEC})>|({_SPEC}))(?:, (?=[^ ])|\Z)')
 _MULTIPART = re.compile(r'multipart/(?:mixed|alternative|related)(?:; type="text/html")?; boundary="([A-Za-z0-9_=]{1,70})"')
-_TEXT = re.compile(r'(text/(?:plain|html)); charset="utf-8"')
+_TEXT = re.compile(r'(?:(text/(?:plain|html)); charset="utf-8"|(text/calendar); charset="utf-8"; method=[A-Z]+)')
 _NAMED = r"(?:=\"([^\"\\ ](?:[^\"\\]*[^\"\\ ])?)\"|\*=utf-8''([A-Za-z0-9%_.~-]+))"
 _FILE = re.compile(rf"([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+); name{_NAMED}")
 _DISPOSITION = re.compile(rf"(?:inline|attachment); filename{_NAMED}")
@@ -104,7 +104,7 @@ def _leaves(fields: list[tuple[str, str]], body: bytes, depth: int) -> list[Leaf
         return None
     if names == _OF_FILES[:2]:
         text = _TEXT.fullmatch(values[0])
-        return [Leaf(text[1])] if text else None
+        return [Leaf(text[1] or text[2])] if text else None
     file = _file(names, values)
     return [file] if file else None
 
