@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rtmail.config.policy_names import problems
 from rtmail.policy.schema import parse
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +28,9 @@ def test_every_test_that_is_named_exists() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_policy_ships(name: str) -> None:
     text = (ROOT / "config" / "policies" / f"{name}.toml").read_text("utf-8")
-    assert parse(text, f"{name}.toml").priorities
+    policy = parse(text, f"{name}.toml")
+    assert policy.priorities
+    assert not problems(policy, f"{name}.toml", policy.roles, {tier.queue for tier in policy.hand_over.values()}), "the daemon takes it"
     assert f"`{name}.toml`" in PAGE
     assert "(assumed)" in text
 

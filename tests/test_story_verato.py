@@ -88,7 +88,7 @@ def test_the_form_asks_for_what_the_mail_does_not_say(house: House) -> None:
         form = form.replace(f"{label}:", f"{label}: yes")
     sent = answered(house, ack, f"==={form}===", who=BOB, proven=False)
     assert {key: entry["value"] for key, entry in request(house).filled.items()} == {
-        "product": "Match 7", "environments": ["Production", "Staging"], "severity": "2 high", "component": "yes", "steps": "yes",
+        "product": "Match 7", "environments": ["Production", "Staging"], "seen-severity": "2 high", "component": "yes", "steps": "yes",
         "effect": "yes", "no-private-data": "yes",
     }  # fmt: skip
     assert not receivers(sent, "form")

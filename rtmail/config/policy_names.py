@@ -7,6 +7,7 @@ from collections.abc import Collection
 from rtmail.config.reading import suggestion
 from rtmail.desk.registry import KEYS, WORDS, plain
 from rtmail.errors import Problem
+from rtmail.policy.fields import By
 from rtmail.policy.lines import locate
 from rtmail.policy.model import Policy
 
@@ -28,7 +29,9 @@ def _fields(policy: Policy, file: str, queues: Collection[str]) -> list[Problem]
     lines, found = locate(policy.text), []
     for key, one in policy.fields.items():
         line = lines.get(("fields", key), 1)
-        for name in one.names():
+        # A customer's line is no command. Staff, whose line would be one, have the field's other names.
+        names = one.names() if one.by is By.STAFF else tuple(name for name in one.names() if name not in one.also)
+        for name in names:
             if plain(name) in KEYS or plain(name) in WORDS:
                 cure = "give it a longer name: what staff write as a line would be the command"
                 found.append(Problem(file, line, f"the field {key} is called {name!r}, as a command is", cure))
