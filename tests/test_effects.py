@@ -11,8 +11,8 @@ import pytest
 from rtmail.desk.ticket import EventKind, Role, Status, Ticket
 from rtmail.policy.rows import ClockKind, State
 from rtmail.store import LinkKind
-from tests.fakes.house import House, Sent, blueprint
-from tests.fakes.staff import ANN, BOB, EVE, JANE, KIM, answered, clicked, opened, receivers, request, sent_to
+from tests.fakes.house import House, Sent, blueprint, mail
+from tests.fakes.staff import ANN, BOB, EVE, JANE, KIM, answered, clicked, fresh_id, opened, receivers, request, sent_to, told_us
 
 
 @pytest.fixture
@@ -246,6 +246,34 @@ def test_a_merged_request_lives_on_in_the_other(house: House) -> None:
     words = answered(house, notice, "We come at once.")
     copy = sent_to(words, ANN, "words")
     assert acknowledgement["References"].split()[0] == copy["References"].split()[0]
+
+
+def test_whoever_writes_to_a_request_that_was_merged_twice_reaches_the_last_one_for_ever(house: House) -> None:
+    """Years later, by its address, its Message-ID or the mark in what is quoted; and staff who name its number too."""
+    sent = [opened(house, subject=f"Thing {number}") for number in (1, 2, 3)]
+    notices, first = [sent_to(one, JANE, "opened") for one in sent], sent_to(sent[0], BOB, "acknowledgement")
+    for notice, survivor in zip(notices, (2, 3), strict=False):
+        assert f"it is part of #{survivor} now" in receipt(answered(house, notice, f"merge {survivor}"))
+    house.forward(days=800)
+    house.sent()
+    for words in ("It smokes.", "It burns."):
+        before = request(house, 3).events
+        answered(house, first, words, proven=False)
+        assert request(house, 3).events > before
+    raw = mail(sender=f"Bob <{BOB}>", subject=first["Subject"], message_id=fresh_id(BOB), text=f"By hand.\n\n{quote(first.text)}")
+    before = request(house, 3).events
+    house.receive(raw)
+    house.sent()
+    assert request(house, 3).events > before
+    assert house.store.by_number(4) is None
+    shown = told_us(house, JANE, "show 1")
+    assert "Merged into: #3" in sent_to(shown, JANE).text
+    assert "show%20%233" in sent_to(shown, JANE).text or "show%203" in sent_to(shown, JANE).text
+    assert "It burns." in sent_to(told_us(house, BOB, "show 1"), BOB).text
+
+
+def quote(text: str) -> str:
+    return "On Mon, 23 Nov 2026 at 10:00, Support wrote:\n" + "\n".join(f"> {line}" for line in text.splitlines())
 
 
 def test_the_survivor_takes_the_earlier_due_instant_and_undoing_gives_it_back(house: House) -> None:

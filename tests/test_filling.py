@@ -360,6 +360,20 @@ def test_staff_tell_a_customer_nothing_internal_by_a_field_or_a_list(house: Hous
     assert request(house).status != "waiting"
 
 
+@pytest.mark.parametrize("value", ["{said}", "4.2, {said}", COMMENT])
+def test_a_public_field_says_nothing_that_was_said_among_staff(house: House, value: str) -> None:
+    said = "They never pay, and their margin is laughable."
+    notice = sent_to(opened(house, text="Version: 4"), JANE, "opened")
+    answered(house, notice, f"comment\n\nFor us.\n{said}")
+    for line in ("Version: {}", "field: Version: {}"):
+        sent = answered(house, notice, line.format(value.format(said=said)))
+        assert "NOT DONE" in sent_to(sent, JANE, "receipt").text
+        assert held(house)["version"] == "4"
+        assert BOB not in {one.item.recipient for one in sent}
+    answered(house, notice, f"Findings: {said}")
+    assert held(house)["findings"] == said, "what staff alone read may say it"
+
+
 def test_lists_hold_what_is_listed(house: House) -> None:
     opened(house, text="Version: 4.2")
     told = sent_to(told_us(house, JANE, "list"), JANE, "receipt").text

@@ -183,6 +183,22 @@ def test_participants_list_and_see_what_is_theirs(house: House, tmp_path: Path) 
     assert [row.number for row in house.store.list_tickets(statuses=None)] == [1, 2]
 
 
+def test_a_colleague_who_joined_by_an_answer_sees_nothing_earlier(house: House, tmp_path: Path) -> None:
+    """He had the mail from the requestor: what he sees begins with his own words."""
+    sent = opened(house, text="It smokes.")
+    notice, acknowledgement = sent_to(sent, JANE, "opened"), sent_to(sent, BOB, "acknowledgement")
+    answered(house, notice, "The zinnober fuser, we think.")
+    answered(house, notice, "comment\n\nHe is a difficult one.")
+    answered(house, acknowledgement, "Here too.", who=ANN)
+    answered(house, notice, "We come at noon.")
+    (shown,) = told_us(house, ANN, "show 1")
+    assert "We come at noon." in shown.text
+    for earlier in ("smokes", "zinnober", "difficult"):
+        assert earlier not in shown.item.raw.decode()
+        assert not any(earlier in text for text in enclosed(shown, tmp_path))
+    assert "Here too." in enclosed(shown, tmp_path)[0]
+
+
 def test_the_organisations_contact_sees_all_that_is_public(house: House) -> None:
     notice = sent_to(opened(house, text="It smokes."), JANE, "opened")
     answered(house, notice, "comment\n\nHe is a difficult one.")

@@ -139,10 +139,9 @@ class Answerer:
 
     def _seen(self, asked: Query) -> tuple[Ticket, int] | None:
         """The request and the event from which on the asker may see it; None where he may not, or there is none."""
-        ticket, seen = self._store.by_number(asked.number), set[int]()
-        while ticket and ticket.merged_into and ticket.number not in seen and not asked.staff:
-            seen.add(ticket.number)
-            ticket = self._store.by_number(ticket.merged_into)
+        ticket = self._store.by_number(asked.number)
+        if ticket and not asked.staff:
+            ticket = self._survivor(ticket)
         if ticket is None:
             return None
         if asked.staff:
@@ -151,6 +150,14 @@ class Answerer:
             return (ticket, 0) if person and (takes_part or self._directory.may_answer(person, ticket.queue)) else None
         since = queries.may_see(ticket, asked.asker, contact=self._is_contact(asked.asker, ticket))
         return None if since is None or asked.asker in ticket.removed else (ticket, since)
+
+    def _survivor(self, ticket: Ticket) -> Ticket:
+        """The request that one was merged into, and that one, and so on; itself where it lives."""
+        seen: set[int] = set()
+        while ticket.merged_into and ticket.number not in seen and (found := self._store.by_number(ticket.merged_into)):
+            seen.add(ticket.number)
+            ticket = found
+        return ticket
 
     def _is_contact(self, asker: int, ticket: Ticket) -> bool:
         requestor = ticket.requestor
@@ -186,6 +193,9 @@ class Answerer:
         if asked.staff:
             shown |= self._inside(ticket)
             shown["noted"] = [*notes.rows(ticket.fields, self._office.zone), *shown["noted"]]
+            if (survivor := self._survivor(ticket)) is not ticket:
+                shown["noted"] = [{"what": "Merged into", "value": f"#{survivor.number}", "written": True}, *shown["noted"]]
+                answered.links.append(_show_link(survivor.number))
             answered.links += [Link(f"take #{ticket.number}", Action.TAKE, request=ticket.number)] if not ticket.owner else []
             answered.links.append(Link(f"comment on #{ticket.number}", Action.COMMENT, subject=subject, request=ticket.number))
         answered.links.append(Link(f"answer #{ticket.number}", Action.REPLY, subject=subject, request=ticket.number))

@@ -227,6 +227,7 @@ PHRASES: Mapping[str, str] = {
     "yes": "ja",
     "none": "keine",
     "Time worked": "Arbeitszeit",
+    "Merged into": "Zusammengelegt mit",
     "Waits until": "Wartet bis",
     "rtmail was not running, or could not be reached, when it fell due.":
         "rtmail lief nicht oder war nicht zu erreichen, als es fällig war.",

@@ -220,6 +220,7 @@ PHRASES: Mapping[str, str] = {
     "yes": "так",
     "none": "немає",
     "Time worked": "Відпрацьовано",
+    "Merged into": "Об'єднано із",
     "Waits until": "Чекає до",
     "rtmail was not running, or could not be reached, when it fell due.": "rtmail не працював або був недосяжний, коли настав термін.",
     "whoever was told first could not be reached.": "кого повідомили першим, того не вдалося досягти.",
