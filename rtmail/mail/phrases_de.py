@@ -677,6 +677,8 @@ PHRASES: Mapping[str, str] = {
     "{} names {}": "{} heißen: {}",
     "{}: they would show customers something internal ({}). Nobody outside was told.":
         "{}: sie zeigten Kunden etwas Internes ({}). Außerhalb wurde niemand benachrichtigt.",
+    "{}: they repeat what was said among staff: \"{} ...\". Nobody outside was told.":
+        "{}: sie wiederholen, was intern gesagt wurde: \"{!s} ...\". Außerhalb wurde niemand benachrichtigt.",
     "{}; nobody outside was told.": "{}; außerhalb wurde niemand benachrichtigt.",
     "a maintenance is started, done or cancelled, and not {}":
         "eine Wartung beginnt (start), endet (done) oder entfällt (cancel), und nicht {}",

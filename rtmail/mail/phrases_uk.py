@@ -660,6 +660,8 @@ PHRASES: Mapping[str, str] = {
     "{} names {}": "{} називає: {}",
     "{}: they would show customers something internal ({}). Nobody outside was told.":
         "{}: вони показали б клієнтам щось внутрішнє ({}). Назовні нікого не повідомлено.",
+    "{}: they repeat what was said among staff: \"{} ...\". Nobody outside was told.":
+        "{}: вони повторюють сказане серед співробітників: \"{!s} ...\". Назовні нікого не повідомлено.",
     "{}; nobody outside was told.": "{}; назовні нікого не повідомлено.",
     "a maintenance is started, done or cancelled, and not {}":
         "планові роботи починають (start), завершують (done) або скасовують (cancel), а не {}",
