@@ -2,133 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pytest
 
-from rtmail.desk.ticket import Event, EventKind, Ticket
+from rtmail.desk.ticket import Event, EventKind
 from rtmail.policy.clocks import ClockKind
-from rtmail.store import Fate, Store
 from tests.fakes.clockwork import shipped
 from tests.fakes.daemon import Running, parsed, reply, wait_for
 from tests.fakes.house import mail
+from tests.fakes.stage import Mailbox, Stage
 
 BOB, JANE, KIM = "bob@acme.example", "jane@staff.example", "kim@staff.example"
 MAX, CARLA, TOM = "max@staff.example", "carla@staff.example", "tom@staff.example"
 START = datetime.fromisoformat("2026-11-23T09:30:00+01:00")
-RATE = 1000.0
-"""Five hours in 18 seconds."""
-
-
-class Mailbox:
-    """What the relay wrote, in the order in which it was seen."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.seen: dict[str, bytes] = {}
-
-    def look(self) -> list[bytes]:
-        """Return the mails that came since the last look."""
-        fresh = sorted(path for path in self.folder.glob("*") if path.name not in self.seen) if self.folder.is_dir() else []
-        self.seen.update((path.name, path.read_bytes()) for path in fresh)
-        return [self.seen[path.name] for path in fresh]
-
-    def to(self, recipient: str, subject: str = "") -> list[bytes]:
-        return [raw for raw in self.seen.values() if to(raw) == recipient and subject in str(parsed(raw)["Subject"])]
 
 
 def policy(**lines: str) -> str:
     """The shipped policy without its daily and weekly mail, which is another story."""
     text = shipped("portacare", **lines).text
     return text.replace('daily = "08:30"\nweekly = "mon 08:30"\n', "")
-
-
-def to(raw: bytes) -> str:
-    return str(parsed(raw)["Delivered-To"])
-
-
-class Stage:
-    """A daemon in rehearsal. Its clock stands still while it is dead: it starts again with what it showed when it was killed."""
-
-    def __init__(self, folder: Path, policy: str) -> None:
-        (folder / "config" / "policies").mkdir(parents=True)
-        (folder / "config" / "policies" / "portacare.toml").write_text(policy)
-        self.daemon = Running(folder, policy="portacare")
-        self.box = Mailbox(self.daemon.state / "sent" / "new")
-        self.zero = time.time()
-        self.starting = 0.0
-        self.kills = 0
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.daemon.__exit__(kind, error, trace)
-        if kind is not None:
-            print("\n".join(self.told()))
-
-    def start(self) -> None:
-        self.zero += self.starting
-        begun = time.time()
-        self.daemon.arguments = ("--clock-rate", str(RATE), "--clock-from", START.isoformat(), "--clock-zero", str(self.zero))
-        self.daemon.start()
-        self.starting = time.time() - begun
-
-    def kill(self) -> None:
-        died = time.time()
-        self.daemon.kill()
-        self.kills += 1
-        self.zero += time.time() - died
-        self.start()
-
-    def play(self, parts: dict[tuple[str, str], Callable[[bytes], None]], until: Callable[[], bool], *, killing: bool = False,
-             seconds: float = 240) -> None:
-        """Let time run: `parts` are what people do when (recipient, in the subject) comes, once each; `killing`: kill -9 at each mail."""
-        left = dict(parts)
-        ends = time.monotonic() + seconds
-        while not until():
-            assert time.monotonic() < ends, f"it did not happen within {seconds} s: {self.told()}"
-            came = self.box.look()
-            if came and killing:
-                self.kill()
-            for raw in came:
-                for one in [one for one in left if one[0] == to(raw) and one[1] in str(parsed(raw)["Subject"])]:
-                    left.pop(one)(raw)
-            time.sleep(0.02)  # between two looks at the folder; the deadline decides
-        assert not left, f"never came: {list(left)}"
-
-    def told(self) -> list[str]:
-        return [f"{parsed(raw)['Date']} {to(raw)}: {parsed(raw)['Subject']}" for raw in self.box.seen.values()]
-
-    def send(self, raw: bytes, sender: str) -> None:
-        answered = parsed(raw)["To"].addresses[0].addr_spec
-        self.daemon.send(raw, to=answered, sender=sender)
-
-    def ended(self) -> tuple[Ticket, list[Event]]:
-        """Let everything go out, stop, and return the request with its log; each mail was written once, and no other."""
-        store = Store("sqlite:///rtmail.db", self.daemon.state)
-        store.open()
-        try:
-            wait_for(lambda: not store.outbox_depth(), 60, "the outbox did not empty")
-            self.daemon.stop()
-            self.box.look()
-            ticket = store.by_number(1)
-            assert ticket is not None
-            assert store.replayed(ticket.id) == ticket
-            sent = list(store.list_outbox(Fate.SENT))
-            assert sorted(int(name.partition(".")[0]) for name in self.box.seen) == [row.id for row in sent], self.told()
-            copies = Counter((row.event, row.template, row.recipient) for row in sent)
-            assert set(copies.values()) == {1}, copies
-            return ticket, [event for event, _ in store.events(ticket.id)]
-        finally:
-            store.close()
 
 
 def answers(stage: Stage) -> Callable[[bytes], None]:
@@ -157,7 +52,7 @@ def opened(stage: Stage) -> None:
 
 
 def test_managers_hear_at_once_after_an_hour_and_after_four(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, policy())
+    stage = Stage(tmp_path, "portacare", policy(), begins=START)
 
     def updates(raw: bytes) -> None:
         stage.send(reply(raw, "The spare part is on its way.", sender=f"Jane Doe <{JANE}>", message_id="<j2@staff.example>"), JANE)
@@ -187,7 +82,7 @@ def test_an_acknowledgement_by_mail_holds_the_next_rung_until_it_expires(tmp_pat
     if killing:
         # The clock stands still as long as a start took before; one that takes longer must not make the engineer late.
         text = text.replace('first_response = "1h"', 'first_response = "4h"')
-    stage = Stage(tmp_path, text)
+    stage = Stage(tmp_path, "portacare", text, begins=START)
 
     def acks(raw: bytes) -> None:
         stage.send(reply(raw, "ack 4h", sender=f"Carla Relations <{CARLA}>", message_id="<ack@staff.example>"), CARLA)
