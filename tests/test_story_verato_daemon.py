@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from rtmail.policy.clocks import State
 from tests.fakes.daemon import plain
 from tests.fakes.entitled import OLD
@@ -46,6 +48,7 @@ plan_until = 2026-06-30
 """
 
 
+@pytest.mark.long
 def test_a_case_from_its_form_to_its_closing(tmp_path: Path) -> None:
     with Stage(tmp_path, "verato", begins=BEGINS, rate=60, house=HOUSE, site=SITE) as stage:
         # A case: what is missing is asked for in a form, which comes back filled in.

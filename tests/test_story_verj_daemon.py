@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from rtmail.policy.clocks import State
 from tests.fakes.staff import EVE, JANE, MAX, NAMES
 from tests.fakes.stage import Stage, flat
@@ -43,6 +45,7 @@ plan = "standard"
 """
 
 
+@pytest.mark.long
 def test_what_a_package_has_and_has_not(tmp_path: Path) -> None:
     with Stage(tmp_path, "verj", begins=BEGINS, rate=150, house=HOUSE) as stage:
         # Nobody begins within the package's half hour: the lead of the helpdesk hears of it.
