@@ -257,6 +257,29 @@ def test_init_tells_what_cannot_be_reached_and_leaves_the_files(tmp_path: Path) 
     assert "relay:" not in run_init(tmp_path / "two", "--no-try", "--relay", "smtp://127.0.0.1:1")[1]
 
 
+def test_init_sends_a_first_mail_where_it_shall(tmp_path: Path) -> None:
+    with Sink() as sink:
+        words = ("--domain", "acme.example", "--admin", "ops@else.example", "--relay", f"smtp://127.0.0.1:{sink.port}")
+        code, out, _ = run_init(tmp_path / "one", *words, "--first-mail")
+        assert code == 0
+        assert "ok    first mail: " in out
+        (taken,) = sink.wait(1)
+        assert taken.recipients == ("ops@else.example",)
+        assert taken.sender == "support@acme.example"
+        assert b"This mail shows that what rtmail sends arrives." in taken.raw
+        assert "first mail" not in run_init(tmp_path / "two", *words)[1], "flags alone send nothing"
+        assert len(sink.mails) == 1
+
+
+def test_init_tells_why_a_first_mail_was_not_taken(tmp_path: Path) -> None:
+    with Sink(answers=("554 5.7.1 no",)) as sink:
+        words = ("--domain", "acme.example", "--admin", "ops@else.example", "--relay", f"smtp://127.0.0.1:{sink.port}", "--first-mail")
+        code, out, _ = run_init(tmp_path, *words)
+    assert code == 0
+    assert "fail  first mail: " in out
+    assert "5.7.1 no" in out
+
+
 @pytest.mark.parametrize("words", [("--policy", "gold"), ("--mailbox", "imaps://imap.acme.example"), ("--mailbox", "pop3://a@b")])
 def test_init_refuses_in_a_line_with_the_cure(tmp_path: Path, words: tuple[str, ...]) -> None:
     code, _, err = run_init(tmp_path / "rt", *words)

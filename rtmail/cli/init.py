@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +59,10 @@ class _Person(click.ParamType["Staff", object]):
 @click.option("--policy", default="default", show_default=True, metavar="NAME", help="which of the shipped policies to promise by")
 @click.option("--ask/--no-ask", default=None, help="ask for each value; default: on a terminal, when no value is given")
 @click.option("--try/--no-try", "tries", default=True, help="try relay and mailbox afterwards, as rtmail doctor does")
-def init(folder: Path, ask: bool | None, tries: bool, mailbox: str, people: tuple[Staff, ...], policy: str, **given: str) -> None:
+@click.option("--first-mail/--no-first-mail", default=None, help="send a mail to the admin by the relay; default: asked on a terminal")
+def init(
+    folder: Path, ask: bool | None, tries: bool, first_mail: bool | None, mailbox: str, people: tuple[Staff, ...], policy: str, **given: str
+) -> None:
     """Write a commented config into DIR; what exists is left alone.
 
     Passwords are asked for, or taken from RTMAIL_RELAY_PASSWORD and RTMAIL_IMAP_OFFICE_PASSWORD, and go into .env alone.
@@ -74,7 +77,8 @@ def init(folder: Path, ask: bool | None, tries: bool, mailbox: str, people: tupl
     state = config.SYSTEM_STATE if place == folder else ""
     unchanged = _unchanged(target, state)
     fresh = unchanged or not target.exists()
-    if ask or (ask is None and answers == Answers() and sys.stdin.isatty() and fresh):
+    asks = bool(ask) or (ask is None and answers == Answers() and sys.stdin.isatty() and fresh)
+    if asks:
         answers, told = asked(answers)
         secrets |= told
     shipped = {name: _shipped(kind, name) for kind, name in (("config", "rtmail.toml"), ("policies", f"{answers.policy}.toml"))}
@@ -96,7 +100,8 @@ def init(folder: Path, ask: bool | None, tries: bool, mailbox: str, people: tupl
             share_secrets(path, Path(state))
         click.echo(f"{'wrote' if written else 'kept '} {path}")
     if fresh and tries and (answers.mailbox or answers.relay):
-        _try(target)
+        _try(target, (lambda to: click.confirm(f"Send a first mail to {to}?", default=True)) if asks and first_mail is None
+             else lambda _: bool(first_mail))
     queue = _FIRST_QUEUE.search(target.read_text("utf-8"))
     click.echo("\nNext:")
     named = "" if target == config.LAST_RESORT else f" -c {target}"
@@ -138,10 +143,12 @@ def _check(files: Mapping[Path, str], target: Path) -> None:
             raise SystemExit(EX_CONFIG) from None
 
 
-def _try(target: Path) -> None:
-    """Tell how relay and mailbox let us in; the files stay, whatever they say."""
+def _try(target: Path, sends: Callable[[str], bool]) -> None:
+    """Tell how relay and mailbox let us in; the files stay, whatever they say. `sends`: whether a first mail goes to the admin."""
     from rtmail.cli.doctor import show
     from rtmail.ops.doctor import mailboxes, relay
+    from rtmail.ops.doctor.finding import Verdict
+    from rtmail.ops.first_mail import first_mail
 
     click.echo("")
     try:
@@ -150,7 +157,10 @@ def _try(target: Path) -> None:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         return
-    show(relay(found, system()))
+    way_out = relay(found, system())
+    show(way_out)
+    if way_out.verdict is not Verdict.FAIL and not found.relay_url.startswith("maildir:") and sends(found.settings.admin):
+        show(first_mail(found, system()))
     for one in mailboxes(found):
         show(one)
 
