@@ -5,8 +5,6 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Many tests wait for servers more than they compute, so one more than there are cores.
 WORKERS := $(shell expr $$(nproc) + 1)
-# What takes longest begins first, or one worker would be at it when the others have ended.
-SLOWEST := siege kill failpoints store_ground private_data story_portacare story_interopion imap_dovecot demo systemd
 
 .PHONY: man deb run test test-long histories test-systemd lint bench demo fuzz torture servers clean
 
@@ -33,7 +31,7 @@ servers:
 	@sh tools/servers.sh
 
 test: $(STAMP) servers
-	$(BIN)/python -m pytest -q -m "not long" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(SLOWEST:%=tests/test_%.py) tests
+	$(BIN)/python -m pytest -q -m "not long" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # pytest ends with 5 when it finds no test to run.
 test-long: $(STAMP)

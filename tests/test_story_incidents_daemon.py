@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+
+import pytest
 
 from tests.fakes.daemon import Running, next_date, parsed, plain, reply, wait_for
 from tests.fakes.house import mail
@@ -81,8 +84,14 @@ class Story:
         return file.read_text("utf-8") if file.exists() else ""
 
 
-def test_an_incident_survives_kills_and_everybody_hears_everything_once(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+@pytest.fixture
+def story(tmp_path: Path) -> Iterator[Story]:
+    one = Story(tmp_path)
+    yield one
+    one.daemon.__exit__(None, None, None)
+
+
+def test_an_incident_survives_kills_and_everybody_hears_everything_once(story: Story) -> None:
     story.start("telling-kept:1:kill")
     story.jane(OPEN)
     story.died()
@@ -109,8 +118,7 @@ def test_an_incident_survives_kills_and_everybody_hears_everything_once(tmp_path
     assert story.daemon.stop() == 0
 
 
-def test_a_maintenance_from_the_shell(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+def test_a_maintenance_from_the_shell(story: Story) -> None:
     story.start()
     soon, later = ((datetime.now(UTC) + timedelta(days=days)).replace(hour=18, minute=0) for days in (3, 12))
     words = ("maintenance", "plan", "New router", "--affects", "service mail", "--starts")
