@@ -152,7 +152,7 @@ def test_a_page_is_one_line_of_140_characters() -> None:
     mail = parsed(outgoing)
     assert mail.get_content_type() == "text/plain"
     assert len(part(outgoing, "text/plain").rstrip("\n")) == 140
-    assert part(outgoing, "text/plain").startswith("#1042 P1 not solved within 1h: Printer down")
+    assert part(outgoing, "text/plain").startswith("#1042 P1 rung 2 of P1: its time came: Printer down")
 
 
 @pytest.mark.parametrize("name", [name for name in names() if name != "page"])

@@ -159,10 +159,7 @@ class Siege:
         url = self.url
         if self.cluster is None:
             source, copy = Path(self.url.removeprefix("sqlite:///")), self.folder / "copy.db"
-            for end in ("", "-wal"):
-                (self.folder / f"copy.db{end}").unlink(missing_ok=True)
-                if Path(f"{source}{end}").exists():
-                    shutil.copy(f"{source}{end}", f"{copy}{end}")
+            _copied(source, copy)
             url = f"sqlite:///{copy}"
             if not books.rows(url, "SELECT 1 FROM sqlite_master WHERE name = 'spool'"):
                 self.acked_lost += [posted.message_id for posted in told]
@@ -281,3 +278,21 @@ class Fault:
 
     def pause(self, low: float = 0.1, high: float = 1.5) -> None:
         threading.Event().wait(self.dice.uniform(low, high))
+
+
+def _copied(source: Path, copy: Path) -> None:
+    """Copy a database with its log as they are at one moment. A process that is still ending may bring the log to its place meanwhile:
+    the file from before that, and the log from after it, would lack what is there."""
+    def stamps() -> list[tuple[int, int]]:
+        found = [Path(f"{source}{end}") for end in ("", "-wal")]
+        return [(one.stat().st_mtime_ns, one.stat().st_size) for one in found if one.exists()]
+
+    for _ in range(100):
+        before = stamps()
+        for end in ("", "-wal"):
+            Path(f"{copy}{end}").unlink(missing_ok=True)
+            if Path(f"{source}{end}").exists():
+                shutil.copy(f"{source}{end}", f"{copy}{end}")
+        if stamps() == before:
+            return
+    raise AssertionError(f"{source} is never still")

@@ -215,14 +215,14 @@ def apply(ticket: Ticket, event: Event) -> Ticket:
                 ticket,
                 status=Status.NEW,
                 status_at=event.at,
-                thread=_threaded(ticket.thread, event.message_id),
+                thread=threaded(ticket.thread, event.message_id),
                 last_public_seq=event.seq,
                 last_public_at=event.at,
             )
         case EventKind.CORRESPONDENCE:
             return replace(
                 ticket,
-                thread=_threaded(ticket.thread, event.message_id),
+                thread=threaded(ticket.thread, event.message_id),
                 last_public_seq=event.seq,
                 last_public_at=event.at,
                 answered=ticket.answered or bool(facts.get("by_staff")),
@@ -260,7 +260,8 @@ def apply(ticket: Ticket, event: Event) -> Ticket:
             return ticket
 
 
-def _threaded(thread: tuple[str, ...], message_id: str) -> tuple[str, ...]:
+def threaded(thread: tuple[str, ...], message_id: str) -> tuple[str, ...]:
+    """Return the thread after a public mail with this Message-ID ("" for none): its root, and the latest of the others."""
     if not message_id or message_id in thread:
         return thread
     thread = (*thread, message_id)

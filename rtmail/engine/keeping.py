@@ -13,7 +13,7 @@ from rtmail import log
 from rtmail.desk.absence import AbsenceChange
 from rtmail.desk.decision import Ask, Decision, Entry
 from rtmail.desk.queries import Query
-from rtmail.desk.ticket import Event, EventKind, Ticket
+from rtmail.desk.ticket import Event, EventKind, Ticket, threaded
 from rtmail.engine import privacy
 from rtmail.engine.answering import Answerer
 from rtmail.engine.office import Office
@@ -62,11 +62,11 @@ class Keeper:
             for entry in entries
             if entry.event.kind is EventKind.TOLD and entry.event.facts.get("rung")
         ]
+        ticket = _joined(decision, entries)
         if decision.before.id:
-            self.store.save(decision.before, decision.ticket, rows, wake_at=decision.wake_at, rungs=rungs)
-            ticket = decision.ticket
+            self.store.save(decision.before, ticket, rows, wake_at=decision.wake_at, rungs=rungs)
         else:
-            ticket = self.store.create(decision.ticket, rows, wake_at=decision.wake_at, rungs=rungs)
+            ticket = self.store.create(ticket, rows, wake_at=decision.wake_at, rungs=rungs)
         for entry in entries:
             facts = entry.event.facts
             if entry.event.kind is EventKind.TOLD and facts.get("rung") and facts.get("due_at"):
@@ -248,6 +248,15 @@ def _named(entries: Sequence[Entry], drafts: Sequence[Draft], outgoing: Sequence
         else replace(entry, event=_with_id(entry.event, sent[entry.event.seq]))
         for entry in entries
     ]
+
+
+def _joined(decision: Decision, entries: Sequence[Entry]) -> Ticket:
+    """Return the ticket with the thread that its events make, those among them that were given a Message-ID only here."""
+    thread = decision.before.thread
+    for entry in entries:
+        if entry.event.kind in (EventKind.OPENED, EventKind.CORRESPONDENCE):
+            thread = threaded(thread, entry.event.message_id)
+    return replace(decision.ticket, thread=thread)
 
 
 def _with_id(event: Event, message_id: str) -> Event:
