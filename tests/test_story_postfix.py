@@ -57,7 +57,7 @@ class Town:
         return Neomutt(folder, name, address, PASSWORD, self.dovecot.port, self.postfix.port)
 
     def box(self, user: str, count: int) -> list[bytes]:
-        """Return somebody's mails, oldest first, once there are so many."""
+        """Return somebody's mails, oldest first (within a second as they arrived), once there are so many."""
         try:
             wait_for(lambda: len(self.dovecot.mails(user)) >= count, 60, f"{count} mails did not come to {user}")
         except AssertionError as error:

@@ -201,14 +201,14 @@ class Dovecot:
         return home if folder == "INBOX" else home / f".{folder}"
 
     def mails(self, user: str, folder: str = "INBOX") -> list[bytes]:
-        """Return what lies in a folder, in no order, read from the disk; a mail that moves meanwhile may be missed."""
-        found = []
+        """Return what lies in a folder, in the order it arrived, read from the disk; a mail that moves meanwhile may be missed."""
+        found = {}
         for part in ("new", "cur"):
             with contextlib.suppress(FileNotFoundError):
                 for path in (self.maildir(user, folder) / part).iterdir():
                     with contextlib.suppress(FileNotFoundError):
-                        found.append(path.read_bytes())
-        return found
+                        found[_arrived(path.name)] = path.read_bytes()
+        return [found[name] for name in sorted(found)]
 
     def seen(self, user: str, folder: str = "INBOX") -> int:
         """Return how many mails of a folder carry \\Seen."""
@@ -249,3 +249,10 @@ def _service(name: str) -> pwd.struct_passwd:
         return pwd.getpwnam(name)
     except KeyError:
         lacking(f"dovecot needs the user {name}: apt-get install dovecot-imapd")
+
+
+def _arrived(name: str) -> tuple[int, int, str]:
+    """Return second, microsecond and the rest of a Maildir file's name without its flags: 1732628724.M71234P77.host,S=812:2,S."""
+    second, _, rest = name.partition(":")[0].partition(".")
+    microsecond, _, more = rest.partition("P")
+    return int(second), int(microsecond.removeprefix("M")), more
