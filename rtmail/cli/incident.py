@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from rtmail.cli import shell
 from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
 from rtmail.cli.tables import columns
-from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.desk import about
 from rtmail.desk.about import About, Kind
 from rtmail.desk.ticket import EventKind, Status, Ticket
-from rtmail.engine.engine import Engine, NoSuchRequest
-from rtmail.engine.office import Office
-from rtmail.engine.reader import ReaderPool
-from rtmail.ops import building
 from rtmail.store import Store
 
 _TEXT = "what everybody affected reads; - reads it from standard input"
@@ -43,8 +37,7 @@ def incident() -> None:
 @config_option
 def open_(found: Config, title: str, severity: str, affects: str, text: str, queue: str, as_json: bool) -> None:
     """Open an incident; with --text it is announced at once, else within the time that the policy gives."""
-    lines = [f"Incident: {title}", f"Severity: {severity}", f"Affects: {affects}"]
-    _run(found, as_json, lambda engine, now: engine.declare(_queue(found, queue), "\n".join(lines), _said(text), getpass.getuser(), now))
+    _declare(found, queue, [f"Incident: {title}", f"Severity: {severity}", f"Affects: {affects}"], text, as_json)
 
 
 @incident.command()
@@ -56,10 +49,10 @@ def open_(found: Config, title: str, severity: str, affects: str, text: str, que
 @config_option
 def update(found: Config, number: int, text: str, severity: str, affects: str, as_json: bool) -> None:
     """Tell everybody affected what is new, or change what it is."""
-    lines = _lines(("Severity", severity), ("Affects", affects))
+    lines = [f"{key}: {value}" for key, value in (("Severity", severity), ("Affects", affects)) if value]
     if not text and not lines:
         end("rtmail: say what is new: --text, --severity or --affects", 2)
-    _run(found, as_json, lambda engine, now: engine.speak(number, lines, _said(text), getpass.getuser(), now))
+    _speak(found, number, lines, text, as_json)
 
 
 @incident.command("close")
@@ -69,7 +62,7 @@ def update(found: Config, number: int, text: str, severity: str, affects: str, a
 @config_option
 def close(found: Config, number: int, text: str, as_json: bool) -> None:
     """Say that it is over, with a summary for everybody who was told of it."""
-    _run(found, as_json, lambda engine, now: engine.speak(number, "close", _said(text), getpass.getuser(), now))
+    _speak(found, number, ["close"], text, as_json)
 
 
 @click.group()
@@ -90,8 +83,7 @@ def maintenance() -> None:
 def plan(found: Config, title: str, starts: str, ends: str, affects: str, text: str, emergency: bool, queue: str, as_json: bool) -> None:
     """Plan a maintenance: everybody affected has an invitation for his calendar, at once."""
     word = "Emergency" if emergency else "Maintenance"
-    lines = "\n".join([f"{word}: {title}", f"Starts: {starts}", f"Ends: {ends}", f"Affects: {affects}"])
-    _run(found, as_json, lambda engine, now: engine.declare(_queue(found, queue), lines, _said(text), getpass.getuser(), now))
+    _declare(found, queue, [f"{word}: {title}", f"Starts: {starts}", f"Ends: {ends}", f"Affects: {affects}"], text, as_json)
 
 
 def _step(word: str, help_: str) -> click.Command:
@@ -100,7 +92,7 @@ def _step(word: str, help_: str) -> click.Command:
     @json_option
     @config_option
     def command(found: Config, number: int, text: str, as_json: bool) -> None:
-        _run(found, as_json, lambda engine, now: engine.speak(number, f"Maintenance: {word}", _said(text), getpass.getuser(), now))
+        _speak(found, number, [f"Maintenance: {word}"], text, as_json)
 
     command.__doc__ = help_
     return click.command(word, help=help_)(command)
@@ -191,22 +183,14 @@ def _story(store: Store, one: Ticket, what: About, zone: str) -> None:
     click.echo(f"all of it: rtmail ticket show {one.number}; why it stands so: rtmail why {one.number}")
 
 
-def _run(found: Config, as_json: bool, do: Callable[[Engine, datetime], Iterable[dict[str, Any]]]) -> None:
-    now = system()
-    with opened(found) as store, ReaderPool(workers=1) as pool:
-        engine = Engine(store, pool, Office(building.blueprint(found), store, now), f"shell:{getpass.getuser()}")
-        try:
-            results = list(do(engine, now))
-        except NoSuchRequest as error:
-            end(f"rtmail: {error}")
-    for result in results:
-        if as_json:
-            put(result)
-            continue
-        instead = f"; write: {result['instead']}" if result["instead"] else ""
-        click.echo(f"{'done' if result['done'] else 'NOT DONE'}: {result['line']}: {result['outcome']}{instead}")
-    if not all(result["done"] for result in results):
-        raise SystemExit(1)
+def _declare(found: Config, queue: str, lines: Sequence[str], text: str, as_json: bool) -> None:
+    queue, words = _queue(found, queue), _said(text)
+    shell.told(shell.carried_out(found, lambda engine, user, now: engine.declare(queue, "\n".join(lines), words, user, now)), as_json)
+
+
+def _speak(found: Config, number: int, lines: Sequence[str], text: str, as_json: bool) -> None:
+    words = _said(text)
+    shell.told(shell.carried_out(found, lambda engine, user, now: engine.speak(number, "\n".join(lines), words, user, now)), as_json)
 
 
 def _queue(found: Config, queue: str) -> str:
@@ -217,7 +201,3 @@ def _queue(found: Config, queue: str) -> str:
 
 def _said(text: str) -> str:
     return sys.stdin.read() if text == "-" else text
-
-
-def _lines(*said: tuple[str, str]) -> str:
-    return "\n".join(f"{key}: {value}" for key, value in said if value)

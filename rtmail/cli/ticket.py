@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 
+from rtmail.cli import shell
 from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
 from rtmail.cli.tables import columns
-from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.desk import filled, history, notes
 from rtmail.desk.agreed import eta_of, promised_at
 from rtmail.desk.consent import ASKED
 from rtmail.desk.ticket import Event, Role, Status, Ticket
-from rtmail.engine.engine import Engine, NoSuchRequest
-from rtmail.engine.office import Office
-from rtmail.engine.reader import ReaderPool
-from rtmail.ops import building
 from rtmail.policy.model import Policy
 from rtmail.store import Content, Store
 
@@ -256,20 +251,7 @@ def _tell(event: Event, content: Content | None, names: dict[int, str], zone: st
 @config_option
 def do(found: Config, number: int, lines: tuple[str, ...], as_json: bool) -> None:
     """Run lines of the mail grammar on a request: rtmail ticket do 7 'Status: resolved' 'Owner: jane'."""
-    now = system()
-    with opened(found) as store, ReaderPool(workers=1) as pool:
-        engine = Engine(store, pool, Office(building.blueprint(found), store, now), f"shell:{getpass.getuser()}")
-        try:
-            results = engine.command(number, "\n".join(lines), getpass.getuser(), now)
-        except NoSuchRequest as error:
-            end(f"rtmail: {error}")
+    results = shell.carried_out(found, lambda engine, user, now: engine.command(number, "\n".join(lines), user, now))
     if not results:
         end("rtmail: none of this is a command; see the list: rtmail ticket do NUMBER help", 2)
-    for result in results:
-        if as_json:
-            put(result)
-            continue
-        instead = f"; write: {result['instead']}" if result["instead"] else ""
-        click.echo(f"{'done' if result['done'] else 'NOT DONE'}: {result['line']}: {result['outcome']}{instead}")
-    if not all(result["done"] for result in results):
-        raise SystemExit(1)
+    shell.told(results, as_json)
