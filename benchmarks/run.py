@@ -1,4 +1,4 @@
-"""Runs the floors and rtmail one after the other on this machine and prints what each did, and the ratios.
+"""Runs the floors and rtmail by turns on this machine and prints what each did, and the ratios.
 
 python -m benchmarks.run [--seconds 10] [--scratch FOLDER] [--only PART] [--profile]
 
@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import corpus
+from benchmarks.accepting import FLOOR, accept_table, floor
 from benchmarks.contacts import contacts
 from benchmarks.fresh import fresh
 from benchmarks.moving import moving
 from benchmarks.outbound import outbound
-from benchmarks.postfix import postfix
 from benchmarks.started import (
     CONFIG,
     ROOT,
@@ -44,21 +44,8 @@ from benchmarks.started import (
 from benchmarks.steps import steps
 from benchmarks.ticks import ticks
 
-CONNECTIONS = (10, 50)
-
-
-def accepts(port: int, folder: Path, connections: int, seconds: float) -> float:
-    """Return mails accepted per second by whoever listens on `port`."""
-    _, accepted, took = ended(load(port, folder, connections=connections, seconds=seconds, seed=connections))
-    return accepted / took
-
-
-def floor(name: str, folder: Path, connections: int, seconds: float) -> float:
-    port = free_port()
-    folder.mkdir()
-    words = [sys.executable, "-m", "benchmarks.floors", name, "--port", str(port), "--file", str(folder / "floor.db")]
-    with server(words, port, folder):
-        return accepts(port, folder, connections, seconds)
+FLOOR_SECONDS = 3.0
+"""Before and after what is measured once: how fast the machine is just then."""
 
 
 def sent(folder: Path, seed: int) -> dict[str, float]:
@@ -179,24 +166,6 @@ def others() -> None:
         print()
 
 
-def accept_table(scratch: Path, seconds: float) -> None:
-    titles = ("A", "B", "C", "Postfix", "rtmail", "of A", "of Postfix")
-    print(f"{'accepted, mails/s':<28}{''.join(f'{title:>11}' for title in titles)}")
-    for connections in CONNECTIONS:
-        floors = [floor(name, scratch / f"{name}{connections}", connections, seconds) for name in "ABC"]
-        with postfix() as port:
-            theirs = accepts(port, scratch, connections, seconds) if port else 0.0
-        with rtmail(scratch / f"r{connections}") as (port, _):
-            ours = accepts(port, scratch / f"r{connections}", connections, seconds)
-        # The machine may have become slower or faster meanwhile: A is measured once more.
-        again = floor("A", scratch / f"A{connections}-again", connections, seconds)
-        of_a, of_theirs = ours / ((floors[0] + again) / 2), f"{ours / theirs:.2f}" if theirs else "-"
-        row = "".join(f"{rate:>11.0f}" for rate in (*floors, theirs, ours))
-        print(f"  {f'{connections} connections':<26}{row}{of_a:>11.2f}{of_theirs:>11}   A once more: {again:.0f}", flush=True)
-    print("  A: bare aiosmtpd that discards; B: the same with one SQLite commit for each mail; C: with one for all that came meanwhile;")
-    print("  Postfix accepts to its queue and delivers nothing; rtmail works on the mails meanwhile\n")
-
-
 def way_out(folder: Path, count: int = 3000) -> None:
     folder.mkdir()
     port = free_port()
@@ -236,11 +205,15 @@ def starts(folder: Path) -> float:
 
 
 def road(scratch: Path, count: int, seconds: float, profile: str) -> None:
+    floors = [floor(FLOOR, scratch / "floor-before", 10, FLOOR_SECONDS)]
     found = sustained(scratch / "sustained", count, profile)
+    floors.append(floor(FLOOR, scratch / "floor-after", 10, FLOOR_SECONDS))
     acks = found.acknowledged
     p50, p99, longest = latency(scratch / "latency", acks / 2, max(seconds, 10.0))
     print(f"mail in to its acknowledgement at the sink, {count} mails, two members of staff told of each")
-    print(f"  sustained: {acks:.1f} mails/s, {found.out:.1f} mails out/s")
+    before, after = (one.rate for one in floors)
+    print(f"  sustained: {acks:.1f} mails/s, {found.out:.1f} mails out/s; {acks * 2 / (before + after):.3f} of floor A around it", end="")
+    print(f" ({before:.0f} and {after:.0f} mails/s accepted at 10 connections)")
     spent = ", ".join(f"{name} {cost:.1f}" for name, cost in found.spent.items())
     print(f"  processor, ms a mail: {spent}; together {sum(found.spent.values()):.1f}")
     lags = f"{p50 * 1000:.0f} ms p50, {p99 * 1000:.0f} ms p99, {longest * 1000:.0f} ms longest"
