@@ -155,6 +155,21 @@ def test_ticket_list_has_its_keys_and_options(config: Path) -> None:
     assert run("ticket", "list", "--owner", "jane", config=config).exit_code == 0
 
 
+def test_ticket_list_by_a_mark_has_closed_ones_too(config: Path) -> None:
+    policy = config.parent / "policies" / "portacare.toml"
+    policy.parent.mkdir()
+    shipped = (ROOT / "config" / "policies" / "portacare.toml").read_text()
+    policy.write_text(f'{shipped}\n[answers.feature]\nmark = "feature"\ntext = "It is logged as #{{number}}."\n')
+    assert run("policy", "apply", config=config, input="y\n").exit_code == 0
+    did = run("ticket", "do", "1", "redirect feature", config=config)
+    assert did.exit_code == 0, did.output
+    (line,) = run("ticket", "list", "--mark", "feature", "--json", config=config).stdout.splitlines()
+    assert {name: json.loads(line)[name] for name in ("number", "status", "mark")} == {"number": 1, "status": "closed", "mark": "feature"}
+    assert "#1" in run("ticket", "list", "--mark", "feature", config=config).stdout
+    assert "no such requests" in run("ticket", "list", "--mark", "feature", "--status", "open", config=config).stdout
+    assert json.loads(run("ticket", "show", "1", "--json", config=config).stdout)["mark"] == "feature"
+
+
 def test_ticket_show_has_its_keys(config: Path) -> None:
     ran = run("ticket", "show", "1", "--json", config=config)
     (line,) = ran.stdout.splitlines()

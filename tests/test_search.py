@@ -97,6 +97,34 @@ def test_lists_by_what_holds_and_what_is_due_first(store: Store) -> None:
     assert ([row.id for row in rows], count) == ([soon.id], 3)
 
 
+def noted(store: Store, status: Status = Status.OPEN, **fields: str) -> Ticket:
+    ticket = ticket_of(store)
+    after = replace(ticket, fields=fields, status=status, events=ticket.events + 1)
+    store.save(ticket, after, [(Event(after.events, NOW, EventKind.FIELD, Visibility.INTERNAL, 0, {"name": "mark"}), None)])
+    return after
+
+
+def test_requests_are_listed_by_their_mark_closed_ones_too_the_newest_first(store: Store) -> None:
+    first, second = noted(store, Status.CLOSED, mark="feature"), noted(store, mark="feature")
+    noted(store, mark="training")
+    noted(store)
+    rows, count = store.find_tickets(mark="feature", statuses=tuple(Status))
+    assert ([row.id for row in rows], count) == ([second.id, first.id], 2)
+    assert [row.id for row in store.list_tickets(mark="feature", statuses=None)] == [first.id, second.id]
+    assert [row.id for row in store.list_tickets(mark="feature")] == [second.id]
+    assert [row.mark for row in store.list_tickets(statuses=None)] == ["feature", "feature", "training", ""]
+
+
+def test_marks_that_were_noted_before_there_was_a_column_for_them(store: Store) -> None:
+    for fields in ({"mark": "feature"}, {"note": 'a "mark" of ink'}, {}):
+        noted(store, **fields)
+    for statement in ("DROP INDEX ticket_mark", "ALTER TABLE ticket DROP COLUMN mark", "DELETE FROM schema_migration WHERE name >= '0015'"):
+        store._do(statement)
+    store.close()
+    store.open()
+    assert [row.mark for row in store.list_tickets()] == ["feature", "", ""]
+
+
 def test_words_come_first_and_what_begins_with_them_where_there_is_room(store: Store) -> None:
     for words in ("Printing again.", "The print is grey.", "A print more."):
         ticket_of(store, words=words)
@@ -130,6 +158,10 @@ def test_lists_read_no_more_than_they_show(tmp_path: Path) -> None:
         plan = " ".join(str(row[3]) for row in real(f"EXPLAIN QUERY PLAN {asked[0][0]}", asked[0][1]))
         assert index in plan, plan
         assert "TEMP B-TREE" not in plan, plan
+    for listed in (lambda: store.find_tickets(mark="feature", statuses=tuple(Status)), lambda: list(store.list_tickets(mark="feature"))):
+        asked.clear()
+        listed()
+        assert "ticket_mark" in " ".join(str(row[3]) for row in real(f"EXPLAIN QUERY PLAN {asked[0][0]}", asked[0][1]))
     store.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from rtmail.policy.clocks import State
 from tests.fakes.entitled import ANN, BOB, OLD, WORKDAY, clock, due, entitled, request
 from tests.fakes.house import House, Sent
-from tests.fakes.staff import EVE, JANE, MAX, answered, opened, receivers, sent_to
+from tests.fakes.staff import EVE, JANE, MAX, answered, opened, receivers, sent_to, told_us
 
 
 @pytest.fixture
@@ -104,6 +104,17 @@ def test_a_feature_request_is_logged_told_and_closed(house: House) -> None:
     sent = answered(house, sent_to(opened(house), JANE, "opened"), "redirect feature")
     assert "logged for consideration as #1" in flat(sent_to(sent, BOB, "words"))
     assert (request(house).status, request(house).fields["mark"]) == ("closed", "feature")
+
+
+def test_feature_requests_are_listed_open_and_closed_ones(house: House) -> None:
+    answered(house, sent_to(opened(house, subject="A dark mode"), JANE, "opened"), "redirect feature")
+    second = sent_to(opened(house, subject="A light mode"), JANE, "opened")
+    answered(house, second, "redirect feature")
+    answered(house, second, "reopen")
+    opened(house, subject="No feature")
+    listed = flat(sent_to(told_us(house, JANE, "list Feature"), JANE))
+    assert listed.index("#2 A light mode open") < listed.index("#1 A dark mode closed")
+    assert "No feature" not in listed
 
 
 def test_hours_of_operation_leave_out_the_holidays_of_the_customers_region(house: House) -> None:

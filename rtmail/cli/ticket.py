@@ -14,6 +14,7 @@ from rtmail.config import Config
 from rtmail.desk import filled, history, notes
 from rtmail.desk.agreed import eta_of, promised_at
 from rtmail.desk.consent import ASKED
+from rtmail.desk.prepared import MARK
 from rtmail.desk.ticket import Event, Role, Status, Ticket
 from rtmail.policy.model import Policy
 from rtmail.store import Content, Store
@@ -32,10 +33,13 @@ def ticket() -> None:
 @click.option("--queue", default="", help="of this queue")
 @click.option("--owner", default="", help="of this member of staff (key), or nobody")
 @click.option("--requestor", default="", help="asked from this address")
+@click.option("--mark", default="", help="with this mark of a prepared answer or a rule; closed ones too")
 @click.option("--status", type=click.Choice([str(status) for status in Status]), help="with this status")
 @json_option
 @config_option
-def list_(found: Config, everything: bool, queue: str, owner: str, requestor: str, status: str | None, as_json: bool) -> None:
+def list_(
+    found: Config, everything: bool, queue: str, owner: str, requestor: str, mark: str, status: str | None, as_json: bool
+) -> None:
     """List open requests (or those that the options name), by number."""
     listed = {name: _policy(found, name) for name in found.queues}
     with opened(found) as store:
@@ -43,8 +47,8 @@ def list_(found: Config, everything: bool, queue: str, owner: str, requestor: st
         person = store.party_by_address(requestor) if requestor else None
         if requestor and person is None:
             return
-        wanted = [Status(status)] if status else list(Status) if everything else [Status.NEW, Status.OPEN, Status.WAITING]
-        rows = store.list_tickets(queue=queue, owner=owner_id, requestor=person.id if person else None, statuses=wanted)
+        wanted = [Status(status)] if status else list(Status) if everything or mark else [Status.NEW, Status.OPEN, Status.WAITING]
+        rows = store.list_tickets(queue=queue, owner=owner_id, requestor=person.id if person else None, mark=mark, statuses=wanted)
         table = []
         for row in rows:
             if as_json:
@@ -60,6 +64,7 @@ def list_(found: Config, everything: bool, queue: str, owner: str, requestor: st
                         "queue": row.queue,
                         "created_at": utc(row.created_at),
                         "next_due_at": utc(row.next_due_at),
+                        "mark": row.mark or None,
                         "fields": filled.plain(row.filled),
                     }
                 )
@@ -153,6 +158,7 @@ def _described(
         "waits_until": utc(one.waits_until),
         "due_at": one.fields.get(notes.DUE),
         "worked": one.fields.get(notes.WORKED) or {"minutes": 0, "billable": 0},
+        "mark": one.fields.get(MARK),
         "elsewhere": list(one.fields.get(notes.REFS) or ()),
         "fields": filled.plain(one.filled),
         "asked_of_customer": filled.asked(one),

@@ -474,7 +474,7 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "priority": _priority,
     "reclassify": _reclassify,
     "serve": lambda running, _: standing.serve(running.builder),
-    "redirect": lambda running, value: prepared.redirect(running.builder, value, running.me()),
+    "redirect": lambda running, value: prepared.redirect(running.builder, value, running.person),
     "impact": lambda running, value: urgency.noted(running.builder, "impact", value, running.person.party),
     "spread": lambda running, value: urgency.noted(running.builder, "spread", value, running.person.party),
     "field": _field,

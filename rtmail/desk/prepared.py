@@ -29,7 +29,7 @@ def by_itself(builder: Builder, name: str) -> bool:
 
 
 def redirect(builder: Builder, value: str, person: Person) -> str:
-    """Send a prepared answer as the words of a member of staff, and leave the request as it says."""
+    """Send a prepared answer as the words of a member of staff, or of the house from the shell, and leave the request as it says."""
     answers, wanted = builder.policy.answers, value.strip().lower()
     answer = next((one for one in answers.values() if one.name.lower() == wanted), None)
     if answer is None:
@@ -48,7 +48,7 @@ def redirect(builder: Builder, value: str, person: Person) -> str:
         words=words,
         facts={"by_staff": True, "answer": answer.name, "after": builder.ticket.last_public_seq},
     )
-    author = audience.signed_by(builder, person.name)
+    author = audience.signed_by(builder, person.name) if person.party else ""
     audience.to_customers(builder, event, audience.WORDS, author=author, text=text, people=builder.customers(), report=True)
     builder.signal(signals.Answered(at=builder.now, event=event.seq, by=person.party))
     _left(builder, answer, person.party, answer.name)

@@ -117,6 +117,8 @@ class Answerer:
         for organisation in self._directory.organisations.values():
             if word in (organisation.key.lower(), organisation.name.lower()):
                 return find(queues=queues, organisation=organisation.key, limit=MOST_LISTED)
+        if mark := self._marks().get(word):
+            return find(queues=queues, mark=mark, statuses=tuple(Status), limit=MOST_LISTED)
         if "@" in word:
             party = self._store.party_by_address(word)
             return find(queues=queues, requestor=party.id, limit=MOST_LISTED) if party else ([], 0)
@@ -124,6 +126,11 @@ class Answerer:
 
     def _queues(self, person: Person) -> list[str]:
         return [name for name in self._directory.queues if self._directory.may_answer(person, name)]
+
+    def _marks(self) -> dict[str, str]:
+        """The marks that prepared answers and rules of today's policies leave on requests, by how they are asked for."""
+        policies = [self._office.current_policy(queue)[1] for queue in self._directory.queues]
+        return {mark.lower(): mark for policy in policies for mark in policy.marks}
 
     def _line(self, row: TicketSummary, language: str, *, staff: bool) -> dict[str, Any]:
         policy = self._office.current_policy(row.queue)[1] if row.queue in self._directory.queues else None

@@ -457,7 +457,8 @@ PHRASES: Mapping[str, str] = {
     "no more copies of this request": "keine Kopien dieser Anfrage mehr",
     "my deputy stands in for me until then": "bis dahin vertritt mich meine Vertretung",
     "I am here again": "ich bin wieder da",
-    "requests that are open: all, mine, due, of a customer": "offene Anfragen: all, mine, due, eines Kunden",
+    "requests that are open: all, mine, due, of a customer; all with a mark":
+        "offene Anfragen: all, mine, due, eines Kunden; alle mit einer Marke",
     "one request, whole": "eine Anfrage, ganz",
     "requests with these words": "Anfragen mit diesen Worten",
     "everything that happened to a request": "alles, was mit einer Anfrage geschah",

@@ -443,7 +443,8 @@ PHRASES: Mapping[str, str] = {
     "no more copies of this request": "більше без копій цього звернення",
     "my deputy stands in for me until then": "доти мене заступає заступник",
     "I am here again": "я знову тут",
-    "requests that are open: all, mine, due, of a customer": "відкриті звернення: all, mine, due, клієнта",
+    "requests that are open: all, mine, due, of a customer; all with a mark":
+        "відкриті звернення: all, mine, due, клієнта; усі з позначкою",
     "one request, whole": "одне звернення, повністю",
     "requests with these words": "звернення з цими словами",
     "everything that happened to a request": "усе, що сталося зі зверненням",

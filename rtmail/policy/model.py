@@ -237,6 +237,12 @@ class Policy:
     fields: Mapping[str, Field] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What prepared answers and rules note on requests, to list them by."""
+        marks = [*(answer.mark for answer in self.answers.values()), *(rule.mark for rule in self.rules)]
+        return tuple(dict.fromkeys(filter(None, marks)))
+
     def under(self, terms: Terms | None) -> Policy:
         """Return the policy as it counts for a request on these terms: its plan's priorities, its holidays, or no promises at all."""
         if terms is None:

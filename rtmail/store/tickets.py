@@ -14,6 +14,7 @@ from typing import Any
 
 from rtmail.desk.about import ABOUT
 from rtmail.desk.notes import URGENCY
+from rtmail.desk.prepared import MARK
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply
 from rtmail.failpoint import failpoint
 from rtmail.mail.draft import Visibility
@@ -87,20 +88,23 @@ class TicketSummary:
     next_due_at: datetime | None
     priority_state: str = ""
     filled: Mapping[str, Any] = field(default_factory=dict)
+    mark: str = ""
 
 
 _PROMISES = frozenset({ClockKind.TRIAGE, ClockKind.FIRST_RESPONSE, ClockKind.UPDATE, ClockKind.RESOLUTION})
 """What the next due time of a list is about: neither the rungs behind a promise nor the closing."""
 LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
 COUNTED = 10_000
+_MARKED = "mark <> ''"
+"""Written out beside the mark that is asked for, so that the index of marked tickets applies."""
 
 _SUMMARY = ("t.id, t.number, t.subject, t.status, t.priority, coalesce(o.staff, ''), coalesce(r.address, ''), t.queue, t.opened_at, "
-            "t.next_due_at, t.priority_state, t.filled")
+            "t.next_due_at, t.priority_state, t.filled, t.mark")
 _COLUMNS = ("id, number, queue, subject, status, opened_at, policy_version, priority, priority_state, owner, removed, events, "
             "thread, status_at, last_public_seq, last_public_at, answered, merged_into, fields, filled, solved_at")
 _CHANGING = ("queue", "subject", "status", "policy_version", "priority", "priority_state", "owner", "requestor", "removed", "events",
              "thread", "status_at", "last_public_seq", "last_public_at", "answered", "merged_into", "fields", "filled", "solved_at",
-             "urgency", "incident", "wake_at", "next_due_at")
+             "urgency", "incident", "mark", "wake_at", "next_due_at")
 _UPDATE = (f"UPDATE ticket SET {', '.join(f'{column} = ?' for column in _CHANGING)}, sweep_until = 0 WHERE id = ? AND events = ?")
 _INSERT = (f"INSERT INTO ticket ({', '.join(_CHANGING)}, id, number, opened_at) VALUES {places(len(_CHANGING) + 3)}")
 
@@ -331,16 +335,16 @@ class Tickets(Search, WorkedTime):
         row = self._row("SELECT wake_at FROM ticket WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1")
         return instant(row[0]) if row else None
 
-    def list_tickets(self, *, queue: str = "", owner: int | None = None, requestor: int | None = None,
+    def list_tickets(self, *, queue: str = "", owner: int | None = None, requestor: int | None = None, mark: str = "",
                      statuses: Collection[Status] | None = LIVE) -> Iterator[TicketSummary]:
         """Yield tickets by number, read in pages; `statuses` None for all, `owner` 0 for those that nobody owns."""
         last = 0
-        while rows := self._page(last, queue, owner, requestor, statuses):
+        while rows := self._page(last, queue, owner, requestor, mark, statuses):
             yield from rows
             last = rows[-1].number
 
     @reads
-    def _page(self, after: int, queue: str, owner: int | None, requestor: int | None,
+    def _page(self, after: int, queue: str, owner: int | None, requestor: int | None, mark: str,
               statuses: Collection[Status] | None) -> list[TicketSummary]:
         where, values = ["t.number > ?"], [after]
         rest: list[Any] = values
@@ -351,19 +355,23 @@ class Tickets(Search, WorkedTime):
             where.append(f"t.status IN ({', '.join(repr(str(status)) for status in statuses)})")
             if set(statuses) <= set(LIVE):
                 where.append("t.status IN ('new', 'open', 'waiting')")
-        for column, value in (("queue", queue or None), ("owner", owner), ("requestor", requestor)):
+        for column, value in (("queue", queue or None), ("owner", owner), ("requestor", requestor), ("mark", mark or None)):
             if value is not None:
                 where.append(f"t.{column} = ?")
                 rest.append(value)
+        where += [f"t.{_MARKED}"] if mark else []
         return [_summary(row) for row in self._rows(
             f"SELECT {_SUMMARY} FROM ticket t LEFT JOIN party o ON o.id = t.owner LEFT JOIN party r ON r.id = t.requestor "
             f"WHERE {' AND '.join(where)} ORDER BY t.number LIMIT 500", values)]
 
     @reads
     def find_tickets(self, *, queues: Collection[str] | None = None, owner: int | None = None, requestor: int | None = None,
-                     organisation: str = "", domain: str = "", due_before: datetime | None = None, ids: Collection[int] | None = None,
-                     statuses: Collection[Status] = LIVE, limit: int = 50) -> tuple[list[TicketSummary], int]:
+                     organisation: str = "", domain: str = "", mark: str = "", due_before: datetime | None = None,
+                     ids: Collection[int] | None = None, statuses: Collection[Status] = LIVE,
+                     limit: int = 50) -> tuple[list[TicketSummary], int]:
         """Return the tickets that all of these hold for, most urgent and then first due on top, `limit` at most, and how many.
+
+        Those with one mark come the newest first: most of them are closed, and nothing is due on these.
 
         More than COUNTED are not counted: how many a list of a thousand pages has is not worth reading a million rows.
         owner 0: nobody's; organisation, domain: of the requestor; ids: row ids to choose from; None or "" asks for nothing.
@@ -378,18 +386,20 @@ class Tickets(Search, WorkedTime):
         if owner:
             where.append("t.owner <> 0")
         for text, value in (("t.owner = ?", owner), ("t.requestor = ?", requestor), ("r.organisation = ?", organisation or None),
+                            ("t.mark = ?", mark or None),
                             ("lower(r.address) LIKE ?", f"%@{domain.lower()}" if domain else None),
                             ("t.next_due_at < ?", micros_or_none(due_before))):
             if value is not None:
                 where.append(text)
                 rest.append(value)
+        where += [f"t.{_MARKED}"] if mark else []
         for column, chosen in (("t.queue", queues), ("t.id", ids)):
             if chosen is not None:
                 where.append(f"{column} IN {places(len(chosen))}")
                 rest += chosen
         source = ("FROM ticket t LEFT JOIN party o ON o.id = t.owner LEFT JOIN party r ON r.id = t.requestor "
                   f"WHERE {' AND '.join(where)}")
-        order = "t.urgency DESC, t.next_due_at IS NULL, t.next_due_at, t.number"
+        order = "t.number DESC" if mark else "t.urgency DESC, t.next_due_at IS NULL, t.next_due_at, t.number"
         rows = self._rows(f"SELECT {_SUMMARY} {source} ORDER BY {order} LIMIT ?", [*rest, limit])
         if len(rows) < limit:
             return [_summary(row) for row in rows], len(rows)
@@ -447,13 +457,14 @@ def _changing(ticket: Ticket, wake_at: datetime | None) -> tuple[Any, ...]:
             clean(ticket.priority_state), ticket.owner, requestor.person if requestor else 0, dump(ticket.removed), ticket.events,
             dump(ticket.thread), micros_or_none(ticket.status_at), ticket.last_public_seq, micros_or_none(ticket.last_public_at),
             int(ticket.answered), ticket.merged_into, dump(ticket.fields), dump(ticket.filled),
-            micros_or_none(ticket.solved_at), _urgency(ticket), _kind(ticket), micros_or_none(wake_at), min(due, default=None))
+            micros_or_none(ticket.solved_at), _urgency(ticket), _kind(ticket), _mark(ticket), micros_or_none(wake_at),
+            min(due, default=None))
 
 
 def _summary(row: Sequence[Any]) -> TicketSummary:
-    id_, number, subject, status, priority, owner, address, queue, opened, due, state, filled = row
+    id_, number, subject, status, priority, owner, address, queue, opened, due, state, filled, mark = row
     return TicketSummary(id_, number, subject, Status(status), priority, owner, address, queue, instant(opened), instant_or_none(due),
-                         state, load(filled))
+                         state, load(filled), mark)
 
 
 def _ticket(row: Sequence[Any], participants: tuple[Participant, ...], clocks: tuple[Clock, ...]) -> Ticket:
@@ -485,6 +496,10 @@ def attachments_text(attachments: Iterable[Attachment]) -> str:
 def _kind(ticket: Ticket) -> str:
     """What a request is that is no ordinary one."""
     return str((ticket.fields.get(ABOUT) or {}).get("kind", ""))
+
+
+def _mark(ticket: Ticket) -> str:
+    return clean(str(ticket.fields.get(MARK) or ""))
 
 
 def _urgency(ticket: Ticket) -> int:
