@@ -107,6 +107,10 @@ def always(_: House) -> bool:
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TERMS = """
+[appeal]
+tell = "technical-support-manager"
+within = "1bd"
+calendar = "office"
 [customers]
 unknown = "hold"
 [answers.forum]
@@ -132,6 +136,9 @@ ROWS = [
         ("Priority: P9", "there is no priority P9"), "Priority: P1", "the priority is P3", before="prioritised"),
     Row("reclassify", "Reclassify: P2, it stops all work", "the priority is P2", lambda h: request(h).priority == "P2",
         ("Reclassify: P2", "say why"), "Reclassify: P2, it works slowly", "the priority is P3", before="prioritised"),
+    Row("appeal", "appeal: he says that nobody can work", "Max Boss decides; the requestor is told",
+        lambda h: request(h).priority_state == "disputed", ("appeal:", "something is missing"), "appeal: he says that nobody can work",
+        final="management and the requestor were told", before="prioritised"),
     Row("impact", "impact: data loss", "the urgency is 5", lambda h: request(h).fields["urgency"].get("impact") == "data-loss",
         ("impact: boredom", "there are data-loss"), "impact: data-loss", "the urgency is 1 again"),
     Row("spread", "spread: all users", "the urgency is 3", lambda h: request(h).fields["urgency"].get("spread") == "all-users",

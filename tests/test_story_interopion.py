@@ -76,6 +76,44 @@ def test_an_appeal_reaches_management_at_once_and_has_its_own_clock(house: House
     assert MAX in receivers(house.sent(), "missed")
 
 
+def test_staff_note_an_appeal_that_came_by_another_way_than_mail(house: House) -> None:
+    notice = sent_to(opened(house, text="It is wrong."), JANE, "opened")
+    assert "no priority yet" in flat(sent_to(answered(house, notice, "appeal: he rang up"), JANE, "receipt"))
+    answered(house, notice, "Priority: P3")
+    house.forward(days=1)
+    sent = answered(house, notice, "appeal: he rang up, nobody can work")
+    assert "Max Boss decides" in flat(sent_to(sent, JANE, "receipt"))
+    to_max = sent_to(sent, MAX, "notice")
+    assert "Appeals against the priority P3. You decide" in flat(to_max)
+    assert "he rang up, nobody can work" in to_max.text
+    told = sent_to(sent, BOB, "appealed")
+    assert "is with our support management" in flat(told)
+    assert "rang" not in told.text, "what staff noted is for staff"
+    assert due(house, "appeal") == WORKDAY + timedelta(days=2)
+    again = flat(sent_to(answered(house, notice, "appeal: he rang up again"), JANE, "receipt"))
+    assert "an appeal waits for a decision already" in again
+    told = sent_to(answered(house, to_max, "Reclassify: P1, you are right"), BOB, "priority-told")
+    assert "the decision of our support management" in flat(told)
+    assert not [one for one in answered(house, to_max, "He will never pay.") if one.item.recipient == BOB], "an answer stays among staff"
+
+
+def test_where_nobody_decides_appeals_none_can_be_noted(tmp_path: Path) -> None:
+    house = entitled(tmp_path, "portacare")
+    try:
+        notice = sent_to(opened(house), JANE, "opened")
+        answered(house, notice, "Priority: P3")
+        assert "nobody decides appeals here" in flat(sent_to(answered(house, notice, "appeal: he rang up"), JANE, "receipt"))
+    finally:
+        house.close()
+
+
+def test_a_lone_appeal_of_staff_is_asked_about_and_reaches_nobody(house: House) -> None:
+    notice = sent_to(opened(house), JANE, "opened")
+    sent = answered(house, notice, "appeal\n\nHe rang up.")
+    assert "appeal: he says" in flat(sent_to(sent, JANE, "asked"))
+    assert len(sent) == 1
+
+
 def test_only_management_decides_an_appeal_and_the_customer_hears_of_it(house: House) -> None:
     notice, sent = appealed(house)
     answered(house, notice, "Priority: P3")

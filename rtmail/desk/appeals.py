@@ -5,8 +5,12 @@ Only who holds the management role, or stands in for him, decides: what others s
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rtmail.desk import arrival, audience
-from rtmail.desk.decision import Builder
+from rtmail.desk.decision import Builder, Words
+from rtmail.desk.outcome import CannotDo
+from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import Event, EventKind
 from rtmail.mail.draft import Visibility
@@ -16,16 +20,44 @@ from rtmail.policy.rows import Clock, ClockKind, State
 
 def made(builder: Builder, stimulus: Received, event: Event, flags: tuple[str, ...]) -> tuple[str, ...]:
     """The requestor appeals by the mail that is `event`; return what the others of the staff must know of it."""
-    appeal = builder.policy.appeal
-    if appeal is None:
+    if builder.policy.appeal is None:
         return flags
-    fresh = _open(builder) is None
-    builder.signal(signals.Appealed(at=stimulus.at, event=event.seq))
-    row = _open(builder)
-    if not fresh or row is None:
+    begun = _begun(
+        builder, event, stimulus.at, who=arrival.who(stimulus), author=arrival.author_name(stimulus.verdict.sender),
+        text=stimulus.mail.reply_text, about_customer=True,
+    )  # fmt: skip
+    if begun is None:
         return ("Appeals again against the priority; the appeal waits for a decision.",)
-    directory = builder.house.directory
-    manager = directory.reached(appeal.tell, builder.house.away(builder.now))
+    return (f"Appeals against the priority {builder.ticket.priority}; {begun or 'nobody yet'} decides.",)
+
+
+def reported(builder: Builder, reason: str, person: Person) -> str:
+    """Staff note that the requestor appeals by another way than mail; `reason` is what he said, for staff. Raises CannotDo."""
+    ticket, first = builder.ticket, next(iter(builder.policy.priorities))
+    if builder.policy.appeal is None:
+        raise CannotDo("nobody decides appeals here: the policy names none", f"Reclassify: {first}, it stops all work")
+    if not ticket.priority:
+        raise CannotDo("it has no priority yet that he could appeal against", f"Priority: {first}")
+    if _open(builder) is not None:
+        raise CannotDo("an appeal waits for a decision already")
+    words = Words(ticket.subject, reason, reason, 0, 0, person.party)
+    event = builder.say(EventKind.COMMENT, actor=person.party, words=words, visibility=Visibility.INTERNAL, facts={"appeal": True})
+    manager = _begun(builder, event, builder.now, who=person.name, author=person.name, text=reason, about_customer=False)
+    return f"{manager or 'nobody yet'} decides; the requestor is told that it is under way"
+
+
+def _begun(builder: Builder, event: Event, at: datetime, *, who: str, author: str, text: str, about_customer: bool) -> str | None:
+    """Begin the appeal by what is `event`, and tell management and requestor; return who decides, None where one waits already.
+
+    who, author, text, about_customer  as `audience.to_staff` takes them
+    """
+    appeal = builder.policy.appeal
+    fresh = _open(builder) is None
+    builder.signal(signals.Appealed(at=at, event=event.seq))
+    row = _open(builder)
+    if appeal is None or not fresh or row is None:
+        return None
+    manager = builder.house.directory.reached(appeal.tell, builder.house.away(builder.now))
     priority = builder.ticket.priority
     if manager:
         by = f"{row.due_at:%a %d %b %H:%M} UTC" if row.due_at else "soon"
@@ -33,10 +65,11 @@ def made(builder: Builder, stimulus: Received, event: Event, flags: tuple[str, .
             builder,
             event,
             "notice",
-            who=arrival.who(stimulus),
-            author=arrival.author_name(stimulus.verdict.sender),
-            text=stimulus.mail.reply_text,
+            who=who,
+            author=author,
+            text=text,
             people=(manager,),
+            about_customer=about_customer,
             flags=(
                 f"Appeals against the priority {priority}. You decide, by {by}: `Priority: {priority}` keeps it, "
                 "`Reclassify: P…, reason` changes it; the customer is told.",
@@ -44,7 +77,7 @@ def made(builder: Builder, stimulus: Received, event: Event, flags: tuple[str, .
         )
     told = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts={"notice": "appealed", "roles": {}})
     audience.to_requestor(builder, told, "appealed", facts={"priority": priority, "decided_by": row.due_at})
-    return (f"Appeals against the priority {priority}; {manager.name if manager else 'nobody yet'} decides.",)
+    return manager.name if manager else ""
 
 
 def decides(builder: Builder, actor: int) -> bool:

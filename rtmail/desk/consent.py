@@ -15,6 +15,7 @@ from enum import StrEnum
 from rtmail.desk import agreed, appeals, audience, closing, muting, thanks
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.outcome import CannotDo
+from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import Event, EventKind, Role, Status
 from rtmail.mail.draft import Link, Visibility
@@ -265,6 +266,13 @@ def propose(builder: Builder, target: Priority, actor: int, reason: str = "") ->
     _tell(builder, event, target, reason, decided=decided)
     meaning = f": {target.meaning}" if target.meaning else ""
     return f"the priority is {target.key}{meaning}; the requestor is told{', who asked for it' if new is State.AGREED else ''}"
+
+
+def appealed(builder: Builder, reason: str, person: Person) -> str:
+    """Staff note an appeal that came on the telephone, say: the requestor's, as if he had written it. Raises CannotDo."""
+    outcome = appeals.reported(builder, reason, person)
+    _agree(builder, person.party, State.DISPUTED)
+    return outcome
 
 
 def _tell(builder: Builder, event: Event, target: Priority, reason: str, *, decided: bool) -> None:

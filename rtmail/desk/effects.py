@@ -473,6 +473,7 @@ EFFECTS: Mapping[str, Callable[[Run, str], str]] = {
     "untake": _untake,
     "priority": _priority,
     "reclassify": _reclassify,
+    "appeal": lambda running, value: consent.appealed(running.builder, value, running.person),
     "serve": lambda running, _: standing.serve(running.builder),
     "redirect": lambda running, value: prepared.redirect(running.builder, value, running.person),
     "impact": lambda running, value: urgency.noted(running.builder, "impact", value, running.person.party),

@@ -52,6 +52,8 @@ SPECS: tuple[Spec, ...] = (
          ("reclassify",), shown=True),
     Spec("impact", Argument.TEXT, "what it does to the customer, for the urgency", "impact: data loss", ("impact",)),
     Spec("spread", Argument.TEXT, "whom it hits, for the urgency", "spread: all users", ("spread",)),
+    Spec("appeal", Argument.TEXT, "note that the customer appeals against the priority, by telephone say",
+         "appeal: he says that nobody can work", ("appeal",)),
     Spec("field", Argument.TEXT, "fill in a field of the request, by its name", "field: Version: 4.2", ("field",)),
     Spec("redirect", Argument.TOKEN, "send a prepared answer", "redirect forum", ("redirect",), ("redirect",)),
     Spec("serve", Argument.NONE, "serve who has no claim to it as a customer", "serve", words=("serve",)),
@@ -168,7 +170,7 @@ MEANT: Mapping[str, str] = {
                      "donotsend", "notforthecustomer"), "comment"),
     **dict.fromkeys(("revert", "rollback"), "undo"),
     "closed": "close", "reopened": "reopen", "rejected": "reject", "merged": "merge 17", "accepted": "accept", "muted": "mute",
-    "subscribe": "watch", "commands": "help",
+    "subscribe": "watch", "commands": "help", "appeal": "appeal: he says that nobody can work",
 }
 """Lines by which somebody means a command: what other trackers call it, and what a request is afterwards."""
 

@@ -37,6 +37,7 @@ FINAL: Mapping[str, tuple[str, str]] = {
     "ask": ("the customer was asked: tick it", "got 1"),
     "fixed": ("the customers have it: write to them", ""),
     "redirect": ("the customer has the answer: write to him", ""),
+    "appeal": ("management and the requestor were told", ""),
     "serve": ("its clocks run, and the customer was told", ""),
     "split": ("the words are a request of their own: merge that into this one", ""),
 }

@@ -181,6 +181,10 @@ PHRASES: Mapping[str, str] = {
     "{} does not work in the queue {}": "{} arbeitet nicht im Bereich {}",
     "there is no priority {}; there are {}": "eine Priorität {} gibt es nicht; es gibt {}",
     "say why: the customer is told": "sagen Sie warum: Der Kunde erfährt es",
+    "nobody decides appeals here: the policy names none": "hier entscheidet niemand über Einsprüche: Das Regelwerk nennt niemanden",
+    "it has no priority yet that he could appeal against": "sie hat noch keine Priorität, gegen die er Einspruch erheben könnte",
+    "an appeal waits for a decision already": "ein Einspruch wartet schon auf eine Entscheidung",
+    "{} decides; the requestor is told that it is under way": "es entscheidet {}; der Anfragende erfährt, dass es läuft",
     "no words from outside wait on this request": "bei dieser Anfrage warten keine Worte von außen",
     "split by staff": "von einem Mitarbeiter abgetrennt",
     "only who was told up the ladder acknowledges": "nur wen die Eskalation erreichte, nimmt zur Kenntnis",
@@ -345,6 +349,7 @@ PHRASES: Mapping[str, str] = {
     "the requestor was told already: promise something else": "der Anfragende weiß es schon: Versprechen Sie etwas anderes",
     "the customer has the answer: write to him": "der Kunde hat die Antwort: Schreiben Sie ihm",
     "its clocks run, and the customer was told": "ihre Uhren laufen, und der Kunde weiß es",
+    "management and the requestor were told": "die Leitung und der Anfragende wissen es",
     "the words are a request of their own: merge that into this one":
         "die Worte sind eine eigene Anfrage: Legen Sie diese mit dieser zusammen",
     "what was seen or removed stays so": "was gesehen oder entfernt wurde, bleibt so",
@@ -584,6 +589,8 @@ PHRASES: Mapping[str, str] = {
     "asked of the customer: {}": "vom Kunden erbeten: {}",
     "asked the customer": "den Kunden gefragt",
     "fill in a field of the request, by its name": "ein Feld der Anfrage ausfüllen, mit seinem Namen",
+    "note that the customer appeals against the priority, by telephone say":
+        "vermerken, dass der Kunde Einspruch gegen die Priorität erhebt, etwa am Telefon",
     "filled in": "ausgefüllt",
     "hand the request over to another tier, with what was found": "die Anfrage einer anderen Stufe übergeben, mit dem, was herauskam",
     "handed it over": "hat sie übergeben",
