@@ -41,7 +41,7 @@ def list_(
     found: Config, everything: bool, queue: str, owner: str, requestor: str, mark: str, status: str | None, as_json: bool
 ) -> None:
     """List open requests (or those that the options name), by number."""
-    listed = {name: _policy(found, name) for name in found.queues}
+    listed = _policies(found)
     with opened(found) as store:
         owner_id = _owner(store, found, owner)
         person = store.party_by_address(requestor) if requestor else None
@@ -81,10 +81,10 @@ def list_(
         click.echo("no such requests")
 
 
-def _policy(found: Config, queue: str) -> Policy | None:
-    """The policy of a queue as it is now, None for a queue that is gone."""
+def _policies(found: Config) -> dict[str, Policy]:
+    """The policy of each queue as it is now; a queue that is gone has none."""
     policies = found.policies()
-    return policies[found.queues[queue].policy] if queue in found.queues else None
+    return {name: policies[table.policy] for name, table in found.queues.items()}
 
 
 def _prio(priority: str, state: str) -> str:
@@ -140,10 +140,8 @@ def _links(store: Store, one: Ticket) -> list[dict[str, Any]]:
 def _described(
     store: Store, one: Ticket, events: list[tuple[Event, Content | None]], names: dict[int, str], found: Config
 ) -> dict[str, Any]:
-    policies = found.policies()
-    queue = found.queues.get(one.queue)
-    priorities = policies[queue.policy].priorities if queue else {}
-    code = priorities[one.priority].code if one.priority in priorities else None
+    policy = _policies(found).get(one.queue)
+    code = policy.priorities[one.priority].code if policy and one.priority in policy.priorities else None
     return {
         "number": one.number,
         "subject": one.subject,
@@ -202,7 +200,7 @@ def _story(store: Store, one: Ticket, events: list[tuple[Event, Content | None]]
         click.echo(f"  agreed: {agreed}")
     for noted in notes.rows(one.fields, ZoneInfo(zone)):
         click.echo(f"  {noted['what'].lower()}: {noted['value']}")
-    for said in filled.noted(_policy(found, one.queue), one) if one.filled else ():
+    for said in filled.noted(_policies(found).get(one.queue), one) if one.filled else ():
         click.echo(f"  {said['what']}: {said['value']}")
     for link in _links(store, one):
         click.echo(f"  {link['kind']}: #{link['number']}")
