@@ -43,9 +43,10 @@ def test_every_mail_is_named_with_its_languages(folder: Path) -> None:
 
 
 def test_unknown_names_are_told_with_those_that_exist(folder: Path) -> None:
-    for words, said in ((("show", "nothing"), "acknowledgement"), (("show", "words", "--queue", "nothing"), "there are: support")):
+    queue = ("show", "words", "--queue", "none")
+    for words, code, said in ((("show", "nothing"), 1, "acknowledgement"), (queue, 2, "the config has support")):
         result = run(folder, *words)
-        assert result.exit_code == 1
+        assert result.exit_code == code
         assert said in result.stderr
 
 

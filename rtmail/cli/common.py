@@ -66,6 +66,17 @@ def _path_option(command: Any) -> Any:
 json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON object a line")
 
 
+def several(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return one decorator for options that several commands share, in the order in which `--help` shows them."""
+
+    def command_with(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return command_with
+
+
 def refuse(error: ConfigError) -> NoReturn:
     """Print every mistake and exit 78."""
     for problem in error.problems:
@@ -77,6 +88,13 @@ def end(text: str, code: int = 1) -> NoReturn:
     """Print one line about what is wrong and exit."""
     click.echo(text, err=True)
     raise SystemExit(code)
+
+
+def known_queue(found: Config, queue: str) -> str:
+    """Return the name of a queue, or "" where none is named; an unknown one ends the command."""
+    if queue and queue not in found.queues:
+        end(f"rtmail: there is no queue {queue!r}; the config has {', '.join(found.queues)}", 2)
+    return queue
 
 
 @contextmanager

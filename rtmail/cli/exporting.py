@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli.common import end, files_option, json_option, opened, put
+from rtmail.cli.common import end, files_option, json_option, known_queue, opened, put, several
 from rtmail.cli.importing import shown_progress
 from rtmail.config import Config
 from rtmail.desk.ticket import Ticket
@@ -30,18 +30,18 @@ def export() -> None:
     """Move out: requests as an mbox file, as JSON lines or as a table. Comments of staff are in it; erased and withheld words are not."""
 
 
-_number = click.option("--number", "numbers", type=int, multiple=True, help="this request only; as often as you like")
-_queue = click.option("--queue", default="", help="requests of this queue only")
-_since = click.option("--since", help="requests on which something happened since then (2026-01-31, or with a time), in the site's zone")
+_export_options = several(
+    click.argument("file", type=FILE),
+    click.option("--number", "numbers", type=int, multiple=True, help="this request only; as often as you like"),
+    click.option("--queue", default="", help="requests of this queue only"),
+    click.option("--since", help="requests on which something happened since then (2026-01-31, or with a time), in the site's zone"),
+    json_option,
+    files_option,
+)
 
 
 @export.command("mbox")
-@click.argument("file", type=FILE)
-@_number
-@_queue
-@_since
-@json_option
-@files_option
+@_export_options
 def mbox(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since: str | None, as_json: bool) -> None:
     """Write the conversations into the mbox FILE ("-": standard output), and what was sent to customers automatically.
 
@@ -57,12 +57,7 @@ def mbox(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since:
 
 
 @export.command("json")
-@click.argument("file", type=FILE)
-@_number
-@_queue
-@_since
-@json_option
-@files_option
+@_export_options
 def json_(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since: str | None, as_json: bool) -> None:
     """Write requests, their events and people into FILE, one JSON object a line ("-": standard output)."""
     told, count = set[int](), 0
@@ -76,12 +71,7 @@ def json_(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since
 
 
 @export.command("csv")
-@click.argument("file", type=FILE)
-@_number
-@_queue
-@_since
-@json_option
-@files_option
+@_export_options
 def csv(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since: str | None, as_json: bool) -> None:
     """Write a table of requests into FILE ("-": standard output), one line each. Texts that look like formulas begin with an apostrophe."""
     lines = 0
@@ -94,11 +84,9 @@ def csv(found: Config, file: Path, numbers: tuple[int, ...], queue: str, since: 
 
 
 def _chosen(store: Store, found: Config, numbers: tuple[int, ...], queue: str, since: str | None) -> Iterator[Ticket]:
-    if queue and queue not in found.queues:
-        end(f"rtmail: there is no queue {queue!r}; the config has {', '.join(found.queues)}", 2)
     if missing := [number for number in numbers if store.by_number(number) is None]:
         end(f"rtmail: there is no request #{missing[0]}")
-    return leaving.tickets(store, leaving.Chosen(numbers, queue, _instant(since, found) if since else None))
+    return leaving.tickets(store, leaving.Chosen(numbers, known_queue(found, queue), _instant(since, found) if since else None))
 
 
 def _instant(text: str, found: Config) -> datetime:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put
+from rtmail.cli.common import Command, config_option, end, json_option, known_queue, opened, put, several
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.engine.history import Became, Historian, Terms
@@ -45,21 +45,19 @@ def import_() -> None:
     """
 
 
-def _archive_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    options = (
-        click.option("--queue", default="", help="queue of mails in which no address of yours stands; without it they are left out"),
-        click.option("--staff", multiple=True, metavar="ADDRESS",
-                     help="somebody who was of the staff then (or @domain); as often as you like"),
-        click.option("--closed-after", type=click.IntRange(min=1), default=30, show_default=True,
-                     help="days without a word after which a request counts as closed"),
-        click.option("--report", type=click.Path(dir_okay=False, path_type=Path),
-                     help="file for the list of what was not clear (default: import-report.jsonl in the state folder)"),
-        json_option,
-        config_option,
-    )  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
+def _closed_after(help_: str) -> Callable[[Command], Command]:
+    return click.option("--closed-after", type=click.IntRange(min=1), default=30, show_default=True, help=help_)
+
+
+_report = click.option("--report", type=click.Path(dir_okay=False, path_type=Path),
+                       help="file for the list of what was not clear (default: import-report.jsonl in the state folder)")  # fmt: skip
+_archive_options = several(
+    click.option("--queue", default="", help="queue of mails in which no address of yours stands; without it they are left out"),
+    click.option("--staff", multiple=True, metavar="ADDRESS",
+                 help="somebody who was of the staff then (or @domain); as often as you like"),
+    _closed_after("days without a word after which a request counts as closed"),
+    _report, json_option, config_option,
+)  # fmt: skip
 
 
 @import_.command("mbox")
@@ -96,10 +94,8 @@ def imap(found: Config, mailbox: str, folders: tuple[str, ...], sent: tuple[str,
 @import_.command("rt", short_help="Take over the requests of Best Practical RT 5.")
 @click.argument("database")
 @click.option("--queue", "queues", multiple=True, metavar="RT=OURS", help="RT's queue and ours, where neither address nor name is the same")
-@click.option("--closed-after", type=click.IntRange(min=1), default=30, show_default=True,
-              help="days after which what RT calls resolved is closed here")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path),
-              help="file for the list of what was not clear (default: import-report.jsonl in the state folder)")
+@_closed_after("days after which what RT calls resolved is closed here")
+@_report
 @json_option
 @config_option
 def rt(found: Config, database: str, queues: tuple[str, ...], closed_after: int, report: Path | None, as_json: bool) -> None:
@@ -158,8 +154,7 @@ def _server(found: Config, mailbox: str) -> Server:
 
 def _take_in(found: Config, open_boxes: Callable[[], Sequence[boxes.Box]], source: str, *, queue: str, staff: tuple[str, ...],
              closed_after: int, report: Path | None, as_json: bool) -> None:  # fmt: skip
-    if queue and queue not in found.queues:
-        end(f"rtmail: there is no queue {queue!r}; the config has {', '.join(found.queues)}", 2)
+    known_queue(found, queue)
     now = system()
     try:
         opened_boxes = open_boxes()

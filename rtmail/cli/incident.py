@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from rtmail.cli import shell
-from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.cli.common import config_option, end, json_option, known_queue, opened, put, shown, utc
 from rtmail.cli.tables import columns
 from rtmail.config import Config
 from rtmail.desk import about
@@ -184,19 +184,13 @@ def _story(store: Store, one: Ticket, what: About, zone: str) -> None:
 
 
 def _declare(found: Config, queue: str, lines: Sequence[str], text: str, as_json: bool) -> None:
-    queue, words = _queue(found, queue), _said(text)
+    queue, words = known_queue(found, queue) or next(iter(found.queues)), _said(text)
     shell.told(shell.carried_out(found, lambda engine, user, now: engine.declare(queue, "\n".join(lines), words, user, now)), as_json)
 
 
 def _speak(found: Config, number: int, lines: Sequence[str], text: str, as_json: bool) -> None:
     words = _said(text)
     shell.told(shell.carried_out(found, lambda engine, user, now: engine.speak(number, "\n".join(lines), words, user, now)), as_json)
-
-
-def _queue(found: Config, queue: str) -> str:
-    if queue and queue not in found.queues:
-        end(f"rtmail: there is no queue {queue!r}; there are {', '.join(found.queues)}", 2)
-    return queue or next(iter(found.queues))
 
 
 def _said(text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from rtmail.cli.check import template_problems
-from rtmail.cli.common import config_option, end, json_option, put, tell
+from rtmail.cli.common import config_option, end, json_option, known_queue, put, tell
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG
 from rtmail.mail.compose import Workshop, compose
@@ -101,9 +101,7 @@ def test(found: Config, chosen: tuple[str, ...], write: Path | None, as_json: bo
 def _composed(found: Config, name: str, language: str, queue: str, templates: Templates | None = None) -> Outgoing:
     """Return the sample of `name`; a template that cannot be rendered ends `show` with its line, and is raised for `test`."""
     _known(name)
-    queue = queue or next(iter(found.queues), "")
-    if queue not in found.queues:
-        end(f"rtmail: there is no queue {queue!r}; there are: {', '.join(found.queues)}")
+    queue = known_queue(found, queue) or next(iter(found.queues))
     site: Site = found.site()
     queues = {key: (table.address, table.comment_address) for key, table in found.queues.items()}
     workshop = Workshop(site, queues, _KEYRING, templates or _templates(found), frozenset({1, 2}))
