@@ -21,7 +21,7 @@ import psycopg
 import pytest
 
 from rtmail.errors import EX_CONFIG, Deferred, DiskFull
-from rtmail.store import Outcome, SchemaError, SpoolWriter, Store, StoreFailed, WriteBack
+from rtmail.store import Outcome, SchemaError, SpoolWriter, Store, StoreFailed, WriteBack, caps
 from rtmail.store.database import Database
 from rtmail.store.schema import MIGRATIONS, bring_up
 from rtmail.store.values import clean, dump, load, pack, unpack
@@ -71,6 +71,30 @@ def test_threads_that_read_and_write_never_meet_a_locked_database(store: Store, 
         list(pool.map(work, range(6)))
     assert store.peek("all", NOW, minutes(60)) == 240
     other.close()
+
+
+def test_what_all_daemons_count_adds_up(store: Store, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each in a row of its own, so that none waits until the other commits."""
+    with contextlib.closing(Store(url)) as other:
+        other.open()
+        with store.transaction():
+            store.tally("auto", NOW, minutes(60))
+            if url.startswith("postgresql"):  # on SQLite one writes at a time
+                monkeypatch.setattr(caps, "_LANE", caps._LANE ^ 1)
+                other.tally("auto", NOW, minutes(60))
+            store.count("auto$", NOW, minutes(60))
+            store.count("auto", NOW, minutes(60))
+        other.tally("auto", NOW, minutes(60))
+        assert store.tallied("auto", NOW, minutes(60)) == (3 if url.startswith("postgresql") else 2)
+        assert store.tallied("auto", NOW + minutes(60), minutes(60)) == 0
+
+
+def test_counters_of_a_kind_are_found_by_their_prefix(store: Store) -> None:
+    for key in ("fold:3:17", "fold:3:17", "fold:12:9", "fold;", "fold", "Fold:1:1"):
+        store.add_up(key)
+    assert store.counted("fold:") == {"3:17": 2, "12:9": 1}
+    store.start_anew(["fold:3:17"])
+    assert store.counted("fold:") == {"12:9": 1}
 
 
 def test_readers_stand_beside_the_writer(store: Store) -> None:

@@ -56,7 +56,7 @@ def answers(store: Store, caps: Caps, verdict: Verdict, now: datetime) -> Trip |
     if store.peek(f"auto:{address.key(spec)}", now, caps.window) >= caps.per_address:
         why = f"{caps.per_address} automatic answers to this address within {notices.span(caps.window)}"
         return Trip(spec.lower(), why, caps.window)
-    if store.peek("auto", now, caps.window) >= caps.overall:
+    if store.tallied("auto", now, caps.window) >= caps.overall:
         return Trip("everybody", f"{caps.overall} automatic answers within {notices.span(caps.window)}", caps.window)
     return None
 

@@ -213,7 +213,7 @@ class Keeper:
         for draft in drafts:
             if draft.auto is Auto.REPLIED and not draft.to.staff:
                 self.store.count(f"auto:{address.key(draft.to.address)}", now, caps.window)
-                self.store.count("auto", now, caps.window)
+                self.store.tally("auto", now, caps.window)
 
 
 def _rung(event: Event) -> Rung:

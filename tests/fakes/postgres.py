@@ -54,7 +54,9 @@ class Cluster:
         # Without fsync a killed server loses nothing as long as the machine stays up, and databases are made three times faster.
         if self._user:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
-        self._run("initdb", "-D", str(data), "-U", "rtmail", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        # Words are sorted as people sort them, as on most machines: ":" after ";", small letters between the large ones.
+        sorting = ("--locale=C", "--locale-provider=icu", "--icu-locale=en")
+        self._run("initdb", "-D", str(data), "-U", "rtmail", "-A", "trust", "-E", "UTF8", *sorting, "--no-sync")
         with (data / "postgresql.conf").open("a") as conf:
             conf.write("\n".join((
                 "listen_addresses = '127.0.0.1'", f"port = {self.port}", "unix_socket_directories = ''", "max_connections = 60",
