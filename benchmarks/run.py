@@ -24,6 +24,7 @@ from benchmarks.accepting import FLOOR, accept_table, floor
 from benchmarks.contacts import contacts
 from benchmarks.fresh import fresh
 from benchmarks.moving import moving
+from benchmarks.nodes import nodes
 from benchmarks.outbound import outbound
 from benchmarks.started import (
     CONFIG,
@@ -46,6 +47,7 @@ from benchmarks.ticks import ticks
 
 FLOOR_SECONDS = 3.0
 """Before and after what is measured once: how fast the machine is just then."""
+PARTS = ("accept", "steps", "road", "outbound", "import", "idle", "ticks", "nodes", "contacts", "corpus", "fresh")
 
 
 def sent(folder: Path, seed: int) -> dict[str, float]:
@@ -124,7 +126,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
     parser.add_argument("--mails", type=int, default=1500, help="mails of the sustained measurement")
     parser.add_argument("--scratch", type=Path, help="folder on the disk to measure; default: the system's for temporary files")
-    parser.add_argument("--only", choices=["accept", "steps", "road", "outbound", "import", "idle", "ticks", "contacts", "corpus", "fresh"])
+    parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--profile", default="", metavar="FILE", help="write a profile of the engine during the sustained measurement")
     given = parser.parse_args()
     if given.only in (None, "corpus"):
@@ -152,6 +154,8 @@ def main() -> None:
             fresh(scratch)
         if given.only in (None, "ticks"):
             ticks(scratch, CONFIG.format(port=free_port(), sink=free_port()), starts)
+        if given.only in (None, "nodes"):
+            nodes(scratch)
         if given.only in (None, "contacts"):
             contacts(scratch, CONFIG.format(port=free_port(), sink=free_port()))
 

@@ -13,7 +13,7 @@ from typing import TextIO
 ANSWERED = re.compile(rb"^In-Reply-To:\s*(<[^>]*>)", re.MULTILINE | re.IGNORECASE)
 
 
-async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, out: TextIO) -> None:
+async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, out: TextIO, delay: float) -> None:
     recipients: list[str] = []
     with contextlib.suppress(ConnectionError):
         writer.write(b"220 sink.example ESMTP\r\n")
@@ -24,6 +24,8 @@ async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ou
             elif verb == b"DATA":
                 writer.write(b"354 go on\r\n")
                 raw = await reader.readuntil(b"\r\n.\r\n")
+                if delay:
+                    await asyncio.sleep(delay)
                 answered = ANSWERED.search(raw[: raw.find(b"\r\n\r\n")])
                 for recipient in recipients:
                     out.write(f"{time.monotonic():.6f} {recipient} {answered[1].decode() if answered else '-'}\n")
@@ -40,8 +42,8 @@ async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ou
     writer.close()
 
 
-async def serve(port: int, out: TextIO) -> None:
-    server = await asyncio.start_server(lambda reader, writer: session(reader, writer, out), "127.0.0.1", port, limit=32 << 20)
+async def serve(port: int, out: TextIO, delay: float) -> None:
+    server = await asyncio.start_server(lambda reader, writer: session(reader, writer, out, delay), "127.0.0.1", port, limit=32 << 20)
     async with server:
         await server.serve_forever()
 
@@ -50,9 +52,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds until a mail is answered")
     given = parser.parse_args()
     with given.out.open("w", buffering=1) as out:
-        asyncio.run(serve(given.port, out))
+        asyncio.run(serve(given.port, out, given.delay))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+"""One, two and three daemons on one PostgreSQL: what another machine adds. Needs Debian's PostgreSQL, and root to hold daemons back.
+
+A daemon on a machine of its own is played by one that the kernel gives a quarter of a core: so three of them, the database, the load
+and the relay find room on two cores, and none takes from another what it would have to itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.started import CONFIG, acknowledged, ended, free_port, load, server, wait_for
+from tests.fakes.postgres import Cluster, PostgresMissingError
+
+COUNTS = (1, 2, 3)
+DELAY = 0.05
+"""After so many seconds the relay answers to a mail."""
+SHARE = 0.25
+"""So much of a core a daemon has, its engine and readers included, where it is held back."""
+PERIOD = 20_000
+"""In microseconds: short, so that a daemon that used up its share stands still for 15 ms and not for 75."""
+
+
+def nodes(scratch: Path, mails: int = 120) -> None:
+    """Measure and print; `mails` is how many each daemon is given, held back, and four times as many where not."""
+    try:
+        cluster = Cluster("fsync = on", "shared_buffers = 128MB")
+    except PostgresMissingError as error:
+        print(f"machines: not measured, {error}\n")
+        return
+    print(f"one PostgreSQL, a relay that answers after {DELAY * 1000:.0f} ms; acknowledged, mails/s")
+    print(f"{'daemons':<34}" + "".join(f"{count:>8}" for count in COUNTS) + "   of one")
+    try:
+        for title, share, each in (("each a quarter of a core", SHARE, mails), ("sharing this machine's cores", 0.0, 4 * mails)):
+            if share and _controller() is None:
+                print(f"  {title:<32}   not measured: it takes root and the kernel's cpu controller")
+                continue
+            rates = []
+            for count in COUNTS:
+                folder = scratch / f"nodes-{count}-{bool(share)}"
+                folder.mkdir()
+                rates.append(_rate(folder, cluster.database(), count, each, share))
+            row = "".join(f"{rate:>8.1f}" for rate in rates)
+            print(f"  {title:<32}{row}   " + ", ".join(f"{rate / rates[0]:.2f}" for rate in rates[1:]), flush=True)
+    finally:
+        cluster.close()
+    print()
+
+
+def _rate(folder: Path, url: str, count: int, each: int, share: float) -> float:
+    """Return mails acknowledged a second by `count` daemons that get `each` mails apiece, from the first sent to the last answer."""
+    sink = free_port()
+    relay = [sys.executable, "-m", "benchmarks.sink", "--port", str(sink), "--out", str(folder / "sunk"), "--delay", str(DELAY)]
+    key = secrets.token_hex(32)
+    with contextlib.ExitStack() as running:
+        running.enter_context(server(relay, sink, folder))
+        ports = [running.enter_context(_daemon(folder / str(number), url, key, sink, share)) for number in range(count)]
+        for number, port in enumerate(ports):  # readers are started on demand: not what is measured
+            ended(load(port, folder, connections=1, count=2, seed=100 + number))
+        wait_for(lambda: len(acknowledged(folder)) >= 2 * count, 120, "no acknowledgement")
+        begun = time.monotonic()
+        loads = [load(port, folder, connections=5, count=each, seed=number) for number, port in enumerate(ports)]
+        for one in loads:
+            ended(one)
+        wait_for(lambda: len(acknowledged(folder)) >= (each + 2) * count, 600, "not all mails were acknowledged")
+        return each * count / (max(acknowledged(folder).values()) - begun)
+
+
+@contextlib.contextmanager
+def _daemon(folder: Path, url: str, key: str, sink: int, share: float) -> Iterator[int]:
+    """Run a daemon on the store at `url`; yields its port."""
+    (folder / "config").mkdir(parents=True)
+    port = free_port()
+    text = CONFIG.format(port=port, sink=sink).replace("sqlite:///rtmail.db", url)
+    (folder / "config" / "rtmail.toml").write_text(text)
+    dotenv = folder / "config" / ".env"
+    dotenv.touch(0o600)
+    dotenv.write_text(f"RTMAIL_SECRET_KEY={key}\n")
+    words = [sys.executable, "-m", "rtmail", "serve", "-c", str(folder / "config" / "rtmail.toml")]
+    with _held(f"rtmail-bench-{port}", share) as joined, server([*joined, *words], port, folder):
+        yield port
+
+
+@contextlib.contextmanager
+def _held(name: str, share: float) -> Iterator[list[str]]:
+    """Make a control group with so much of a core; yields the words before a command that put it and all below it there."""
+    controller = _controller()
+    if not share or controller is None:
+        yield []
+        return
+    group = controller / name
+    group.mkdir()
+    quota = int(PERIOD * share)
+    try:
+        if (group / "cpu.max").exists():
+            (group / "cpu.max").write_text(f"{quota} {PERIOD}")
+        else:
+            (group / "cpu.cfs_period_us").write_text(str(PERIOD))
+            (group / "cpu.cfs_quota_us").write_text(str(quota))
+        yield ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"]
+    finally:
+        wait_for(lambda: not (group / "cgroup.procs").read_text(), 30, f"{name} did not empty")
+        group.rmdir()
+
+
+def _controller() -> Path | None:
+    """Return where groups are made that the cpu controller holds back (version 1, or 2 with the controller on); None where we may not."""
+    for place in (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")):
+        control = place / "cgroup.subtree_control"
+        if not os.access(place, os.W_OK) or not (place / "cgroup.procs").exists():
+            continue
+        if not control.exists() or "cpu" in control.read_text().split():
+            return place
+    return None
