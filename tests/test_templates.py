@@ -289,7 +289,7 @@ def test_the_layout_escapes_what_it_draws() -> None:
     frame = {"subject": "<s>", "site": "", "number": 0, "staff": False, "mark": "<m>", "pictures": {}, "loose_pictures": []}
     html = TEMPLATES.html(blocks, frame)
     assert all(tag not in html for tag in ("<b>", "<h>", "<s>", "<m>"))
-    assert 'href="mailto:x@y?subject=&#34;"' in html
+    assert 'href="mailto:x@y?subject=&quot;"' in html
 
 
 # Instants and lengths

@@ -226,6 +226,17 @@ def shortened(text: str, lines: int) -> str:
     return text if len(every) <= lines else "\n".join([*every[:lines], "[…]"])
 
 
+def runs_html(line: Iterable[Run]) -> str:
+    """Return a line as HTML: its text escaped, its links as links, without spaces around it."""
+    return "".join(map(_run_html, line)).strip()
+
+
+def _run_html(run: Run) -> str:
+    if run.text == NEW_LINE.text:
+        return "<br>"
+    return f'<a class="web" href="{escape(run.url)}" style="color:#1a5fb4;">{escape(run.text)}</a>' if run.url else escape(run.text)
+
+
 def words_html(text: str, images: Mapping[str, tuple[str, str]]) -> str:
     """Return somebody's words as HTML: escaped, quotations indented, columns in a fixed pitch, web addresses as links.
 

@@ -12,6 +12,7 @@ the sandbox, the strictness and the caps catch their slips.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ from jinja2.runtime import Context, LoopContext, Undefined, markup_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rtmail.errors import Problem, RtmailError
-from rtmail.mail.blocks import Block, Marker, Pieces, Row, Run, bars_html, parse, shortened, words_html
+from rtmail.mail.blocks import Block, Marker, Pieces, Row, Run, bars_html, parse, runs_html, shortened, words_html
 from rtmail.mail.phrases import said
 from rtmail.mail.speech import brief, duration, size, when, workdays
 from rtmail.mail.wire import many_lines, one_line
@@ -35,6 +36,8 @@ LAYOUT = "layout"
 SOURCE_CHARACTERS = 64 * 1024
 OUTPUT_CHARACTERS = 512 * 1024
 """Of one rendering; people's words are not counted, since they are put in afterwards."""
+PIECES = 64
+"""Of a rendering, after which its length is looked at: the words between two expressions, and what these print, are short."""
 RANGE = 1000
 TURNS = 100_000
 """Turns of loops and calls of macros in one rendering: some tenths of a second."""
@@ -95,6 +98,7 @@ class Templates:
         self._html = _Sandbox(loader=loader, undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
         self._html.filters["words"] = words_html
         self._html.filters["bars"] = bars_html
+        self._html.filters["runs"] = runs_html
         self._found: dict[tuple[str, str, str, str], tuple[Template, str]] = {}
         self._used: dict[str, frozenset[str]] = {}
 
@@ -206,14 +210,15 @@ class Templates:
         return (self._texts[path], path, lambda: True) if path in self._texts else None
 
     def _run(self, template: Template, values: Mapping[str, object]) -> str:
-        written, size = [], 0
+        written, size = list[str](), 0
         path = template.name or ""
         environment: Any = template.environment
         environment.turns = 0
         try:
-            for text in template.generate(values):
-                written.append(text)
-                size += len(text)
+            pieces = template.generate(values)
+            while some := list(itertools.islice(pieces, PIECES)):
+                written += some
+                size += sum(map(len, some))
                 if size > OUTPUT_CHARACTERS:
                     raise SecurityError(f"writes more than {OUTPUT_CHARACTERS} characters")
         except TemplateNotFound as error:
@@ -235,7 +240,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.turns = 0
-        self.globals = {"range": _short_range, "dict": dict, "_turn": self._turn, "_joined": _joined}
+        self._turns = self._turn  # one object: each look at a method makes another
+        self.globals = {"range": _short_range, "dict": dict, "_turn": self._turns, "_joined": _joined}
         del self.filters["random"]
         for name in _GROWING_FILTERS:
             self.filters[name] = _bounded(self.filters[name])
@@ -267,9 +273,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def call(self, context: Context, called: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Methods of strings may make long strings of short ones; functions that are handed in are ours."""
+        if called is self._turns:
+            return called()
         bound = getattr(called, "__self__", None)
-        if bound is self and called == self._turn:
-            return self._turn()
         if isinstance(bound, (str, bytes)):
             _check_arguments((bound, *args, *kwargs.values()))
         return super().call(context, called, *args, **kwargs)
