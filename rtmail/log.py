@@ -42,6 +42,7 @@ FRAMES = 4
 """Of a failure's stack, innermost first."""
 
 _DETAIL = re.compile(r"(?<![a-z0-9])[a-z2-7]{36}(?![a-z0-9])", re.IGNORECASE)
+DETAIL_CHARACTERS = 36
 _TAGGED = re.compile(r"\+[^\s@<>,\"]+@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _LOGFMT = structlog.processors.LogfmtRenderer(key_order=("at", "level", "event"), drop_missing=True, bool_as_flag=False)
@@ -134,12 +135,20 @@ def _begin() -> None:
         _writer = JournalWriter(_lost, JOURNAL) if _format == "journald" else Writer(_lost)
     except OSError:
         _writer = Writer(_lost)
-    _log = structlog.wrap_logger(_writer, processors=[_watched, _stamp, _clean, *_renderers()], wrapper_class=structlog.BoundLogger)
+    # Bound here: what wrap_logger returns would put itself together anew for each line.
+    _log = structlog.wrap_logger(
+        _writer, processors=[_watched, _stamp, _clean, *_renderers()], wrapper_class=structlog.BoundLogger
+    ).bind()
 
 
 def without_details(text: str) -> str:
     """Return `text` as one line in which no signed detail is left: `support+…@example.com`."""
-    return _TAGGED.sub("+…@", _DETAIL.sub("…", _CONTROL.sub(" ", text)))
+    # Nearly all values are short and plain, and each line has ten: the patterns are asked only where they may find something.
+    if not text.isprintable():
+        text = _CONTROL.sub(" ", text)
+    if len(text) >= DETAIL_CHARACTERS:
+        text = _DETAIL.sub("…", text)
+    return _TAGGED.sub("+…@", text) if "+" in text else text
 
 
 _begin()
