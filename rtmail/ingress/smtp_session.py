@@ -240,6 +240,23 @@ class Session(SMTP):
         if error is not None and not isinstance(error, OSError):
             log.failed(stage=self._house.kind, error=error)
 
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        # aiosmtpd ends one timer and begins another with each line: here one goes on, and when it ends it looks whether time is up.
+        self._until = self.loop.time() + (duration or self._timeout_duration)
+        if self._timeout_handle is None or self._timeout_handle.when() > self._until:
+            self._await_end()
+
+    def _await_end(self) -> None:
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        self._timeout_handle = self.loop.call_at(self._until, self._look_at_time)
+
+    def _look_at_time(self) -> None:
+        if self.loop.time() < self._until:
+            self._await_end()
+        else:
+            self._timeout_cb()
+
     def _timeout_cb(self) -> None:
         self.cut("421 4.4.2 waited too long")
 
