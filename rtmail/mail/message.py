@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import email
+import functools
 import hashlib
 import logging
 import re
@@ -72,7 +73,22 @@ def read(raw: bytes, envelope: Envelope, site: Site) -> Mail:
 
 def warm_up() -> None:
     """Import what nearly every mail needs, so that the first one does not pay for it."""
-    import mailparser  # noqa: F401  (imported to be there)
+    _parser()
+
+
+@functools.cache
+def _parser() -> Any:
+    """Return mail-parser's class, without the summary of all headers that it would make of each mail, twice, and nobody here reads."""
+    # Imported here: the daemon uses `stub` and `describe` and has no need of a parser in its own process.
+    import mailparser
+
+    logging.getLogger("mailparser").setLevel(logging.CRITICAL)
+
+    class Parser(mailparser.MailParser):
+        def _make_mail(self, complete: bool = True) -> dict[str, object]:
+            return {}
+
+    return Parser
 
 
 def payload(raw: bytes, part: str) -> bytes:
@@ -302,12 +318,8 @@ class _Reading:
 
     def _parsed(self, tree: Survey) -> tuple[Message, datetime | None]:
         """Return the parser's tree of the light copy and the Date it read; the standard library's tree where it fails."""
-        # Imported here: the daemon uses `stub` and `describe` and has no need of a parser in its own process.
-        import mailparser
-
-        logging.getLogger("mailparser").setLevel(logging.CRITICAL)
         copy = light(self.raw, tree)
-        parser: Any = self._guarded("MIME", lambda: mailparser.parse_from_bytes(copy), None)  # type: ignore[no-untyped-call]
+        parser: Any = self._guarded("MIME", lambda: _parser().from_bytes(copy), None)
         if parser is not None:
             date = self._guarded("Date", lambda: _aware(parser.date), None)
             # Other hosts' trace lines are none of the mail's faults.
