@@ -170,6 +170,25 @@ def test_ticket_list_by_a_mark_has_closed_ones_too(config: Path) -> None:
     assert json.loads(run("ticket", "show", "1", "--json", config=config).stdout)["mark"] == "feature"
 
 
+def test_a_bug_is_listed_and_shown_with_what_reproduces_it(config: Path) -> None:
+    assert "no request hangs on a bug" in run("bug", "list", config=config).stdout
+    policy = config.parent / "policies" / "portacare.toml"
+    policy.parent.mkdir()
+    shipped = (ROOT / "config" / "policies" / "portacare.toml").read_text()
+    policy.write_text(f'{shipped}\n[fields.steps]\nlabel = "Steps"\nby = "staff"\n')
+    assert run("policy", "apply", config=config).exit_code == 0
+    assert run("ticket", "do", "1", "Steps: pay twice", "bug eb-12", config=config).exit_code == 0
+    (line,) = run("bug", "list", "--json", config=config).stdout.splitlines()
+    shown = json.loads(run("bug", "show", "https://jira.example.net/browse/EB-12", "--json", config=config).stdout)
+    assert shown == json.loads(line)
+    assert (shown["bug"], shown["fixed"], shown["version"]) == ("EB-12", False, None)
+    (hangs,) = shown["requests"]
+    assert (hangs["number"], hangs["status"], hangs["fields"]) == (1, "open", {"steps": "pay twice"})
+    assert "Steps: pay twice" in run("bug", "show", "EB-12", config=config).stdout
+    assert run("bug", "list", config=config).stdout.splitlines()[1].split() == ["EB-12", "-", "#1"]
+    assert run("bug", "show", "EB-13", config=config).exit_code == 1
+
+
 def test_ticket_show_has_its_keys(config: Path) -> None:
     ran = run("ticket", "show", "1", "--json", config=config)
     (line,) = ran.stdout.splitlines()

@@ -13,11 +13,29 @@ from rtmail.policy.clocks import ClockKind
 from tests.fakes.clockwork import shipped
 from tests.fakes.daemon import Running, parsed, reply, wait_for
 from tests.fakes.house import mail
-from tests.fakes.stage import Mailbox, Stage
+from tests.fakes.staff import NAMES
+from tests.fakes.stage import Mailbox, Stage, flat
 
 BOB, JANE, KIM = "bob@acme.example", "jane@staff.example", "kim@staff.example"
 MAX, CARLA, TOM = "max@staff.example", "carla@staff.example", "tom@staff.example"
 START = datetime.fromisoformat("2026-11-23T09:30:00+01:00")
+PIA, BILLING, NAGIOS = "pia@globex.example", "billing@globex.example", "nagios@mon.example.net"
+NAMES[PIA] = "Pia Wert"
+HOUSE = """
+[plans.premium]
+name = "Premium"
+
+[organisations.globex]
+name = "Globex"
+contacts = ["pia@globex.example"]
+plan = "premium"
+plan_from = 2026-01-01
+plan_until = 2026-12-31
+statement_to = "billing@globex.example"
+
+[monitoring.nagios]
+senders = ["nagios@mon.example.net"]
+"""
 
 
 def policy(**lines: str) -> str:
@@ -105,6 +123,50 @@ def test_an_acknowledgement_by_mail_holds_the_next_rung_until_it_expires(tmp_pat
     assert [len(stage.box.to(who, "Escalation P1")) for who in (MAX, CARLA, TOM)] == [3, 2, 1]
     assert len(stage.box.to(JANE, "Update due")) == len(nudged(events)) == len(set(nudged(events)))
     assert stage.kills >= (6 if killing else 0)
+
+
+@pytest.mark.long
+def test_a_request_from_its_number_to_its_approval_and_what_is_charged_for_it(tmp_path: Path) -> None:
+    night = datetime.fromisoformat("2026-11-30T06:00:00+01:00")
+    with Stage(tmp_path, "portacare", policy(), begins=night, rate=60, house=HOUSE) as stage:
+        # At any hour the number comes back at once. Nobody looks at it for half an hour: the first of the managers hears of it.
+        stage.writes(PIA, "Which port is it?", subject="Ports")
+        assert "request #1" in flat(stage.came(PIA, "acknowledgement"))
+        notice = stage.came(JANE, "opened", "Ports")
+        stage.until_due()
+        stage.came(MAX, "escalation", "Ports", seconds=60)
+        # The customer knows of the priority, does not consent, and it is another; so is how often she hears of it.
+        stage.answers(notice, "Priority: P4\ntake\n\nWe look it up.")
+        stage.answers(stage.came(PIA, "priority-told", "P4"), "disagree")
+        stage.came(JANE, "state", "disputed")
+        stage.answers(notice, "Priority: P3")
+        stage.answers(stage.came(PIA, "priority-told", "P3"), "agree")
+        stage.rest()
+        assert stage.ticket().priority_state == "agreed"
+        stage.answers(notice, "Update-every: 4h\ntime 30m billable\ntime 15m not billable\n\nIt is one of two.")
+        stage.came(PIA, "promised", "It is one of two.")
+        update = next(clock for clock in reversed(stage.ticket().clocks) if clock.kind is ClockKind.UPDATE)
+        assert update.due_at == datetime.fromisoformat("2026-11-30T13:00:00+01:00"), "four hours from when the office opens"
+        # It is answered, and closed with her approval.
+        stage.answers(notice, "resolve\n\nIt is the left one.")
+        stage.answers(stage.came(PIA, "closing", "It is the left one."), "approve")
+        # A problem that monitoring sees is one request, however often it says so; so is its end.
+        for number, state in enumerate(("PROBLEM", "PROBLEM", "RECOVERY"), 1):
+            subject = f"** {state} Service Alert: web1/NTP is {'OK' if state == 'RECOVERY' else 'CRITICAL'} **"
+            stage.send(mail(sender=f"Nagios <{NAGIOS}>", subject=subject, text=f"Alert {number}", message_id=f"<{number}@mon.example.net>",
+                            headers="Auto-Submitted: auto-generated"), NAGIOS)  # fmt: skip
+        stage.answers(stage.came(JANE, "opened", "web1/NTP"), "close")
+        stage.rest()
+        assert [stage.ticket(number).status for number in (1, 2)] == ["closed", "closed"]
+        # On the first of the month the customer has a statement of what was worked.
+        stage.pass_over(datetime.fromisoformat("2026-12-01T07:58:00+01:00"))
+        assert "30 min" in flat(stage.came(BILLING, "statement", seconds=60))
+        mails = stage.close()
+        assert mails == {
+            "pia": {"acknowledgement": 1, "priority-told": 2, "words": 1, "promised": 1, "closing": 1}, "billing": {"statement": 1},
+            "max": {"escalation": 1}, "jane": {"opened": 2, "nudge": 1, "state": 1, "receipt": 5},
+            "kim": {"opened": 2, "nudge": 1, "state": 1},
+        }  # fmt: skip
 
 
 def test_a_system_clock_that_jumps_back_an_hour_fires_nothing_again(tmp_path: Path) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from rtmail.engine.office import Office
 from rtmail.policy.clocks import State
 from tests.fakes.entitled import ANN, BOB, OLD, WORKDAY, clock, due, entitled, request
 from tests.fakes.house import House
-from tests.fakes.staff import EVE, JANE, KIM, answered, opened, receivers, sent_to
+from tests.fakes.staff import EVE, JANE, KIM, answered, opened, receivers, sent_to, told_us
 
 
 @pytest.fixture
@@ -26,6 +28,21 @@ def test_a_designated_contact_has_a_number_and_a_first_contact_in_time(house: Ho
     assert "#1" in sent_to(sent, BOB, "acknowledgement").text
     assert "Acme Ltd, plan Basic, until 31 Mar 2027." in sent_to(sent, JANE, "opened").text
     assert due(house, "first-response") == WORKDAY + timedelta(hours=2)
+
+
+def test_a_representative_is_assigned_whatever_the_severity(house: House) -> None:
+    """Severities 1 to 3 always have one: a queue whose rule gives each request to somebody has nobody's ever."""
+    directory = house.plan.directory
+    queues = {name: replace(queue, assign="round-robin") for name, queue in directory.queues.items()}
+    house.plan = replace(house.plan, directory=replace(directory, queues=queues))
+    house.engine.use(Office(house.plan, house.store, house.now))
+    for number, severity in enumerate(("1 critical", "2 high", "3 medium"), 1):
+        sent = opened(house, text=f"It is so.\n\nSeverity: {severity}")
+        owner = house.engine.office.directory.by_party(request(house, number).owner)
+        assert owner is not None
+        assert f"{owner.name} answers for it: in turn." in " ".join(sent_to(sent, owner.email, "opened").text.split())
+    listed = " ".join(sent_to(told_us(house, JANE, "list nobody"), JANE).text.split())
+    assert "None." in listed
 
 
 def test_others_of_the_organisation_may_write_without_commitments_and_for_low_impact_only(house: House) -> None:

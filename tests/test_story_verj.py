@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from rtmail.desk.people import Plan
 from rtmail.policy.clocks import State
-from tests.fakes.entitled import BOB, OLD, WORKDAY, clock, due, entitled, request
-from tests.fakes.house import House
+from tests.fakes.entitled import BOB, NIGHT, OLD, WORKDAY, clock, due, entitled, request
+from tests.fakes.house import House, Sent
 from tests.fakes.staff import ANN, EVE, JANE, KIM, answered, opened, sent_to, told_us
 
 ENTERPRISE = Plan("enterprise", "Enterprise", queues=("support",), telephone="+44 20 7946 0000")
@@ -22,6 +22,10 @@ def house(tmp_path: Path) -> Iterator[House]:
     one = entitled(tmp_path, "verj", roles=("helpdesk-lead",), plan=ENTERPRISE)
     yield one
     one.close()
+
+
+def flat(sent: Sent) -> str:
+    return " ".join(sent.text.split())
 
 
 def test_the_package_says_how_soon_work_begins_and_whom_to_call(house: House) -> None:
@@ -79,9 +83,40 @@ def test_the_open_list_is_sorted_by_package_impact_and_spread(house: House) -> N
     assert listed.index("It is wrong") < listed.index("A question")
 
 
+@pytest.mark.parametrize(("plan", "priority", "begun_by"), [
+    ("enterprise", "production-critical", datetime(2026, 11, 28, 8, 30, tzinfo=UTC)),   # round the clock, half an hour
+    ("standard", "production-critical", datetime(2026, 11, 30, 11, 0, tzinfo=UTC)),     # Monday 09:00 in London and two hours
+    ("enterprise", "ordinary", datetime(2026, 11, 30, 13, 0, tzinfo=UTC)),
+    ("standard", "ordinary", datetime(2026, 12, 1, 9, 0, tzinfo=UTC)),
+])  # fmt: skip
+def test_the_package_says_at_which_hours_and_how_soon(tmp_path: Path, plan: str, priority: str, begun_by: datetime) -> None:
+    house = entitled(tmp_path, "verj", now=NIGHT, roles=("helpdesk-lead",), plan=Plan(plan, plan.title()))
+    try:
+        answered(house, sent_to(opened(house), JANE, "opened"), f"Priority: {priority}")
+        assert due(house, "first-response") == begun_by
+    finally:
+        house.close()
+
+
+REPRODUCED = "Version: 7.1\nEnvironment: cluster of two\nSteps to reproduce: pay twice"
+
+
+def test_a_bug_is_raised_with_everything_needed_to_reproduce_it(house: House) -> None:
+    notice = sent_to(opened(house, subject="It fails"), JANE, "opened")
+    refused = flat(sent_to(answered(house, notice, "Version: 7.1\nbug EB-12"), JANE, "receipt"))
+    assert "say first, in a line of its own: `Environment: …`; `Steps to reproduce: …`" in refused
+    assert not request(house).fields.get("refs")
+    sent = answered(house, notice, f"{REPRODUCED}\nbug EB-12")
+    assert request(house).fields["refs"] == ["EB-12"]
+    assert not [one for one in sent if one.item.recipient == BOB], "what an environment is like is confidential"
+    shown = flat(sent_to(told_us(house, JANE, "bugs EB-12"), JANE))
+    assert "EB-12 - #1 It fails new Version: 7.1 Environment: cluster of two Steps to reproduce: pay twice" in shown
+    assert "pay twice" not in flat(sent_to(told_us(house, JANE, "list bugs"), JANE)), "a list is a list"
+
+
 def test_several_requests_hang_on_one_bug(house: House) -> None:
     for subject in ("It fails", "It fails too"):
-        answered(house, sent_to(opened(house, subject=subject), JANE, "opened"), "bug EB-12")
+        answered(house, sent_to(opened(house, subject=subject), JANE, "opened"), f"{REPRODUCED}\nbug EB-12")
     assert [request(house, number).fields["refs"] for number in (1, 2)] == [["EB-12"], ["EB-12"]]
 
 

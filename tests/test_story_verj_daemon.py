@@ -15,6 +15,7 @@ PIA, SAM = "pia@globex.example", "sam@initech.example"
 NAMES |= {PIA: "Pia Wert", SAM: "Sam Low"}
 BEGINS = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 """A Tuesday, 10:00 in London."""
+REPRODUCED = "Version: 7.1\nEnvironment: cluster of two\nSteps to reproduce: pay twice"
 CRITICAL = "critical@example.com"
 HOUSE = """
 [queues.critical]
@@ -74,10 +75,14 @@ def test_what_a_package_has_and_has_not(tmp_path: Path) -> None:
         stage.came(EVE, "prepared", "Support is part of a package")
         # One bug, two requests; nothing is resolved without its root cause, which the customer does not read.
         stage.answers(urgent, "bug EB-12")
+        stage.came(JANE, "receipt", "Steps to reproduce")
+        stage.answers(urgent, f"{REPRODUCED}\nbug EB-12")
         stage.writes(PIA, "Refunds fail too.", subject="Refunds fail")
         second = stage.came(JANE, "opened", "Refunds fail too")
-        stage.answers(second, "bug EB-12\ntake")
+        stage.answers(second, f"{REPRODUCED}\nbug EB-12\ntake")
         stage.came(JANE, "receipt", "#1 Payments fail")
+        stage.writes(JANE, "bugs EB-12")
+        assert flat(stage.came(JANE, "receipt", "Bugs: EB-12")).count("pay twice") == 2
         stage.answers(urgent, "resolve\n\nIt is mended.")
         stage.came(JANE, "receipt", "Root cause")
         stage.answers(urgent, "Root cause: defect\nresolve\n\nIt is mended.")
@@ -87,6 +92,6 @@ def test_what_a_package_has_and_has_not(tmp_path: Path) -> None:
         assert mails == {
             "pia": {"acknowledgement": 2, "priority-told": 1, "words": 1, "closing": 1},
             "sam": {"prepared": 1, "acknowledgement": 1, "words": 1}, "eve": {"prepared": 1}, "max": {"escalation": 1},
-            "jane": {"opened": 5, "receipt": 9, "nudge": 1}, "kim": {"opened": 5, "state": 2, "nudge": 1},
+            "jane": {"opened": 5, "receipt": 11, "nudge": 1}, "kim": {"opened": 5, "state": 2, "nudge": 1},
         }  # fmt: skip
-        assert not any("defect" in flat(raw) for raw in stage.box.to(PIA))
+        assert not any("defect" in flat(raw) or "cluster" in flat(raw) for raw in stage.box.to(PIA))

@@ -45,6 +45,7 @@ COMMANDS = {
     "import": "importing",
     "export": "exporting",
     "customer": "customer",
+    "bug": "bug",
     "incident": "incident",
     "maintenance": "incident",
     "pause": "pause",

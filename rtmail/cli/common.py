@@ -19,6 +19,7 @@ from rtmail.cli import owner
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG, ConfigError, RtmailError, plain
 from rtmail.ops import building
+from rtmail.policy.model import Policy
 from rtmail.store import Store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -109,6 +110,12 @@ def opened(found: Config) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def policies_of(found: Config) -> dict[str, Policy]:
+    """The policy of each queue as it is now; a queue that is gone has none."""
+    policies = found.policies()
+    return {name: policies[table.policy] for name, table in found.queues.items()}
 
 
 def put(value: dict[str, Any]) -> None:

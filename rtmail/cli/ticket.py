@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from rtmail.cli import shell
-from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.cli.common import config_option, end, json_option, opened, policies_of, put, shown, utc
 from rtmail.cli.tables import columns
 from rtmail.config import Config
 from rtmail.desk import filled, history, notes
@@ -16,7 +16,6 @@ from rtmail.desk.agreed import eta_of, promised_at
 from rtmail.desk.consent import ASKED
 from rtmail.desk.prepared import MARK
 from rtmail.desk.ticket import Event, Role, Status, Ticket
-from rtmail.policy.model import Policy
 from rtmail.store import Content, Store
 
 _MARKS = {"proposed": "?", "suggested": "*", "disputed": "!"}
@@ -41,7 +40,7 @@ def list_(
     found: Config, everything: bool, queue: str, owner: str, requestor: str, mark: str, status: str | None, as_json: bool
 ) -> None:
     """List open requests (or those that the options name), by number."""
-    listed = _policies(found)
+    listed = policies_of(found)
     with opened(found) as store:
         owner_id = _owner(store, found, owner)
         person = store.party_by_address(requestor) if requestor else None
@@ -79,12 +78,6 @@ def list_(
         columns(("request", "status", "prio", "owner", "next due", "subject"), table)
     elif not as_json:
         click.echo("no such requests")
-
-
-def _policies(found: Config) -> dict[str, Policy]:
-    """The policy of each queue as it is now; a queue that is gone has none."""
-    policies = found.policies()
-    return {name: policies[table.policy] for name, table in found.queues.items()}
 
 
 def _prio(priority: str, state: str) -> str:
@@ -140,7 +133,7 @@ def _links(store: Store, one: Ticket) -> list[dict[str, Any]]:
 def _described(
     store: Store, one: Ticket, events: list[tuple[Event, Content | None]], names: dict[int, str], found: Config
 ) -> dict[str, Any]:
-    policy = _policies(found).get(one.queue)
+    policy = policies_of(found).get(one.queue)
     code = policy.priorities[one.priority].code if policy and one.priority in policy.priorities else None
     return {
         "number": one.number,
@@ -200,7 +193,7 @@ def _story(store: Store, one: Ticket, events: list[tuple[Event, Content | None]]
         click.echo(f"  agreed: {agreed}")
     for noted in notes.rows(one.fields, ZoneInfo(zone)):
         click.echo(f"  {noted['what'].lower()}: {noted['value']}")
-    for said in filled.noted(_policies(found).get(one.queue), one) if one.filled else ():
+    for said in filled.noted(policies_of(found).get(one.queue), one) if one.filled else ():
         click.echo(f"  {said['what']}: {said['value']}")
     for link in _links(store, one):
         click.echo(f"  {link['kind']}: #{link['number']}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rtmail.desk import arguments, audience
+from rtmail.desk import arguments, audience, filled
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.known import Known
 from rtmail.desk.notes import FIXED, REFS, reference, system_of
@@ -21,11 +21,12 @@ _SHOWN = 10
 
 
 def link(builder: Builder, value: str, person: Person, known: Known) -> str:
-    """Link the request with a bug, or note the number that it has elsewhere."""
+    """Link the request with a bug, or note the number that it has elsewhere. Raises CannotDo while what reproduces it is not noted."""
     ref = reference(value)
     mine = list(builder.ticket.fields.get(REFS) or ())
     if ref in mine:
         return "it was noted already"
+    filled.require("bug", builder.policy, builder.ticket)
     builder.add(EventKind.FIELD, actor=person.party, facts={"name": REFS, "value": [*mine, ref]})
     builder.refs.append((system_of(ref), ref))
     others = [number for number in known.bugs.get(ref, ()) if number != builder.ticket.number]

@@ -206,8 +206,7 @@ def _to_status(running: Run, new: Status, reason: str = "") -> str:
     if not legal(old, new):
         raise CannotDo(f"a request that is {old} cannot become {new}")
     needing = {Status.RESOLVED: "resolve", Status.CLOSED: "close" if old not in SOLVED else ""}.get(new, "")
-    if lacks := filled.needed_to(needing, builder.policy, builder.ticket) if needing else ():
-        raise CannotDo(f"say first, in a line of its own: {filled.asks_for(lacks)}", filled.example(lacks[0]))
+    filled.require(needing, builder.policy, builder.ticket)
     if new in (Status.REJECTED,):
         builder.signal(signals.Ended(at=builder.now, how=str(new), event=builder.ticket.events + 1))
     builder.status(new, actor=running.person.party, reason=reason)

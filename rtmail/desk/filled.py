@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rtmail.desk.outcome import CannotDo
 from rtmail.desk.ticket import VOICE, Event, EventKind, Ticket
 from rtmail.policy.field_rules import folded
 from rtmail.policy.fields import By, Field, FieldKind, Value
@@ -88,9 +89,11 @@ def lacking(policy: Policy, ticket: Ticket, wanted: Iterable[str]) -> tuple[Fiel
     return tuple(one for one in chosen if one.when.holds(held) and not one.filled(held))
 
 
-def needed_to(what: str, policy: Policy, ticket: Ticket) -> tuple[Field, ...]:
-    """Return what is to be filled in before staff resolve or close the request (`fields.NEEDING`)."""
-    return lacking(policy, ticket, (key for key, one in policy.fields.items() if what in one.needed_to))
+def require(what: str, policy: Policy, ticket: Ticket) -> None:
+    """Raise CannotDo, with the lines to write, while something is not filled in that staff need to do `what` (`fields.NEEDING`)."""
+    lacks = lacking(policy, ticket, (key for key, one in policy.fields.items() if what in one.needed_to))
+    if lacks:
+        raise CannotDo(f"say first, in a line of its own: {asks_for(lacks)}", example(lacks[0]))
 
 
 def rows(policy: Policy, ticket: Ticket, language: str, *, staff: bool, echoed: bool = True) -> list[dict[str, str]]:

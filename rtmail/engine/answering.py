@@ -301,9 +301,12 @@ class Answerer:
         answered.links += [_show_link(row["number"]) for row in listed]
 
     def _bugs(self, asked: Query, answered: Answered) -> None:
-        """What hangs on which bug: on all, or on those whose number or whose requests hold the words."""
-        store = self._store
-        named = store.by_outside_ref(notes.system_of(notes.reference(asked.words)), notes.reference(asked.words))
+        """What hangs on which bug: on all, or on those whose number or whose requests hold the words.
+
+        A bug that is asked for by its number is shown with all that is filled in on its requests.
+        """
+        store, wanted = self._store, notes.reference(asked.words)
+        named = store.by_outside_ref(notes.system_of(wanted), wanted)
         hits = {hit.ticket for hit in store.search(asked.words)} | set(named) if asked.words else None
         rows, numbers = [], []
         for bug in store.linked_with(hits, MOST_LISTED):
@@ -311,10 +314,15 @@ class Answerer:
             versions = [version for ticket in tickets if (version := bugs.fixed_in(ticket.fields, bug.ref)) is not None]
             if tickets:
                 numbers += [ticket.number for ticket in tickets]
-                listed = [{"number": ticket.number, "subject": ticket.subject, "status": str(ticket.status)} for ticket in tickets]
+                listed = [self._hangs(ticket, asked, whole=bug.ref == wanted) for ticket in tickets]
                 rows.append({"ref": bug.ref, "requests": listed, "fixed": bool(versions), "version": next(iter(versions), "")})
         answered.answers.append({"kind": "bugs", "words": asked.words, "bugs": rows})
         answered.links += [_show_link(number) for number in dict.fromkeys(numbers)]
+
+    def _hangs(self, ticket: Ticket, asked: Query, *, whole: bool) -> dict[str, Any]:
+        """A request below its bug; `whole`: with what is filled in on it, by which the bug is reproduced."""
+        noted = self._filled(ticket, asked, 0) if whole else []
+        return {"number": ticket.number, "subject": ticket.subject, "status": str(ticket.status), "noted": noted}
 
     def _fixed(self, asked: Query, answered: Answered) -> None:
         """What everybody would read who waits for a bug, and who that is; a link sends it."""

@@ -54,7 +54,7 @@ def _field(key: str, table: Table, before: Mapping[str, Field]) -> Field:
     for one in needed:
         if one not in NEEDING:
             table.complain("needed_to", f"{table.named('needed_to')} names {one!r}",
-                           'write "resolve", "close" or both; what a hand-over needs stands in [hand_over.NAME]')
+                           'write "resolve", "close", "bug" or several; what a hand-over needs stands in [hand_over.NAME]')
     known = {**before}
     found = Field(
         key=key, kind=kind, labels=labels, also=also, choices=choices, shown=shown, required=table.flag("required", False), by=by,

@@ -14,8 +14,8 @@ Value = str | tuple[str, ...]
 YES, NO = "yes", "no"
 ANYTHING = "*"
 """In a condition: any value at all."""
-NEEDING = frozenset({"resolve", "close"})
-"""What may need a field besides intake: resolving or closing a request; hand-overs name theirs themselves."""
+NEEDING = frozenset({"resolve", "close", "bug"})
+"""What may need a field besides intake: resolving or closing a request, raising a bug; hand-overs name theirs themselves."""
 
 
 class FieldKind(StrEnum):
