@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from rtmail.engine.office import Office, StatusSettings
+from rtmail.policy.clocks import State
 from tests.fakes.entitled import entitled
 from tests.fakes.house import House
-from tests.fakes.staff import BOB, JANE, KIM, answered, clicked, opened, sent_to, told_us
+from tests.fakes.staff import BOB, JANE, KIM, answered, clicked, opened, request, sent_to, told_us
 from tests.test_story_incidents import OPEN, swept
 from tests.test_story_maintenance import BEGINS, PLAN
 
@@ -45,6 +46,66 @@ def test_it_says_that_all_is_well_and_is_written_once(house: House) -> None:
     assert house.engine.status(house.now) == 0, "nothing is new"
     assert [path.name for path in (house.folder / "status").iterdir()] == ["index.html"]
     assert (house.folder / "status" / "index.html").stat().st_mode & 0o777 == 0o644
+
+
+MINOR = OPEN.replace("critical", "minor")
+
+
+def test_what_is_not_critical_is_on_the_page_and_nobody_is_written_to(house: House) -> None:
+    sent = told_us(house, JANE, MINOR) + swept(house)
+    assert {one.item.recipient for one in sent} == {JANE, KIM}
+    said = " ".join(sent_to(sent, JANE, "receipt").text.split())
+    assert "The words of your mail go to the status page alone." in said
+    assert "Mail is slow since this morning" in page(house)
+    clock = next(one for one in request(house).clocks if one.name == "first-response")
+    assert (clock.state, clock.confirmed) == (State.MET, True)
+    mine = sent_to(opened(house, subject="No mail"), BOB, "acknowledgement")
+    assert "We know of this already" in " ".join(mine.text.split())
+    over = told_us(house, JANE, "close\n\nIt is mended.", subject="Re: [Example #1] Mail is slow")
+    sent = clicked(house, sent_to(over, JANE, "asked"), "send to the customer", who=JANE) + swept(house)
+    assert [one.item.template for one in sent if one.item.recipient == BOB] == ["incident-over"], "he asked about it"
+    assert not [one for one in sent if one.item.template == "incident"]
+    assert "It is mended." in page(house)
+
+
+def test_what_becomes_critical_is_told_at_once_and_to_its_end(house: House) -> None:
+    told_us(house, JANE, MINOR)
+    swept(house)
+    sent = told_us(house, JANE, "Severity: critical", subject="Re: [Example #1] Mail is slow", to="support-comment@example.com")
+    assert "the severity is critical; it goes to 2 contacts" in " ".join(sent_to(sent, JANE, "receipt").text.split())
+    assert "at work on it" in " ".join(sent_to(swept(house), BOB, "incident").text.split())
+    told_us(house, JANE, "Severity: minor", subject="Re: [Example #1] Mail is slow", to="support-comment@example.com")
+    assert not [one for one in swept(house) if one.item.template == "incident"]
+    over = told_us(house, JANE, "close\n\nIt is mended.", subject="Re: [Example #1] Mail is slow")
+    sent = clicked(house, sent_to(over, JANE, "asked"), "send to the customer", who=JANE) + swept(house)
+    assert "It is mended." in sent_to(sent, BOB, "incident").text
+
+
+def test_what_would_be_on_no_page_and_in_no_mail_is_refused(house: House) -> None:
+    refused = " ".join(sent_to(told_us(house, JANE, MINOR.replace("all", "acme")), JANE, "receipt").text.split())
+    assert "of severity minor it is on the status page alone, which names no organisation" in refused
+    told_us(house, JANE, MINOR)
+    told_us(house, JANE, OPEN.replace("all", "acme").replace("Mail", "Login"))
+    swept(house)
+    for number, line in ((1, "Affects: acme"), (2, "Severity: minor")):
+        subject = f"Re: [Example #{number}] {request(house, number).subject}"
+        sent = told_us(house, JANE, line, subject=subject, to="support-comment@example.com")
+        said = " ".join(sent_to(sent, JANE, "receipt").text.split())
+        assert ("which names no organisation" in said) is (number == 1), "who was written to once is written to"
+
+
+def test_without_words_nothing_is_on_the_page_yet(house: House) -> None:
+    sent = told_us(house, JANE, MINOR.partition("\n\n")[0])
+    assert "Nothing is on the status page so far" in " ".join(sent_to(sent, KIM, "opened").text.split())
+    said = told_us(house, JANE, "Affects: service mail", subject="Re: [Example #1] Mail is slow", to="support-comment@example.com")
+    assert "it is on the status page alone" in " ".join(sent_to(said, JANE, "receipt").text.split())
+    assert not [one for one in swept(house) if one.item.recipient == BOB]
+
+
+def test_links_in_the_words_are_links(house: House) -> None:
+    """A roll-out with its release notes: planned work whose words name the page that has them."""
+    told_us(house, JANE, PLAN.replace("Mail may be slow meanwhile.", "What is new: https://www.example.com/notes/4.2?a=1&b=2"))
+    assert '<a href="https://www.example.com/notes/4.2?a=1&amp;b=2" rel="noopener">' in page(house)
 
 
 def test_it_follows_an_incident_in_the_words_that_were_told(house: House) -> None:

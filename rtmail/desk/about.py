@@ -146,6 +146,15 @@ def counting(policy: Policy, ticket: Ticket) -> Policy:
     return policy.around(str(found.kind), found.severity) if found else policy
 
 
+def on_page_alone(policy: Policy, ticket: Ticket) -> bool:
+    """Tell whether it is an incident of a severity that stands on the status page, and nobody is written to.
+
+    Who was written to once, when it was worse, hears of its end too.
+    """
+    found = about(ticket.fields)
+    return found is not None and found.kind is Kind.INCIDENT and not found.root and ticket.priority in policy.incidents.page_alone
+
+
 def reminders(found: About, lengths: Iterable[Duration]) -> list[tuple[datetime, str]]:
     """Return when whoever is affected is reminded of a planned maintenance, each with the length that it is before the start."""
     if found.kind is not Kind.MAINTENANCE or found.stage is not Stage.PLANNED or found.starts_at is None or found.quiet:

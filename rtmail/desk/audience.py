@@ -342,7 +342,7 @@ def ask_author(
             facts={
                 "reason": reason,
                 "text": text,
-                "requestor": _readers(builder),
+                "requestor": readers(builder),
                 "results": [dict(r) for r in results if r["outcome"] != ANSWERED],
                 "waits": waits,
             },
@@ -353,10 +353,12 @@ def ask_author(
     return event
 
 
-def _readers(builder: Builder) -> str:
-    """Who reads what goes out on the request: its requestor, or everybody whom an incident affects."""
+def readers(builder: Builder) -> str:
+    """Who reads what goes out on the request: its requestor, or everybody whom an incident affects; for staff, in words."""
     found = about.about(builder.ticket.fields)
     house = builder.house
+    if about.on_page_alone(builder.policy, builder.ticket):
+        return "the status page alone"
     return affected.readers(found.affects, house.directory, house.site) if found else named(builder.ticket.requestor)
 
 

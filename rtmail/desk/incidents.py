@@ -6,7 +6,7 @@ request; nobody takes part, so that no customer ever sees another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -77,6 +77,8 @@ def read(parsed: Parsed, policy: Policy, house: House, now: datetime, zone: Zone
         target: Priority | None = value("severity", f"how bad is it? {', '.join(known)}", f"Severity: {next(iter(known))}",
                                         lambda text: _severity(policy, text))  # fmt: skip
         severity = target.key if target else ""
+        if why := _unseen(policy, severity, affects):
+            wrong.append(refused(said["affects"].line, why, "Affects: all"))
     else:
         starts_at = value("starts", "when does it begin?", "Starts: Sat 22:00", lambda text: arguments.instant(text, now, zone))
         ends_at = value("ends", "when is it over?", "Ends: Sun 2:00", lambda text: arguments.instant(text, starts_at or now, zone))
@@ -99,6 +101,13 @@ def _severity(policy: Policy, text: str) -> Priority:
     if target is None:
         raise CannotDo(f"there is no severity {text.strip()!r}; there are {', '.join(known)}", f"Severity: {next(iter(known))}")
     return target
+
+
+def _unseen(policy: Policy, severity: str, affects: Iterable[str]) -> str:
+    """Return why nobody at all would read of such an incident, "" where somebody does."""
+    if severity not in policy.incidents.page_alone or affected.public(affects):
+        return ""
+    return f"of severity {severity} it is on the status page alone, which names no organisation, plan or queue"
 
 
 def begin(builder: Builder, plan: Plan, person: Person, words: Words, *, at: datetime, facts: Mapping[str, Any], message_id: str = "",
@@ -127,12 +136,15 @@ def begin(builder: Builder, plan: Plan, person: Person, words: Words, *, at: dat
     audience.to_staff(
         builder, opened, "opened", who=person.name, author=person.name, text=public,
         people=tuple(one for one in builder.staff(all_of_queue=True) if one.party != person.party), about_customer=False, human=False,
-        flags=(described(builder, found), "" if says or found.quiet else _UNTOLD), facts={"received_at": at, "due": []},
+        flags=(described(builder, found), "" if says or found.quiet else _untold(builder)), facts={"received_at": at, "due": []},
     )  # fmt: skip
     return opened
 
 
-_UNTOLD = "Nobody outside was told so far: an answer at the public address tells everybody affected."
+def _untold(builder: Builder) -> str:
+    if about.on_page_alone(builder.policy, builder.ticket):
+        return "Nothing is on the status page so far: an answer at the public address stands there, and goes to nobody."
+    return "Nobody outside was told so far: an answer at the public address tells everybody affected."
 
 
 def described(builder: Builder, found: About) -> str:
@@ -149,36 +161,37 @@ def described(builder: Builder, found: About) -> str:
 def publish(builder: Builder, person: Person, words: Words, *, at: datetime, facts: Mapping[str, Any]) -> Event:
     """Words of staff for everybody affected: an announcement, what is new of it, or, where it ends with them, the summary."""
     event = builder.say(EventKind.CORRESPONDENCE, actor=person.party, words=words, at=at, facts={**facts, "by_staff": True})
-    first = not builder.before.answered
     found = about.about(builder.ticket.fields)
-    incident = found is not None and found.kind is Kind.INCIDENT
-    builder.announces = maintenance.max_what(builder.announces, What.ANNOUNCED if first and incident else What.UPDATED)
+    first = found is not None and found.kind is Kind.INCIDENT and not found.root
+    builder.announces = maintenance.max_what(builder.announces, What.ANNOUNCED if first else What.UPDATED)
     builder.signal(signals.Answered(at=at, event=event.seq, by=person.party))
     if builder.ticket.status is Status.NEW:
         builder.status(Status.OPEN, actor=person.party, reason="announced")
     return event
 
 
-def readers(builder: Builder) -> str:
-    """Return in words who hears of it."""
-    found = about.about(builder.ticket.fields)
-    return affected.readers(found.affects if found else (), builder.house.directory, builder.house.site)
-
-
 def settle(builder: Builder) -> None:
-    """Note what of this decision is told to whom it affects; one mail, whatever of it happened."""
+    """Note what of this decision is told to whom it affects; one mail, whatever of it happened.
+
+    Of an incident that is on the status page alone, only those who asked about it hear, on their own requests.
+    """
     what = builder.announces
     found = about.about(builder.ticket.fields)
     if what is None or found is None:
         return
     said = [entry.event for entry in builder.entries if entry.event.kind is EventKind.CORRESPONDENCE and entry.event.facts.get("by_staff")]
     event = said[-1] if said else builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts={"notice": str(what)})
-    if not found.root:
-        maintenance.keep(builder, replace(found, root=event.seq))
-    row = [*(one.to_row() for one in about.tellings(builder.ticket.fields)), Telling(event.seq, what, but=builder.told_before).to_row()]
+    row = [one.to_row() for one in about.tellings(builder.ticket.fields)]
+    if about.on_page_alone(builder.policy, builder.ticket):
+        # There is no mail whose delivery could be waited for.
+        builder.signal(signals.Delivered(at=builder.now, event=event.seq))
+    else:
+        if not found.root:
+            maintenance.keep(builder, replace(found, root=event.seq))
+        row.append(Telling(event.seq, what, but=builder.told_before).to_row())
     if what in ENDS and builder.policy.incidents.tell_linked:
         row.append(Telling(event.seq, What.LINKED, after="0").to_row())
-    builder.note(TELLINGS, row)
+    builder.note(TELLINGS, row or None)
 
 
 # -- commands -------------------------------------------------------------------------------------------------------
@@ -200,8 +213,16 @@ def grade(builder: Builder, target: Priority, person: Person) -> str:
 
 
 def severity(builder: Builder, value: str, person: Person) -> str:
-    """`Severity: high` on an incident. Raises CannotDo."""
-    return grade(builder, _severity(builder.given, value), person)
+    """`Severity: high` on an incident: who read of it on the status page alone is told, where that is too little now. Raises CannotDo."""
+    target, alone = _severity(builder.given, value), about.on_page_alone(builder.policy, builder.ticket)
+    found = about.about(builder.ticket.fields)
+    if found is not None and not found.root and (why := _unseen(builder.given, target.key, found.affects)):
+        raise CannotDo(why, "Affects: all")
+    outcome = grade(builder, target, person)
+    if alone and builder.ticket.answered and not about.on_page_alone(builder.policy, builder.ticket):
+        builder.announces = What.ANNOUNCED
+        return f"{outcome}; it goes to {audience.readers(builder)}"
+    return outcome
 
 
 def is_incident(builder: Builder) -> bool:
@@ -217,13 +238,16 @@ def affects(builder: Builder, value: str, person: Person) -> str:
         raise CannotDo("this request is neither an incident nor a maintenance")
     if builder.ticket.status not in about.LIVE:
         raise CannotDo(f"it is {builder.ticket.status}")
-    now = affected.read(value, builder.house.directory)
+    now, alone = affected.read(value, builder.house.directory), about.on_page_alone(builder.policy, builder.ticket)
+    if alone and (why := _unseen(builder.given, builder.ticket.priority, now)):
+        raise CannotDo(why, "Affects: all")
     maintenance.keep(builder, replace(found, affects=now), person.party)
-    told = builder.ticket.answered or (found.kind is Kind.MAINTENANCE and not found.quiet)
+    told = not alone and (builder.ticket.answered or (found.kind is Kind.MAINTENANCE and not found.quiet))
     if told and builder.announces is None:
         builder.announces = What.PLANNED if found.kind is Kind.MAINTENANCE else What.ANNOUNCED
         builder.told_before = found.affects
-    return f"it affects {', '.join(now)} now; {'who is new is told' if told else 'nobody was told of it yet'}"
+    heard = "who is new is told" if told else "it is on the status page alone" if alone else "nobody was told of it yet"
+    return f"it affects {', '.join(now)} now; {heard}"
 
 
 def link(builder: Builder, value: str, person: Person) -> str:
@@ -255,7 +279,7 @@ def close(builder: Builder, person: Person) -> str:
     builder.status(Status.CLOSED, actor=person.party, reason="incident over")
     if said:
         builder.announces = maintenance.max_what(builder.announces, What.CLOSED)
-        return f"it is over; the words of your mail go to {readers(builder)} as the summary"
+        return f"it is over; the words of your mail go to {audience.readers(builder)} as the summary"
     return "it is over; nobody was told of it, so nobody hears that"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtmail.desk import about, effects, incidents
+from rtmail.desk import about, audience, effects, incidents
 from rtmail.desk.decision import Builder
 from rtmail.desk.outcome import done, refused
 from rtmail.desk.stimulus import Spoken
@@ -19,7 +19,7 @@ def say(builder: Builder, stimulus: Spoken) -> None:
     if stimulus.plan:
         facts = {"rule": "shell", "shell_user": stimulus.shell_user}
         incidents.begin(builder, stimulus.plan, person, stimulus.words, at=stimulus.at, facts=facts)
-        heard = f"; {incidents.readers(builder)} hear of it" if builder.announces else "; nobody outside is told yet"
+        heard = f"; it goes to {audience.readers(builder)}" if builder.announces else "; nobody outside is told yet"
         builder.results.append(done("open", f"it is #{builder.ticket.number}{heard}"))
         return
     found = about.about(builder.ticket.fields)
@@ -28,7 +28,7 @@ def say(builder: Builder, stimulus: Spoken) -> None:
         return
     if text.strip():
         incidents.publish(builder, person, stimulus.words, at=stimulus.at, facts={"rule": "shell"})
-        builder.results.append(done("(your words)", f"they go to {incidents.readers(builder)}"))
+        builder.results.append(done("(your words)", f"they go to {audience.readers(builder)}"))
     builder.results.extend(effects.run(effects.Run(builder, person, strong=True, said=stimulus.said), stimulus.parsed))
     shown = [{"line": r["line"], "done": r["done"]} for r in builder.results]
     builder.add(EventKind.COMMAND, facts={"shell_user": stimulus.shell_user, "results": shown})

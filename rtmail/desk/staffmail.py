@@ -75,7 +75,7 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
         if about.tellings(builder.ticket.fields) or builder.ticket.status in about.LIVE:
             said = replace(arrival.words_of(stimulus), reply_text=text.words)
             incidents.publish(builder, person, said, at=stimulus.at, facts=arrival.facts_of(stimulus))
-            went = f"The other words of your mail go to {incidents.readers(builder)}."
+            went = f"The other words of your mail go to {audience.readers(builder)}."
         else:
             _remark(builder, stimulus, person, "It is over: these words went to nobody outside.")
             went = "It is over, so the other words of your mail stay among staff. A new incident is opened in a fresh mail."
@@ -472,7 +472,7 @@ def _open_incident(builder: Builder, stimulus: Received) -> None:
     incidents.begin(builder, plan, person, words, at=stimulus.at, facts=facts, message_id=message_id, told=not inside)
     kept = "The words of your mail stay among staff"
     if builder.announces:
-        went = f"The words of your mail go to {incidents.readers(builder)}." if words.reply_text.strip() else ""
+        went = f"The words of your mail go to {audience.readers(builder)}." if words.reply_text.strip() else ""
     elif text.leak:
         went = f"{kept}: they would show customers something internal ({text.leak}). Nobody outside was told."
     elif text.echo:

@@ -61,7 +61,8 @@ def _over(keeper: Keeper, ticket: Ticket, telling: Telling, now: datetime) -> Sl
     found = about.about(ticket.fields)
     assert found is not None
     linked = store.linked_to(ticket.id, LinkKind.INCIDENT, after=int(telling.after), limit=SLICE)
-    told = affected.contacts(found.affects, office.directory, office.site)
+    alone = about.on_page_alone(office.policy(ticket.policy_version), ticket)
+    told = () if alone else affected.contacts(found.affects, office.directory, office.site)
     parties = store.parties_by_address([one.spec for one in told]) if linked else {}
     text, _ = _words(keeper, ticket, telling)
     muted = set(ticket.fields.get(about.MUTES) or ())

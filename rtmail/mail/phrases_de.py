@@ -664,7 +664,14 @@ PHRASES: Mapping[str, str] = {
     "#{} is an incident, of which others would see these words": "#{} ist eine Störung, bei der andere diese Worte sähen",
     "#{} is no incident or maintenance that is open": "#{} ist keine offene Störung oder Wartung",
     ", and whoever it affects hears of it": ", und alle Betroffenen erfahren davon",
-    "; {} hear of it": "; {} erfahren davon",
+    "{}; it goes to {}": "{}; es erfahren davon: {}",
+    "; it goes to {}": "; es erfahren davon: {}",
+    "of severity {} it is on the status page alone, which names no organisation, plan or queue":
+        "bei der Schwere {} steht sie nur auf der Statusseite, und die nennt keine Organisation, keinen Vertrag und keine Queue",
+    "the status page alone": "nur die Statusseite",
+    "it is on the status page alone": "sie steht nur auf der Statusseite",
+    "Nothing is on the status page so far: an answer at the public address stands there, and goes to nobody.":
+        "Auf der Statusseite steht noch nichts: eine Antwort an die öffentliche Adresse steht dort und geht an niemanden.",
     "; nobody outside is told yet": "; außerhalb erfährt noch niemand davon",
     "; nobody was told of it, so nobody hears that": "; niemand wurde davon benachrichtigt, also erfährt das auch niemand",
     "An incident of severity {}; {}.": "Eine Störung der Schwere {}; {}.",

@@ -647,7 +647,14 @@ PHRASES: Mapping[str, str] = {
     "#{} is an incident, of which others would see these words": "#{} — це збій, де ці слова побачили б інші",
     "#{} is no incident or maintenance that is open": "#{} — не відкритий збій і не відкриті планові роботи",
     ", and whoever it affects hears of it": ", і всі, кого це стосується, дізнаються про це",
-    "; {} hear of it": "; дізнаються: {}",
+    "{}; it goes to {}": "{}; дізнаються: {}",
+    "; it goes to {}": "; дізнаються: {}",
+    "of severity {} it is on the status page alone, which names no organisation, plan or queue":
+        "за тяжкості {} про це сказано лише на сторінці стану, а вона не називає ні організацій, ні планів, ні черг",
+    "the status page alone": "лише сторінка стану",
+    "it is on the status page alone": "про це сказано лише на сторінці стану",
+    "Nothing is on the status page so far: an answer at the public address stands there, and goes to nobody.":
+        "На сторінці стану ще нічого немає: відповідь на публічну адресу з’явиться там, і ніхто її не отримає.",
     "; nobody outside is told yet": "; назовні ще нікого не повідомлено",
     "; nobody was told of it, so nobody hears that": "; нікого не повідомляли, тож ніхто про це не дізнається",
     "An incident of severity {}; {}.": "Збій серйозності {}; {}.",

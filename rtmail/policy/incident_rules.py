@@ -16,7 +16,7 @@ from rtmail.policy.table import Table
 ReadPriority = Callable[[str, Table], Priority]
 _COMMON = ("announce_within", "update_every", "calendar", "update_calendar", "update_mode", "nudge", "ladder_calendar")
 """What `[incidents]` may say for all severities that say nothing of it."""
-_MAINTENANCE = "maintenance"
+_MAINTENANCE, _MAIL = "maintenance", "mail"
 
 
 def incidents(top: Table, priorities: Mapping[str, Priority], read: ReadPriority) -> Incidents:
@@ -28,8 +28,9 @@ def incidents(top: Table, priorities: Mapping[str, Priority], read: ReadPriority
     found = [read(key, _announced(named.table(key).over(common))) for key in named.values]
     if common and not found:
         table.complain(None, "there are no severities", "add one: [incidents.severities.critical] with code = 90")
+    page_alone = frozenset(key for key in named.values if not named.table(key).flag(_MAIL, True))
     table.done_but(_COMMON)
-    return Incidents(by_code(named, found) if found else priorities, tell_linked)
+    return Incidents(by_code(named, found) if found else priorities, tell_linked, page_alone)
 
 
 def maintenance(top: Table, calendars: Calendars, read: ReadPriority) -> Maintenance:
@@ -54,7 +55,7 @@ def by_code(table: Table, found: Iterable[Priority]) -> dict[str, Priority]:
 
 def _announced(table: Table) -> Table:
     """A severity as a priority: its first answer is the announcement."""
-    values = {("first_response" if key == "announce_within" else key): value for key, value in table.values.items()}
+    values = {("first_response" if key == "announce_within" else key): value for key, value in table.values.items() if key != _MAIL}
     if "first_response" in table.values:
         table.complain("first_response", f"{table.named('first_response')} is for requests", 'write announce_within = "4h"')
     return table.instead(values)

@@ -164,10 +164,12 @@ class Incidents:
 
     severities   by key, the most severe first
     tell_linked  who asked about it hears on his own request, too, that it is over
+    page_alone   keys of severities that stand on the status page, and nobody is written to
     """
 
     severities: Mapping[str, Priority]
     tell_linked: bool = True
+    page_alone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
