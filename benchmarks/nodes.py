@@ -11,13 +11,17 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.started import CONFIG, acknowledged, ended, free_port, load, server, wait_for
+import psycopg
+
+from benchmarks.started import CONFIG, acknowledged, cpu_seconds, ended, family, free_port, load, read, server, wait_for
 from tests.fakes.postgres import Cluster, PostgresMissingError
 
 COUNTS = (1, 2, 3)
+WARMING = 2
+"""Mails to each daemon before its time is taken: readers are started on demand, which is not what is measured."""
 DELAY = 0.05
 """After so many seconds the relay answers to a mail."""
 SHARE = 0.25
@@ -36,20 +40,29 @@ def nodes(scratch: Path, mails: int = 120) -> None:
     print(f"one PostgreSQL, a relay that answers after {DELAY * 1000:.0f} ms; acknowledged, mails/s")
     print(f"{'daemons':<34}" + "".join(f"{count:>8}" for count in COUNTS) + "   of one")
     try:
-        for title, share, each in (("each a quarter of a core", SHARE, mails), ("sharing this machine's cores", 0.0, 4 * mails)):
-            if share and _controller() is None:
-                print(f"  {title:<32}   not measured: it takes root and the kernel's cpu controller")
-                continue
-            rates = []
-            for count in COUNTS:
-                folder = scratch / f"nodes-{count}-{bool(share)}"
-                folder.mkdir()
-                rates.append(_rate(folder, cluster.database(), count, each, share))
-            row = "".join(f"{rate:>8.1f}" for rate in rates)
-            print(f"  {title:<32}{row}   " + ", ".join(f"{rate / rates[0]:.2f}" for rate in rates[1:]), flush=True)
+        if _controller():
+            _row("each a quarter of a core", scratch / "held", [cluster.database() for _ in COUNTS], mails, SHARE)
+        else:
+            print("  each a quarter of a core          not measured: it takes root and the kernel's cpu controller")
+        urls = [cluster.database() for _ in COUNTS]
+        before = _spent(cluster.pid)
+        _row("sharing this machine's cores", scratch / "sharing", urls, 4 * mails, 0.0)
+        kept = [count * (4 * mails + WARMING) for count in COUNTS]
+        processor = (_spent(cluster.pid) - before) * 1000 / sum(kept)
+        print(f"a mail, its acknowledgement and two notices: {processor:.1f} ms of the database's processor, {_cost(urls[0], kept[0])}\n")
     finally:
         cluster.close()
-    print()
+
+
+def _row(title: str, folder: Path, urls: Sequence[str], each: int, share: float) -> None:
+    """Measure and print what one, two and three daemons do, each number of them on a database of its own."""
+    rates = []
+    for count, url in zip(COUNTS, urls, strict=True):
+        place = folder / str(count)
+        place.mkdir(parents=True)
+        rates.append(_rate(place, url, count, each, share))
+    row = "".join(f"{rate:>8.1f}" for rate in rates)
+    print(f"  {title:<32}{row}   " + ", ".join(f"{rate / rates[0]:.2f}" for rate in rates[1:]), flush=True)
 
 
 def _rate(folder: Path, url: str, count: int, each: int, share: float) -> float:
@@ -60,15 +73,36 @@ def _rate(folder: Path, url: str, count: int, each: int, share: float) -> float:
     with contextlib.ExitStack() as running:
         running.enter_context(server(relay, sink, folder))
         ports = [running.enter_context(_daemon(folder / str(number), url, key, sink, share)) for number in range(count)]
-        for number, port in enumerate(ports):  # readers are started on demand: not what is measured
-            ended(load(port, folder, connections=1, count=2, seed=100 + number))
-        wait_for(lambda: len(acknowledged(folder)) >= 2 * count, 120, "no acknowledgement")
+        for number, port in enumerate(ports):
+            ended(load(port, folder, connections=1, count=WARMING, seed=100 + number))
+        wait_for(lambda: len(acknowledged(folder)) >= WARMING * count, 120, "no acknowledgement")
         begun = time.monotonic()
         loads = [load(port, folder, connections=5, count=each, seed=number) for number, port in enumerate(ports)]
         for one in loads:
             ended(one)
-        wait_for(lambda: len(acknowledged(folder)) >= (each + 2) * count, 600, "not all mails were acknowledged")
+        wait_for(lambda: len(acknowledged(folder)) >= (each + WARMING) * count, 600, "not all mails were acknowledged")
         return each * count / (max(acknowledged(folder).values()) - begun)
+
+
+def _spent(postmaster: int) -> float:
+    """Return the seconds of the processor that a PostgreSQL server used, its sessions that have ended included."""
+    ended_too = read(Path(f"/proc/{postmaster}/stat")).rpartition(")")[2].split()[13:15]
+    return sum(map(cpu_seconds, family(postmaster))) + sum(map(int, ended_too)) / os.sysconf("SC_CLK_TCK")
+
+
+def _cost(url: str, mails: int) -> str:
+    """Say what each of `mails` left in the database at `url`."""
+    with psycopg.connect(url, autocommit=True) as database:
+        done = database.execute(
+            "SELECT xact_commit, tup_inserted, tup_updated + tup_deleted FROM pg_stat_database "
+            "WHERE datname = current_database()").fetchall()
+        sizes = database.execute(
+            "SELECT relname, pg_total_relation_size(oid) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
+            "ORDER BY 2 DESC").fetchall()
+    commits, added, changed = (count / mails for count in done[0])
+    whole = sum(size for _, size in sizes) / mails / 1000
+    largest = ", ".join(f"{name} {size / mails / 1000:.0f}" for name, size in sizes[:4])
+    return f"{commits:.0f} commits, {added:.0f} rows added, {changed:.0f} changed, {whole:.0f} KB stored ({largest})"
 
 
 @contextlib.contextmanager

@@ -79,6 +79,12 @@ class Cluster:
                     raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}") from None
                 time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """The server's first process; while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """Stop the server; SIGQUIT at once and without a checkpoint, as a crash does."""
         if self._process is not None and self._process.poll() is None:
