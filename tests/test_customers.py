@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -87,6 +89,24 @@ def test_an_import_adds_changes_and_syncs(folder: Path) -> None:
     assert all(len(line) <= 110 for line in listed.splitlines())
 
 
+def test_what_a_query_prints_can_be_imported(folder: Path) -> None:
+    """Customers that live in somebody else's database: `psql --csv -c 'SELECT ...' | rtmail customer import --sync -`."""
+    with closing(sqlite3.connect(folder / "crm.db")) as crm:
+        crm.execute("CREATE TABLE contact (company text, spec text, package text)")
+        rows = [("hooli", f"{name}@hooli.example", "gold") for name in "ab"]
+        crm.executemany("INSERT INTO contact VALUES (?, ?, ?)", rows)
+        found = crm.execute("SELECT company AS organisation, package AS plan, spec AS contact FROM contact")
+        lines = [",".join(column[0] for column in found.description), *(",".join(row) for row in found)]
+    words = ["customer", "import", "--sync", "-", "-c", str(folder / "rtmail.toml")]
+    done = CliRunner().invoke(rtmail, words, input="\r\n".join(lines))
+    assert "added: 1, changed: 0, unchanged: 0, removed: 0" in done.output
+    assert "b@hooli.example" in run(folder, "customer", "show", "hooli")
+    failed = CliRunner().invoke(rtmail, words, input="\n")
+    assert failed.exit_code == 78
+    assert "standard input:1: it is empty" in failed.output
+    assert "b@hooli.example" in run(folder, "customer", "show", "hooli"), "a query that failed takes nobody away"
+
+
 def test_what_list_prints_as_json_can_be_imported(folder: Path) -> None:
     (folder / "customers.csv").write_text(CSV)
     run(folder, "customer", "import", str(folder / "customers.csv"))
@@ -123,7 +143,7 @@ def test_mistakes_are_told_by_line(folder: Path, text: str, line: int, said: str
     file = folder / "customers"
     file.write_text(text)
     with pytest.raises(ConfigError) as told:
-        read_customers(file, config.load(folder / "rtmail.toml", {}))
+        read_customers(file.read_bytes(), str(file), config.load(folder / "rtmail.toml", {}))
     assert any(said in problem.what and abs(problem.line - line) <= 1 for problem in told.value.problems), told.value.problems
 
 

@@ -130,18 +130,19 @@ def _known(directory: Directory, who: str) -> Organisation:
 
 
 @customer.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--sync", is_flag=True, help="forget imported organisations that the file does not name")
 @click.option("--dry-run", is_flag=True, help="say what would change, and change nothing")
 @json_option
 @files_option
 def import_(found: Config, file: Path, sync: bool, dry_run: bool, as_json: bool) -> None:
-    """Take organisations over from FILE: CSV with one line a contact, or JSON as `customer list --json` prints it.
+    """Take organisations over from FILE: CSV with one line a contact, or JSON as `customer list --json` prints it; - reads standard input.
 
     What the config says of an organisation, an address or a domain comes first. A running daemon takes it at once.
     """
     try:
-        fresh = read_customers(file, found)
+        with click.open_file(str(file), "rb") as source:
+            fresh = read_customers(source.read(), "standard input" if str(file) == "-" else str(file), found)
     except ConfigError as error:
         refuse(error)
     with opened(found) as store, store.transaction():

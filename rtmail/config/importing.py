@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -34,14 +33,17 @@ class _Lines(Report):
         self.lines = self.places = lines
 
 
-def read_customers(file: Path, config: Config) -> dict[str, Organisation]:
-    """Return the organisations of a CSV or JSON file. Raises ConfigError with every mistake, OSError."""
+def read_customers(raw: bytes, name: str, config: Config) -> dict[str, Organisation]:
+    """Return the organisations of a CSV or JSON file, whose name mistakes are told by. Raises ConfigError with all of them."""
     try:
-        text = file.read_text("utf-8-sig")
+        text = io.TextIOWrapper(io.BytesIO(raw), "utf-8-sig").read()
     except UnicodeDecodeError as error:
-        raise ConfigError([Problem(str(file), 1, f"not UTF-8: {error}", "save it as UTF-8")]) from None
+        raise ConfigError([Problem(name, 1, f"not UTF-8: {error}", "save it as UTF-8")]) from None
+    if not text.strip():
+        # A query that failed prints nothing; with --sync that would be nobody at all.
+        raise ConfigError([Problem(name, 1, "it is empty", "write at least the line of columns")])
     lines: dict[tuple[str | int, ...], int] = {}
-    report = _Lines(str(file), lines)
+    report = _Lines(name, lines)
     rows = _json(text, report) if text.lstrip()[:1] in ("{", "[") else _csv(text, report)
     tables: dict[str, OrganisationTable] = {}
     for name, row in rows.items():
