@@ -36,6 +36,7 @@ from benchmarks.started import (
     family,
     free_port,
     load,
+    logging_into,
     memory,
     read,
     rtmail,
@@ -133,7 +134,7 @@ def main() -> None:
         others()
     if given.only == "corpus":
         return
-    with tempfile.TemporaryDirectory(dir=given.scratch, prefix="rtmail-bench-") as made:
+    with tempfile.TemporaryDirectory(dir=given.scratch, prefix="rtmail-bench-") as made, logging_into(Path(made) / "log"):
         scratch = Path(made)
         print(f"{machine()}; load at the start {os.getloadavg()[0]:.1f}")
         print(f"a synced write of 4 KB takes {sync_seconds(scratch) * 1000:.2f} ms")

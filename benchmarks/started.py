@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtmail import log
+
 ROOT = Path(__file__).resolve().parent.parent
 
 CONFIG = """
@@ -86,6 +88,27 @@ def server(words: list[str], port: int, folder: Path) -> Iterator[subprocess.Pop
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+
+
+@contextmanager
+def logging_into(file: Path) -> Iterator[None]:
+    """Let what this process and its children log go into `file` until the block ends; where the block fails, the end of it is shown.
+
+    The lines are still made and written, as they are part of what a mail costs.
+    """
+    before = os.dup(2)
+    try:
+        with file.open("wb") as there:
+            os.dup2(there.fileno(), 2)
+        yield
+    except Exception:
+        log.flush()
+        os.write(before, file.read_bytes()[-2000:])
+        raise
+    finally:
+        log.flush()
+        os.dup2(before, 2)
+        os.close(before)
 
 
 def load(
