@@ -18,7 +18,7 @@ from rtmail.engine.engine import Engine
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
 from rtmail.mail.model import Envelope
-from rtmail.ops import building
+from rtmail.ops import building, opening
 from rtmail.store import Store
 
 HOUSES, CONTACTS = 2_000, 5
@@ -50,7 +50,7 @@ def _engine(folder: Path, settings: str, houses: int, pool: ReaderPool) -> Engin
     (folder / "config").mkdir(parents=True)
     (folder / "config" / "rtmail.toml").write_text(settings)
     found = config.load(folder / "config" / "rtmail.toml")
-    store: Store = building.open_store(found)
+    store: Store = opening.open_store(found)
     if houses:
         store.put_customers({f"house{n}": _house(n) for n in range(houses)}, BEGUN)
     return Engine(store, pool, Office(building.blueprint(found), store, BEGUN), "bench")

@@ -10,7 +10,7 @@ from pathlib import Path
 from rtmail import config
 from rtmail.engine.history import Historian, Terms
 from rtmail.engine.office import Office
-from rtmail.ops import building
+from rtmail.ops import building, opening
 from rtmail.ops.moving import archive, boxes
 from tests.fakes.archives import generated
 
@@ -27,7 +27,7 @@ def moving(folder: Path, settings: str, count: int = 4_000) -> None:
     for file, sent in zip(files, (False, True), strict=True):
         file.write_bytes(old.mbox(sent=sent))
     size = sum(len(one.raw) for one in old.mails) / len(old.mails)
-    store = building.open_store(found)
+    store = opening.open_store(found)
     print(f"{'moving in, mails of ' + f'{size / 1000:.1f} KB':<36}{'mails/s':>9}{'ours, ms':>10}{'readers, ms':>13}")
     before = _children()
     for name in ("an mbox archive", "the same once more"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rtmail import config
 from rtmail.egress.courier import Courier, Settings
-from rtmail.ops import building
+from rtmail.ops import building, opening
 from rtmail.store import OutboxItem, Store
 
 AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -22,7 +22,7 @@ def outbound(folder: Path, settings: str, count: int) -> tuple[float, float]:
     (folder / "config").mkdir(parents=True)
     (folder / "config" / "rtmail.toml").write_text(settings)
     found = config.load(folder / "config" / "rtmail.toml")
-    store = building.open_store(found)
+    store = opening.open_store(found)
     try:
         for begin in range(0, count, 500):
             ids = store.reserve(min(500, count - begin))

@@ -20,7 +20,7 @@ from rtmail.engine.reading import pickled
 from rtmail.mail.message import read
 from rtmail.mail.model import Envelope, Mail
 from rtmail.mail.site import Site
-from rtmail.ops import building
+from rtmail.ops import building, opening
 from rtmail.store.outbox import Sent
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def steps(folder: Path, settings: str, count: int = 480) -> None:
     (folder / "config").mkdir(parents=True)
     (folder / "config" / "rtmail.toml").write_text(settings)
     found = config.load(folder / "config" / "rtmail.toml")
-    store = building.open_store(found)
+    store = opening.open_store(found)
     office = Office(building.blueprint(found), store, AT)
     jobs = [(raw, Envelope(sender=sender, recipients=("support@example.com",), ingress="smtp", arrived_at=AT))
             for _, sender, raw in islice(mails(3), count)]  # fmt: skip

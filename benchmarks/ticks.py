@@ -23,7 +23,7 @@ from rtmail.engine.engine import Engine
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool
 from rtmail.mail.model import Envelope
-from rtmail.ops import building
+from rtmail.ops import building, opening
 
 OPEN = (1_000, 100_000, 1_000_000)
 DUE = 100
@@ -114,7 +114,7 @@ def _crowd(folder: Path, settings: str, count: int, due: int) -> Iterator[Crowd]
     (folder / "config").mkdir(parents=True)
     (folder / "config" / "rtmail.toml").write_text(settings)
     found = config.load(folder / "config" / "rtmail.toml")
-    store, pool = building.open_store(found), ReaderPool(workers=1)
+    store, pool = opening.open_store(found), ReaderPool(workers=1)
     engine = Engine(store, pool, Office(building.blueprint(found), store, BEGUN), "bench")
     try:
         envelope = Envelope(sender="someone.1@customer.example", recipients=("support@example.com",), ingress="smtp", arrived_at=BEGUN)

@@ -30,7 +30,7 @@ from rtmail.ingress.limits import Limits, Shares
 from rtmail.ingress.mailbox import Mailbox
 from rtmail.ingress.smtp import Listener, Where
 from rtmail.ingress.smtp import Settings as ListenerSettings
-from rtmail.ops import building
+from rtmail.ops import building, opening
 from rtmail.ops.eyes import Eyes, Live
 from rtmail.ops.front import DaemonFront
 from rtmail.ops.mailboxes import Mailboxes
@@ -75,7 +75,7 @@ class Daemon:
         found.make_state()
         self._tenure = Tenure(found.state)
         owner = self._tenure.name
-        self.store = building.open_store(found)
+        self.store = opening.open_store(found)
         # What we were at when we were killed goes on at once.
         alone_to = self.store.take_back(owner)
         failpoint("claims-taken-back")

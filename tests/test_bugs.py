@@ -11,8 +11,9 @@ import pytest
 from rtmail.desk import arguments
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.notes import reference
+from rtmail.desk.systems import Tracker
 from rtmail.desk.ticket import EventKind, Ticket
-from rtmail.desk.trackers import Tracker, read
+from rtmail.desk.trackers import read
 from rtmail.engine.office import Caps
 from rtmail.mail.message import read as read_mail
 from rtmail.mail.model import Envelope

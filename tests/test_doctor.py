@@ -20,7 +20,7 @@ from rtmail import config
 from rtmail.engine.resolver import NoAnswer
 from rtmail.mail.dkim_sign import public_record
 from rtmail.mail.model import Envelope
-from rtmail.ops import building
+from rtmail.ops import opening
 from rtmail.ops.doctor import Finding, Verdict, examine, house
 from rtmail.store import Outcome, Pausable, Serving, Store
 from tests.fakes.badmta import BadMta
@@ -66,7 +66,7 @@ def look(running: Running, zone: Zone | None = None, now: datetime | None = None
 
 
 def store_of(running: Running) -> Store:
-    return building.open_store(config.load(running.config, {"RTMAIL_SECRET_KEY": "6b" * 32, "RTMAIL_IMAP_OFFICE_PASSWORD": "secret"}))
+    return opening.open_store(config.load(running.config, {"RTMAIL_SECRET_KEY": "6b" * 32, "RTMAIL_IMAP_OFFICE_PASSWORD": "secret"}))
 
 
 def settled(running: Running) -> None:

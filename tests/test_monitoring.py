@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.desk.monitoring import Monitor, read
+from rtmail.desk.monitoring import read
+from rtmail.desk.systems import Monitor
 from rtmail.mail.message import read as read_mail
 from rtmail.mail.model import Envelope
 from rtmail.store import Outcome

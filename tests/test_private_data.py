@@ -15,8 +15,7 @@ from click.testing import CliRunner
 
 from rtmail import log
 from rtmail.cli import rtmail
-from rtmail.desk.monitoring import Monitor
-from rtmail.desk.trackers import Tracker
+from rtmail.desk.systems import Monitor, Tracker
 from rtmail.mail import private
 from rtmail.mail.redact import found_in, rewritten
 from rtmail.store import NotThere

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from rtmail.cli.ticket import ticket as ticket_command
 from rtmail.cli.why import why
-from rtmail.desk.agreed import eta_of, promised_at
 from rtmail.desk.ticket import EventKind
 from rtmail.mail.templates import Templates
 from rtmail.policy.schema import parse
@@ -89,12 +88,12 @@ def test_a_promise_is_told_and_the_clock_follows(case: Case) -> None:
     assert kinds(sent) == [("promised", "bob"), ("receipt", "jane")]
     friday = datetime(2026, 11, 27, 14, tzinfo=UTC)
     assert "Fri 27 Nov 2026, 15:00 CET" in case.last(BOB).text
-    assert due(case) == promised_at(case.ticket) == friday
+    assert due(case) == case.ticket.promised_at == friday
     assert case.clock("update").rule.startswith("update: promised for")
     case.staff("Update-every: 1h")
     assert due(case) == friday, "no cadence moves a promise"
     case.staff("It is on its way.")
-    assert promised_at(case.ticket) is None
+    assert case.ticket.promised_at is None
     assert due(case) == case.house.now + timedelta(hours=1)
 
 
@@ -104,7 +103,7 @@ def test_an_expected_end_is_told_and_moves_no_clock(case: Case) -> None:
     assert "Expected to be solved" in case.last(BOB).text
     assert "Tue 24 Nov 2026, 12:00 CET" in case.last(BOB).text
     assert due(case) == before
-    assert eta_of(case.ticket) == datetime(2026, 11, 24, 11, tzinfo=UTC)
+    assert case.ticket.eta_at == datetime(2026, 11, 24, 11, tzinfo=UTC)
 
 
 def test_words_and_promises_are_one_mail(case: Case) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rtmail.desk.people import Plan
-from rtmail.desk.trackers import Tracker
+from rtmail.desk.systems import Tracker
 from rtmail.engine.office import Office
 from tests.fakes.entitled import ANN, BOB, NIGHT, WORKDAY, due, entitled, request
 from tests.fakes.house import House, Sent, mail

@@ -18,7 +18,7 @@ from rtmail import config
 from rtmail.cli import owner
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG, ConfigError, RtmailError, plain
-from rtmail.ops import building
+from rtmail.ops import opening
 from rtmail.policy.model import Policy
 from rtmail.store import Store
 
@@ -102,7 +102,7 @@ def known_queue(found: Config, queue: str) -> str:
 def opened(found: Config) -> Iterator[Store]:
     """Open the store for one command; what cannot be opened ends it in one line."""
     try:
-        store = building.open_store(found)
+        store = opening.open_store(found)
     except (RtmailError, OSError) as error:
         cure = f"; {hint}" if (hint := owner.hint(error)) else ""
         end(f"rtmail: the store {found.store_name} cannot be opened: {plain(error)}{cure}", getattr(error, "exit_code", 1))

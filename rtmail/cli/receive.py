@@ -13,7 +13,7 @@ from rtmail.clockwork import system
 from rtmail.errors import EX_TEMPFAIL, Deferred
 from rtmail.ingress import pipe
 from rtmail.ingress.limits import Limits
-from rtmail.ops import building
+from rtmail.ops import opening
 from rtmail.ops.front import PipeFront
 
 
@@ -48,7 +48,7 @@ def receive(path: Path | None, recipients: tuple[str, ...], sender: str | None) 
 
 def _receive(path: Path | None, recipients: tuple[str, ...], sender: str | None) -> pipe.Outcome:
     found = load(path)
-    store = building.open_store(found)
+    store = opening.open_store(found)
     try:
         smtp = found.ingress.smtp
         limit = smtp.max_message if smtp else Limits().message_bytes

@@ -7,15 +7,12 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli import shell
 from rtmail.cli.common import config_option, end, json_option, opened, policies_of, put, shown, utc
 from rtmail.cli.tables import columns
 from rtmail.config import Config
 from rtmail.desk import filled, history, notes
-from rtmail.desk.agreed import eta_of, promised_at
-from rtmail.desk.consent import ASKED
 from rtmail.desk.prepared import MARK
-from rtmail.desk.ticket import Event, Role, Status, Ticket
+from rtmail.desk.ticket import ASKED_PRIORITY, Event, Role, Status, Ticket
 from rtmail.store import Content, Store
 
 _MARKS = {"proposed": "?", "suggested": "*", "disputed": "!"}
@@ -142,10 +139,10 @@ def _described(
         "priority": one.priority or None,
         "priority_code": code,
         "priority_state": one.priority_state or None,
-        "asked_priority": one.fields.get(ASKED),
+        "asked_priority": one.fields.get(ASKED_PRIORITY),
         "update_every": one.fields.get("update_every"),
-        "promised_at": utc(promised_at(one)),
-        "eta_at": utc(eta_of(one)),
+        "promised_at": utc(one.promised_at),
+        "eta_at": utc(one.eta_at),
         "waits_until": utc(one.waits_until),
         "due_at": one.fields.get(notes.DUE),
         "worked": one.fields.get(notes.WORKED) or {"minutes": 0, "billable": 0},
@@ -187,7 +184,7 @@ def _story(store: Store, one: Ticket, events: list[tuple[Event, Content | None]]
     click.echo(f"#{one.number} {one.subject}")
     priority = (f"{one.priority} ({one.priority_state})" if one.priority_state else one.priority) or "not set yet"
     click.echo(f"  {one.status}, priority {priority}, owner {names.get(one.owner, 'nobody')}, queue {one.queue}")
-    if asked := one.fields.get(ASKED):
+    if asked := one.fields.get(ASKED_PRIORITY):
         click.echo(f"  the requestor asks for priority {asked}")
     for agreed in _agreed(one, zone):
         click.echo(f"  agreed: {agreed}")
@@ -215,8 +212,8 @@ def _agreed(one: Ticket, zone: str) -> list[str]:
     """What staff agreed on with this requestor alone."""
     said = [f"hears from us every {one.fields['update_every']}"] if one.fields.get("update_every") else []
     said += [f"waits for the customer until {shown(at, zone)}"] if (at := one.waits_until) else []
-    said += [f"next word by {shown(at, zone)}"] if (at := promised_at(one)) else []
-    return said + ([f"expected to be solved {shown(at, zone)}"] if (at := eta_of(one)) else [])
+    said += [f"next word by {shown(at, zone)}"] if (at := one.promised_at) else []
+    return said + ([f"expected to be solved {shown(at, zone)}"] if (at := one.eta_at) else [])
 
 
 def _actor(event: Event, names: dict[int, str]) -> str | None:
@@ -248,6 +245,9 @@ def _tell(event: Event, content: Content | None, names: dict[int, str], zone: st
 @config_option
 def do(found: Config, number: int, lines: tuple[str, ...], as_json: bool) -> None:
     """Run lines of the mail grammar on a request: rtmail ticket do 7 'Status: resolved' 'Owner: jane'."""
+    # The engine and what it needs are half of a start; commands that only look do without.
+    from rtmail.cli import shell
+
     results = shell.carried_out(found, lambda engine, user, now: engine.command(number, "\n".join(lines), user, now))
     if not results:
         end("rtmail: none of this is a command; see the list: rtmail ticket do NUMBER help", 2)

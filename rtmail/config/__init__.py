@@ -33,9 +33,8 @@ from rtmail.config.sections import (
     WebTable,
 )
 from rtmail.config.values import After, Listen
-from rtmail.desk.monitoring import Monitor
 from rtmail.desk.people import Directory, ManagementRole, Person, Queue
-from rtmail.desk.trackers import Tracker
+from rtmail.desk.systems import Monitor, Tracker
 from rtmail.errors import ConfigError, PolicyError, Problem
 from rtmail.mail.address import key
 from rtmail.mail.dkim_sign import Signer

@@ -9,7 +9,7 @@ from typing import Any
 
 from rtmail.config.reading import Report, suggestion
 from rtmail.config.sections import MonitorTable, Tables
-from rtmail.desk.monitoring import Monitor
+from rtmail.desk.systems import Monitor
 
 FILE = "monitoring.toml"
 

@@ -6,14 +6,14 @@ import re
 
 from rtmail.config.reading import Report
 from rtmail.config.sections import Tables
-from rtmail.desk.trackers import KEY, Tracker
+from rtmail.desk.systems import BUG_KEY, Tracker
 from rtmail.mail.address import key
 
 
 def trackers(tables: Tables) -> tuple[Tracker, ...]:
     """Return the trackers in the order of the config."""
     return tuple(
-        Tracker(name, tuple(sender.lower() for sender in table.senders), table.key or KEY) for name, table in tables.trackers.items()
+        Tracker(name, tuple(sender.lower() for sender in table.senders), table.key or BUG_KEY) for name, table in tables.trackers.items()
     )
 
 
@@ -27,7 +27,7 @@ def check(tables: Tables, report: Report) -> None:
                 right = "write the address that the tracker sends from"
                 report.tell(("trackers", name, "senders", n), f"{sender} is {person}'s address", right)
         try:
-            if re.fullmatch(table.key or KEY, ""):
+            if re.fullmatch(table.key or BUG_KEY, ""):
                 report.tell(("trackers", name, "key"), f"{table.key!r} matches nothing at all", cure)
         except re.error as error:
             report.tell(("trackers", name, "key"), f"{table.key!r} is no pattern: {error}", cure)

@@ -15,11 +15,10 @@ from rtmail.desk import arguments, audience
 from rtmail.desk.commands import Parsed
 from rtmail.desk.decision import Builder
 from rtmail.desk.outcome import CannotDo
-from rtmail.desk.ticket import EventKind, Status, Ticket
+from rtmail.desk.ticket import ETA, EventKind, Status
 from rtmail.mail.draft import Visibility
 from rtmail.policy import signals
 from rtmail.policy.duration import Duration
-from rtmail.policy.rows import Basis, ClockKind
 
 SHORTEST, LONGEST = timedelta(minutes=5), timedelta(days=100)
 """Between these an agreed cadence makes sense; what lies outside is a slip of the finger."""
@@ -55,7 +54,7 @@ def next_word(builder: Builder, value: str, actor: int, zone: ZoneInfo) -> str:
 def eta(builder: Builder, value: str, actor: int, zone: ZoneInfo) -> str:
     """Say when it will be solved. Raises CannotDo or ArgumentError."""
     due = _ahead(builder, value, zone, "eta Fri 15:00")
-    builder.note("eta", due.isoformat())
+    builder.note(ETA, due.isoformat())
     _promise(builder, actor, eta_at=due)
     return f"expected to be solved {_shown(due, zone)}; the requestor is told"
 
@@ -79,12 +78,6 @@ def spoken(every: Duration | None) -> dict[str, Any]:
     return {"update_every": timedelta(days=every.days) + every.open_time, "update_days": every.business_days}
 
 
-def eta_of(ticket: Ticket) -> datetime | None:
-    """When staff said that it will be solved, None where nobody did."""
-    said = ticket.fields.get("eta")
-    return datetime.fromisoformat(said) if said else None
-
-
 def lacks_eta(builder: Builder, parsed: Parsed) -> bool:
     """Tell whether an engineer's words would go out without saying by when it will be solved, at a priority that wants it said."""
     ticket = builder.ticket
@@ -92,14 +85,8 @@ def lacks_eta(builder: Builder, parsed: Parsed) -> bool:
     key = next((one for one in builder.policy.priorities if one.casefold() == named.rstrip(":,;").casefold()), ticket.priority)
     wanted = bool(key) and builder.policy.priority(key).needs_eta
     ends = any(one.name in ("eta", "resolve", "status", "close", "reject") for one in parsed.commands)
-    known = eta_of(ticket)
+    known = ticket.eta_at
     return wanted and not ends and not (known and known > builder.now)
-
-
-def promised_at(ticket: Ticket) -> datetime | None:
-    """The instant for which staff promised the next word and have not given it yet, None where there is none."""
-    open_ = (clock for clock in ticket.clocks if clock.kind is ClockKind.UPDATE and clock.open and clock.basis is Basis.PROMISE)
-    return next((clock.due_at for clock in open_), None)
 
 
 def _promise(builder: Builder, actor: int, **facts: Any) -> None:

@@ -17,7 +17,7 @@ from rtmail.desk.decision import Builder, Words
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Received
-from rtmail.desk.ticket import Event, EventKind, Role, Status
+from rtmail.desk.ticket import ASKED_PRIORITY, Event, EventKind, Role, Status
 from rtmail.mail.draft import Link, Visibility
 from rtmail.mail.model import Kind, Mail
 from rtmail.mail.token import Action
@@ -34,8 +34,6 @@ class State(StrEnum):
     DISPUTED = "disputed"
 
 
-ASKED = "asked_priority"
-"""The field of a ticket that holds the priority its requestor asked for, None where he got it or asked for none."""
 _LINKS = (Link("agree", Action.AGREE), Link("disagree", Action.DISAGREE))
 _SAID = {
     "approve": Action.APPROVE,
@@ -253,7 +251,7 @@ def propose(builder: Builder, target: Priority, actor: int, reason: str = "") ->
             f"the customer chose {builder.ticket.priority}; say why it is changed, he is told", f"Reclassify: {target.key}, it works slowly"
         )
     decided = appeals.decides(builder, actor)
-    old, state, asked = builder.ticket.priority, builder.ticket.priority_state, builder.ticket.fields.get(ASKED)
+    old, state, asked = builder.ticket.priority, builder.ticket.priority_state, builder.ticket.fields.get(ASKED_PRIORITY)
     if target.key == old:
         new = State.AGREED if state == State.SUGGESTED else State(state or State.PROPOSED)
     else:
@@ -301,8 +299,8 @@ def _set(builder: Builder, target: Priority, state: State, *, actor: int, by_sta
         facts={"old": builder.ticket.priority, "new": target.key, "state": str(state), "by_staff": by_staff},
     )
     builder.signal(signals.Prioritised(at=builder.now, priority=target.key, by_staff=by_staff, event=event.seq), facts)
-    if builder.ticket.fields.get(ASKED) == target.key:
-        builder.note(ASKED, None)
+    if builder.ticket.fields.get(ASKED_PRIORITY) == target.key:
+        builder.note(ASKED_PRIORITY, None)
     return event
 
 
@@ -324,14 +322,14 @@ def _agree(builder: Builder, person: int, new: State) -> tuple[str, ...]:
     )
     if new is State.DISPUTED:
         return (f"Disagrees with the priority {ticket.priority}.",)
-    if ticket.fields.get(ASKED):
-        builder.note(ASKED, None)
+    if ticket.fields.get(ASKED_PRIORITY):
+        builder.note(ASKED_PRIORITY, None)
     return (f"Agrees with the priority {ticket.priority} now.",) if ticket.priority_state == State.DISPUTED else ()
 
 
 def _note(builder: Builder, key: str) -> None:
-    if builder.ticket.fields.get(ASKED) != key:
-        builder.note(ASKED, key)
+    if builder.ticket.fields.get(ASKED_PRIORITY) != key:
+        builder.note(ASKED_PRIORITY, key)
 
 
 def is_requestor(builder: Builder, person: int) -> bool:

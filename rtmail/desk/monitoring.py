@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from rtmail.desk.decision import Builder
 from rtmail.desk.people import listed
 from rtmail.desk.stimulus import Alerted
+from rtmail.desk.systems import Monitor
 from rtmail.desk.ticket import EventKind, Status
 from rtmail.mail.model import Mail
 from rtmail.policy import signals
@@ -21,23 +22,6 @@ from rtmail.policy import signals
 _SUBJECT = 400
 """Characters of a subject that are read."""
 _LIVE = frozenset({Status.NEW, Status.OPEN, Status.WAITING, Status.RESOLVED})
-
-
-@dataclass(frozen=True, slots=True)
-class Monitor:
-    """How one system's alerts are read.
-
-    senders      addr-specs or "@domain"
-    subject      pattern with a group "state"; its other groups name the problem
-    recovered    pattern of the whole state when the problem is over
-    on_recovery  "record" | "resolve" | "close"
-    """
-
-    name: str
-    senders: tuple[str, ...]
-    subject: str
-    recovered: str
-    on_recovery: str = "record"
 
 
 @dataclass(frozen=True, slots=True)

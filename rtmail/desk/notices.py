@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rtmail.desk import agreed, audience, closing, shouting
+from rtmail.desk import audience, closing, shouting
 from rtmail.desk.decision import Builder
 from rtmail.desk.ticket import EventKind
 from rtmail.mail.draft import Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
@@ -62,7 +62,7 @@ def draft(builder: Builder) -> None:
 def _holding_update(builder: Builder, notice: Notice) -> None:
     """Tell the requestor how it stands, since nobody wrote to him by the due instant; it claims no work that no event shows."""
     event = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts=_facts(notice))
-    eta = agreed.eta_of(builder.ticket)
+    eta = builder.ticket.eta_at
     facts = {
         "status": str(builder.ticket.status),
         "owner": audience.signed_by(builder, audience.owner_name(builder)),

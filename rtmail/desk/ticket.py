@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from rtmail.mail.draft import Visibility
-from rtmail.policy.rows import Clock
+from rtmail.policy.rows import Basis, Clock, ClockKind
 
 
 class Status(StrEnum):
@@ -47,6 +47,10 @@ MOVED_IN = "moved_in"
 """The field of a request that came out of an archive or another tracker: where from."""
 WAIT_UNTIL = "wait_until"
 """The field that holds until when a request waits."""
+ETA = "eta"
+"""The field that holds when staff said that it will be solved."""
+ASKED_PRIORITY = "asked_priority"
+"""The field that holds the priority its requestor asked for, None where he got it or asked for none."""
 
 
 class Role(StrEnum):
@@ -183,6 +187,18 @@ class Ticket:
         """When it stops waiting for the customer by itself; None for never, or where it does not wait."""
         at = self.fields.get(WAIT_UNTIL)
         return datetime.fromisoformat(at) if at and self.status is Status.WAITING else None
+
+    @property
+    def promised_at(self) -> datetime | None:
+        """The instant for which staff promised the next word and have not given it yet, None where there is none."""
+        open_ = (clock for clock in self.clocks if clock.kind is ClockKind.UPDATE and clock.open and clock.basis is Basis.PROMISE)
+        return next((clock.due_at for clock in open_), None)
+
+    @property
+    def eta_at(self) -> datetime | None:
+        """When staff said that it will be solved, None where nobody did."""
+        said = self.fields.get(ETA)
+        return datetime.fromisoformat(said) if said else None
 
     def people(self, *roles: Role) -> tuple[Participant, ...]:
         """Participants holding any of `roles`, one entry a person, in the order they joined."""

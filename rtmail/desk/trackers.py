@@ -15,23 +15,13 @@ from rtmail.desk.decision import Builder
 from rtmail.desk.notes import reference
 from rtmail.desk.people import listed
 from rtmail.desk.stimulus import Tracked
+from rtmail.desk.systems import Tracker
 from rtmail.desk.ticket import EventKind
 from rtmail.mail.model import Mail
 
-KEY = r"[A-Za-z][A-Za-z0-9_]{0,30}-\d{1,12}"
-"""How most trackers write the number of a bug: JIRA-12."""
 _READ = 2_000
 """Characters of a mail's text that are looked through where its subject names no bug."""
 _AT_MOST = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Tracker:
-    """One tracker. senders: addr-specs or "@domain"; key: pattern of its bugs' numbers."""
-
-    name: str
-    senders: tuple[str, ...]
-    key: str = KEY
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rtmail.desk.decision import House
-from rtmail.desk.monitoring import Monitor
 from rtmail.desk.people import Directory
-from rtmail.desk.trackers import Tracker
+from rtmail.desk.systems import Monitor, Tracker
 from rtmail.mail.compose import Workshop
 from rtmail.mail.dkim_sign import Signer
 from rtmail.mail.site import Site

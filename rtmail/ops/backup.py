@@ -23,7 +23,7 @@ from rtmail.config import Config
 from rtmail.config.secrets import KEY_FILE
 from rtmail.errors import RtmailError
 from rtmail.failpoint import failpoint
-from rtmail.ops import archive, building
+from rtmail.ops import archive, opening
 from rtmail.ops.tenure import Tenure
 from rtmail.store import Store
 
@@ -148,7 +148,7 @@ def unpack_config(file: Path, into: Path) -> list[Path]:
 
 def _room_for(config: Config, *, replace: bool) -> bool:
     """Tell whether there is something that must be moved aside; raises NotRestored when it may not be moved."""
-    store = building.open_store(config)
+    store = opening.open_store(config)
     try:
         used, file = store.used(), store.file()
     finally:
@@ -161,7 +161,7 @@ def _room_for(config: Config, *, replace: bool) -> bool:
 
 def _put(config: Config, copy: Path, stamp: str, progress: Progress) -> str:
     """Let the store of `config` be what `copy` holds; return where what was there lies now, "" when there was nothing (no `stamp`)."""
-    store = building.open_store(config)
+    store = opening.open_store(config)
     try:
         file = store.file()
         if file is None:

@@ -1,4 +1,4 @@
-"""Builds what runs from a config: store, engine's blueprint, mailboxes, relay. Used by the daemon and by every command that acts."""
+"""Builds what runs from a config: engine's blueprint, mailboxes, relay. Used by the daemon and by every command that acts."""
 
 from __future__ import annotations
 
@@ -19,16 +19,6 @@ from rtmail.ingress import imap, mailbox
 from rtmail.ingress.limits import Limits
 from rtmail.mail.templates import Templates
 from rtmail.ops.oauth import MICROSOFT, Account, Tokens
-from rtmail.store import Store
-
-
-def open_store(config: Config) -> Store:
-    """Return the opened store; makes the state folder. Raises SchemaError, Deferred or OSError."""
-    config.make_state()
-    store = Store(config.store_url, config.state)
-    store.open()
-    store.start_numbers_at(config.settings.first_number)
-    return store
 
 
 def blueprint(config: Config) -> Blueprint:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from rtmail.config import Config
 from rtmail.errors import Deferred, RtmailError
-from rtmail.ops import building
+from rtmail.ops import opening
 from rtmail.ops.doctor.finding import Finding, Verdict, fail
 from rtmail.ops.doctor.house import disk, inside, state_folder
 from rtmail.ops.doctor.names import Names, certificate, names, signatures
@@ -24,7 +24,7 @@ def examine(config: Config, now: datetime, asking: Names) -> Iterator[Finding]:
     yield from state_folder(config)
     yield from disk(config)
     try:
-        store = building.open_store(config)
+        store = opening.open_store(config)
     except (RtmailError, OSError) as error:
         cure = "see that it runs, then again" if isinstance(error, Deferred) else "rtmail restore FILE puts a backup back"
         yield fail("database", f"opened {config.store_name}", str(error), cure)
