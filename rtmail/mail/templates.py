@@ -25,6 +25,7 @@ from jinja2 import FunctionLoader, StrictUndefined, Template, TemplateNotFound, 
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, LoopContext, Undefined, markup_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
 
 from rtmail.errors import Problem, RtmailError
 from rtmail.mail.blocks import Block, Marker, Pieces, Row, Run, bars_html, parse, runs_html, shortened, words_html
@@ -158,8 +159,9 @@ class Templates:
                 found.append(Problem(path, 1, f"no mail is called {name!r}", f"name it after one of: {', '.join(sorted(known))}"))
                 continue
             try:
+                _fits(self._texts[path], path)
                 tree = environment.parse(self._texts[path], path)
-                self._compile(environment, path)
+                environment.compile(tree, path, path)
             except TemplateSyntaxError as error:
                 found.append(_syntax(error, path))
                 continue
@@ -199,8 +201,7 @@ class Templates:
         raise TemplateError(Problem(f"{name}.{kind}.j2", 1, "there is no such template", "put the file back, or reinstall rtmail"))
 
     def _compile(self, environment: _Sandbox, path: str) -> Template:
-        if len(self._texts[path]) > SOURCE_CHARACTERS:
-            raise TemplateError(Problem(path, 1, "the template is too long", f"keep it below {SOURCE_CHARACTERS} characters"))
+        _fits(self._texts[path], path)
         try:
             return environment.get_template(path)
         except TemplateSyntaxError as error:
@@ -258,10 +259,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         repeated: list[nodes.For | nodes.Macro] = [*tree.find_all(nodes.For), *tree.find_all(nodes.Macro)]
         for node in repeated:
             node.body.insert(0, nodes.ExprStmt(_call("_turn", [], node.lineno), lineno=node.lineno))
-        for concat in list(tree.find_all(nodes.Concat)):
-            joined = _call("_joined", concat.nodes, concat.lineno)
-            for parent in [tree, *tree.find_all(nodes.Node)]:
-                _replace(parent, concat, joined)
+        _Joining().visit(tree)
         tree.set_environment(self)
         return tree
 
@@ -301,16 +299,21 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
+def _fits(text: str, path: str) -> None:
+    if len(text) > SOURCE_CHARACTERS:
+        raise TemplateError(Problem(path, 1, "the template is too long", f"keep it below {SOURCE_CHARACTERS} characters"))
+
+
 def _call(name: str, args: list[nodes.Expr], lineno: int) -> nodes.Call:
     return nodes.Call(nodes.Name(name, "load", lineno=lineno), args, [], None, None, lineno=lineno)
 
 
-def _replace(parent: nodes.Node, old: nodes.Node, new: nodes.Node) -> None:
-    for field, value in parent.iter_fields():
-        if value is old:
-            setattr(parent, field, new)
-        elif isinstance(value, list):
-            value[:] = [new if one is old else one for one in value]
+class _Joining(NodeTransformer):
+    """Makes a call of each "~"."""
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Call:  # noqa: N802 -- named for the kind of node
+        self.generic_visit(node)
+        return _call("_joined", node.nodes, node.lineno)
 
 
 def _joined(*pieces: Any) -> str:
