@@ -7,6 +7,7 @@ import os
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -67,6 +68,15 @@ def look(running: Running, zone: Zone | None = None, now: datetime | None = None
 
 def store_of(running: Running) -> Store:
     return opening.open_store(config.load(running.config, {"RTMAIL_SECRET_KEY": "6b" * 32, "RTMAIL_IMAP_OFFICE_PASSWORD": "secret"}))
+
+
+def signing(folder: Path, key: bytes) -> Running:
+    """A house that signs its mail as now._domainkey.example.com."""
+    running = Running(folder)
+    (running.config.parent / "now.pem").write_bytes(key)
+    (running.config.parent / "now.pem").chmod(0o600)
+    running.config.write_text(running.config.read_text() + '\n[dkim.now]\nkey = "now.pem"\n')
+    return running
 
 
 def settled(running: Running) -> None:
@@ -233,6 +243,19 @@ def test_a_database_that_another_program_holds(tmp_path: Path) -> None:
     assert "busy" in found.said
 
 
+def test_neighbours_are_waited_for_together(tmp_path: Path) -> None:
+    """Each of two questions is answered only when the other was asked as well: in a row neither would be."""
+    both = threading.Barrier(2)
+
+    class Meeting(Zone):
+        def ask(self, name: str, kind: str, seconds: float) -> tuple[Any, ...]:
+            if kind == "MX" or "_domainkey" in name:
+                both.wait(30)
+            return super().ask(name, kind, seconds)
+
+    assert {"MX of example.com", "DKIM of now._domainkey.example.com"} <= set(look(signing(tmp_path, pem(rsa_key(1024))), Meeting()))
+
+
 # -- the relay ------------------------------------------------------------------------------------------------------
 
 
@@ -279,11 +302,8 @@ def context(authority: trustme.CA, name: str, ends: datetime | None = None) -> s
 
 
 def test_the_key_that_signs_is_the_one_in_dns(tmp_path: Path) -> None:
-    running = Running(tmp_path)
     key, name = pem(rsa_key(2048)), "now._domainkey.example.com"
-    (running.config.parent / "now.pem").write_bytes(key)
-    (running.config.parent / "now.pem").chmod(0o600)
-    running.config.write_text(running.config.read_text() + '\n[dkim.now]\nkey = "now.pem"\n')
+    running = signing(tmp_path, key)
     right = public_record(key)
     spaced = right.replace("v=DKIM1; k=rsa; ", "")[:50] + " " + right.replace("v=DKIM1; k=rsa; ", "")[50:]
     assert [str(look(running, Zone({(name, "TXT"): (text,)}))[f"DKIM of {name}"].verdict) for text in (right, spaced)] == ["ok", "ok"]

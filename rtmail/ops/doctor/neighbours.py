@@ -10,6 +10,7 @@ from rtmail.config import Config
 from rtmail.egress.relay import Timeouts
 from rtmail.errors import RtmailError
 from rtmail.ingress import imap
+from rtmail.ingress.mailbox import Settings
 from rtmail.ops import building
 from rtmail.ops.doctor.finding import Finding, fail, ok, warn
 from rtmail.ops.oauth import NoToken
@@ -57,22 +58,24 @@ def _by_token(config: Config, name: str) -> str:
 def mailboxes(config: Config) -> Iterator[Finding]:
     """Yield how each polled mailbox lets us in."""
     for settings in building.mailboxes(config):
-        part, server = f"mailbox {settings.name}", settings.server
-        tried = f"logged in to {server.host}:{server.port} as {server.user} and opened {server.folder}"
-        try:
-            connection = imap.Connection(server, settings.limit_bytes)
-        except imap.LoginRefused as error:
-            oauth = config.ingress.imap[settings.name].oauth
-            cure = _by_token(config, oauth) if oauth else f"set RTMAIL_IMAP_{settings.name.upper()}_PASSWORD to what it takes"
-            yield fail(part, tried, str(error), cure)
-            continue
-        except NoToken as error:
-            yield fail(part, tried, str(error), _by_token(config, config.ingress.imap[settings.name].oauth))
-            continue
-        except Exception as error:  # whatever nonsense a server talks is what was asked for
-            said = str(error) if isinstance(error, RtmailError | OSError) and str(error) else type(error).__name__
-            yield fail(part, tried, said, "see that it runs, its certificate ([ingress.imap] ca_file), and the name of the mailbox")
-            continue
-        idles = connection.can_idle
-        connection.close()
-        yield ok(part, tried, "open" + ("" if idles else f"; it does not know IDLE: looked at every {settings.poll.seconds} s"))
+        yield mailbox(config, settings)
+
+
+def mailbox(config: Config, settings: Settings) -> Finding:
+    """Return how one mailbox lets us in."""
+    part, server = f"mailbox {settings.name}", settings.server
+    tried = f"logged in to {server.host}:{server.port} as {server.user} and opened {server.folder}"
+    try:
+        connection = imap.Connection(server, settings.limit_bytes)
+    except imap.LoginRefused as error:
+        oauth = config.ingress.imap[settings.name].oauth
+        cure = _by_token(config, oauth) if oauth else f"set RTMAIL_IMAP_{settings.name.upper()}_PASSWORD to what it takes"
+        return fail(part, tried, str(error), cure)
+    except NoToken as error:
+        return fail(part, tried, str(error), _by_token(config, config.ingress.imap[settings.name].oauth))
+    except Exception as error:  # whatever nonsense a server talks is what was asked for
+        said = str(error) if isinstance(error, RtmailError | OSError) and str(error) else type(error).__name__
+        return fail(part, tried, said, "see that it runs, its certificate ([ingress.imap] ca_file), and the name of the mailbox")
+    idles = connection.can_idle
+    connection.close()
+    return ok(part, tried, "open" + ("" if idles else f"; it does not know IDLE: looked at every {settings.poll.seconds} s"))
