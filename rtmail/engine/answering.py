@@ -15,14 +15,13 @@ from rtmail.desk import arguments, audience, bugs, filled, history, notes, queri
 from rtmail.desk.people import Directory, Person
 from rtmail.desk.queries import Query
 from rtmail.desk.ticket import Event, EventKind, Role, Status, Ticket
-from rtmail.engine.lookup import linked
+from rtmail.engine.lookup import linked, lives_on
 from rtmail.engine.office import Office
 from rtmail.mail.compose import bare_subject
 from rtmail.mail.draft import AttachmentRef, Link, Visibility
 from rtmail.mail.mbox import Letter, mbox
 from rtmail.mail.model import Address
 from rtmail.mail.token import Action
-from rtmail.mail.tripwire import leaks
 from rtmail.store import Content, NotThere, Store, TicketSummary
 
 MOST_LISTED = 25
@@ -148,7 +147,7 @@ class Answerer:
         """The request and the event from which on the asker may see it; None where he may not, or there is none."""
         ticket = self._store.by_number(asked.number)
         if ticket and not asked.staff:
-            ticket = self._survivor(ticket)
+            ticket = lives_on(self._store, ticket)
         if ticket is None:
             return None
         if asked.staff:
@@ -157,14 +156,6 @@ class Answerer:
             return (ticket, 0) if person and (takes_part or self._directory.may_answer(person, ticket.queue)) else None
         since = queries.may_see(ticket, asked.asker, contact=self._is_contact(asked.asker, ticket))
         return None if since is None or asked.asker in ticket.removed else (ticket, since)
-
-    def _survivor(self, ticket: Ticket) -> Ticket:
-        """The request that one was merged into, and that one, and so on; itself where it lives."""
-        seen: set[int] = set()
-        while ticket.merged_into and ticket.number not in seen and (found := self._store.by_number(ticket.merged_into)):
-            seen.add(ticket.number)
-            ticket = found
-        return ticket
 
     def _is_contact(self, asker: int, ticket: Ticket) -> bool:
         requestor = ticket.requestor
@@ -200,7 +191,7 @@ class Answerer:
         if asked.staff:
             shown |= self._inside(ticket)
             shown["noted"] = [*notes.rows(ticket.fields, self._office.zone), *shown["noted"]]
-            if (survivor := self._survivor(ticket)) is not ticket:
+            if (survivor := lives_on(self._store, ticket)) is not ticket:
                 shown["noted"] = [{"what": "Merged into", "value": f"#{survivor.number}", "written": True}, *shown["noted"]]
                 answered.links.append(_show_link(survivor.number))
             answered.links += [Link(f"take #{ticket.number}", Action.TAKE, request=ticket.number)] if not ticket.owner else []
@@ -227,7 +218,7 @@ class Answerer:
         """A customer's own words can quote what he should never have had; they are not shown to others."""
         names = "\n".join(one.name for one in content.attachments)
         said = "\n\n".join((content.subject, content.text, names))
-        return bool(leaks(said, self._office.site, tuple(person.party for person in self._directory.people.values())))
+        return bool(self._office.house.leaks(said))
 
     def _inside(self, ticket: Ticket) -> dict[str, Any]:
         owner = self._directory.by_party(ticket.owner)
@@ -306,8 +297,9 @@ class Answerer:
         A bug that is asked for by its number is shown with all that is filled in on its requests.
         """
         store, wanted = self._store, notes.reference(asked.words)
-        named = store.by_outside_ref(notes.system_of(wanted), wanted)
-        hits = {hit.ticket for hit in store.search(asked.words)} | set(named) if asked.words else None
+        hits = None
+        if asked.words:
+            hits = {*(hit.ticket for hit in store.search(asked.words)), *store.by_outside_ref(notes.system_of(wanted), wanted)}
         rows, numbers = [], []
         for bug in store.linked_with(hits, MOST_LISTED):
             tickets = [ticket for ticket in store.tickets(bug.tickets).values() if self._may_look(asked, ticket)]

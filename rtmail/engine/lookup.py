@@ -74,13 +74,19 @@ def _answered_before(store: Store, office: Office, evidence: Evidence, parties: 
             tickets[incident.number] = replace(incident, merged_into=mine[0].number)
 
 
+def lives_on(store: Store, ticket: Ticket, *, lock: bool = False) -> Ticket:
+    """Return the request that one was merged into, and that one, and so on; itself where it was not. `lock` locks those on the way."""
+    seen: set[int] = set()
+    while ticket.merged_into and ticket.number not in seen and (found := store.by_number(ticket.merged_into, lock=lock)):
+        seen.add(ticket.number)
+        ticket = found
+    return ticket
+
+
 def survivor(store: Store, number: int) -> Ticket | None:
     """Return a request by its number, locked; for one that was merged, its survivor. None for none, or 0."""
-    found, seen = store.by_number(number, lock=True) if number else None, set[int]()
-    while found and found.merged_into and found.number not in seen:
-        seen.add(found.number)
-        found = store.by_number(found.merged_into, lock=True)
-    return found
+    found = store.by_number(number, lock=True) if number else None
+    return lives_on(store, found, lock=True) if found else None
 
 
 def linked(store: Store, refs: Iterable[str]) -> list[Ticket]:

@@ -12,7 +12,6 @@ from rtmail.desk.statement import Month, Worked
 from rtmail.engine.keeping import Keeper
 from rtmail.mail import table_csv
 from rtmail.mail.draft import AttachmentRef, Auto, Draft, Recipient, ReplyTo, Visibility
-from rtmail.mail.tripwire import leaks
 
 REMEMBERED_FOR = timedelta(days=70)
 PART = "statement"
@@ -47,8 +46,7 @@ class Statements:
 
     def _harmless(self, subject: str) -> str:
         """A subject that holds something internal is somebody's words: it is left out, or nobody of that customer had a statement."""
-        staff = tuple(person.party for person in self._office.directory.people.values())
-        return "" if leaks(subject, self._office.site, staff) else subject
+        return "" if self._office.house.leaks(subject) else subject
 
     def _post(self, one: Organisation, month: Month, worked: list[Worked], now: datetime, zone: ZoneInfo) -> int:
         if not worked:

@@ -14,7 +14,6 @@ from rtmail.desk import status
 from rtmail.desk.ticket import EventKind, Ticket
 from rtmail.engine.office import Office
 from rtmail.failpoint import failpoint
-from rtmail.mail.tripwire import leaks
 from rtmail.policy.model import Policy
 from rtmail.store import Store
 
@@ -53,12 +52,11 @@ class StatusPage:
 
     def _rows(self, store: Store, office: Office, now: datetime) -> list[tuple[Ticket, Policy, status.Said]]:
         rows: list[tuple[Ticket, Policy, status.Said]] = []
-        staff = tuple(person.party for person in office.directory.people.values())
         for ticket in store.incidents(since=now - status.PAST):
             said = [
                 (event.at, content.text) for event, content in store.events(ticket.id)
                 if event.kind is EventKind.CORRESPONDENCE and event.facts.get("by_staff") and content and not content.erased
-                and not leaks(content.text, office.site, staff)
+                and not office.house.leaks(content.text)
             ]  # fmt: skip
             rows.append((ticket, office.policy(ticket.policy_version), said))
         return rows
