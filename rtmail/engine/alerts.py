@@ -19,7 +19,6 @@ from rtmail.mail.identity import trusted_peer
 from rtmail.mail.model import Mail, Proof
 from rtmail.store import Origin, Outcome, Settlement, SpoolItem
 
-BELIEVED = frozenset({Proof.DMARC_PASS, Proof.DKIM_ALIGNED})
 _COUNTED = timedelta(hours=1)
 
 
@@ -27,6 +26,11 @@ def named(office: Office, mail: Mail) -> tuple[str, str]:
     """Return the problem that a mail is about, as a reference from outside; ("", "") for none."""
     alert = monitoring.read(office.monitors, mail)
     return (alert.system, alert.problem) if alert else ("", "")
+
+
+def believed(office: Office, item: SpoolItem, mail: Mail) -> bool:
+    """Tell whether a program's mail is proven to be of its sender, or comes straight from a host of the house."""
+    return mail.proof in (Proof.DMARC_PASS, Proof.DKIM_ALIGNED) or trusted_peer(item.envelope, office.site)
 
 
 def again(keeper: Keeper, item: SpoolItem, mail: Mail, verdict: Verdict, alert: Alert, trace: dict[str, Any],
@@ -53,7 +57,7 @@ def again(keeper: Keeper, item: SpoolItem, mail: Mail, verdict: Verdict, alert: 
         at=min(item.arrived_at, now),
         recovered=alert.recovered,
         on_recovery=alert.on_recovery,
-        believed=mail.proof in BELIEVED or trusted_peer(item.envelope, office.site),
+        believed=believed(office, item, mail),
     )
     decision = decide(office.policy(ticket.policy_version), ticket, stimulus, now, office.house)
     kept = keeper.keep(decision, now)

@@ -28,8 +28,8 @@ from rtmail.desk.people import Directory, Person, listed
 from rtmail.desk.sender import outsiders
 from rtmail.desk.ticket import Event, Status, Ticket
 from rtmail.engine import privacy
-from rtmail.engine.intake import CITED_AT_MOST, trace_of
-from rtmail.engine.keeping import LINKS, content_of
+from rtmail.engine.intake import trace_of
+from rtmail.engine.keeping import LINKS, content_of, ids_of
 from rtmail.engine.lookup import ORIGINS, facts_of, is_internal, load
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReadFailed
@@ -474,13 +474,10 @@ class Historian:
         work.now, work.wake_at = builder.ticket, builder.wake_at()
 
     def _note(self, batch: _Batch, ticket: Ticket, seq: int, mail: Mail, person: int, *, by_staff: bool) -> None:
-        if mail.message_id:
-            batch.noted.append(Noted(mail.message_id, ticket.id, seq, Origin.RECEIVED, person))
-            shown = LedgerEntry(ticket.number, Shown.OURS if by_staff else Shown.SEEN)
-            batch.ledger.setdefault(mail.message_id, []).append(shown)
-        for cited in dict.fromkeys((*mail.in_reply_to, *mail.references[-CITED_AT_MOST:])):
-            batch.noted.append(Noted(cited, ticket.id, seq, Origin.CITED, person))
-            batch.ledger.setdefault(cited, []).append(LedgerEntry(ticket.number, Shown.REFERENCED))
+        for one in ids_of(mail, ticket.id, seq, person):
+            batch.noted.append(one)
+            origin = Shown.OURS if by_staff and one.origin is Origin.RECEIVED else ORIGINS[one.origin]
+            batch.ledger.setdefault(one.message_id, []).append(LedgerEntry(ticket.number, origin))
 
     def _noted(self, batch: _Batch, mail: Mail, verdict: Verdict, why: str, seq: int = 0) -> Taken:
         """Note the id of a mail that brings no words of its own: answers to it find their request."""

@@ -32,7 +32,7 @@ from rtmail.engine import alerts, breaker, junk, notices, privacy, tracking
 from rtmail.engine.asking import HOLD_ACTIONS, Asking
 from rtmail.engine.breaker import Trip
 from rtmail.engine.holding import STAFF_CLAIM
-from rtmail.engine.keeping import Keeper
+from rtmail.engine.keeping import Keeper, ids_of
 from rtmail.engine.lookup import alike_bugs, heard, linked, look_up, survivor
 from rtmail.engine.office import Office
 from rtmail.engine.overheard import HELD_WORDS, overheard
@@ -44,10 +44,7 @@ from rtmail.mail.transit import taken_at
 from rtmail.mail.tripwire import LeakError
 from rtmail.policy.model import Policy
 from rtmail.store import Duplicate, Held, Hold, NotThere, Origin, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
-from rtmail.store import Entry as LedgerEntry
 
-CITED_AT_MOST = 20
-"""Ids from one mail's References that are noted; longer chains repeat what is known."""
 _BY_OTHERS = frozenset({Result.NEW_REQUEST, Result.NEW_LINKED, Result.CONTINUES})
 _OPENING = _BY_OTHERS | frozenset(
     {
@@ -115,13 +112,12 @@ class Intake:
         if alert:
             if (settled := alerts.again(self.keeper, item, mail, verdict, alert, trace, now)) is not None:
                 return settled
-            # A program reads no answer: nobody is written to but the staff.
-            verdict = replace(verdict, answerable=False, requestor=None, joins=(), ask_accept=())
+            verdict = _of_program(verdict)
         note = trackers.read(self.office.trackers, mail) if verdict.result not in tracking.UNTOUCHED else None
         if note:
             if (settled := tracking.comment(self.keeper, item, mail, verdict, note, trace, now)) is not None:
                 return settled
-            verdict = replace(verdict, answerable=False, requestor=None, joins=(), ask_accept=())
+            verdict = _of_program(verdict)
         return self._end(item, mail, verdict, tickets, trace, now, flagged=flagged, answered=answered_holds)
 
     def _again(self, item: SpoolItem, evidence: Evidence, seen: Duplicate, now: datetime) -> Settlement:
@@ -325,7 +321,8 @@ class Intake:
         seq = self._event_of(decision, item)
         kept_words = any(entry.words and entry.words.spool_id == item.id for entry in decision.entries)
         held = any(ask.kind == "asked" for ask in decision.asks) and not kept_words
-        self._ledger(kept, seq, received.mail, parties.get(address.key(verdict.sender.address.spec), 0))
+        author = parties.get(address.key(verdict.sender.address.spec), 0)
+        self.store.record_many(ids_of(received.mail, kept.id, seq, author))
         trace["number"] = kept.number
         if private and private.mode == "discard":
             privacy.bury(self.store, self.office.keyring, item.id, now)
@@ -468,14 +465,6 @@ class Intake:
                 languages[party.id] = party.language
         return found, languages
 
-    def _ledger(self, ticket: Ticket, seq: int, mail: Mail, person: int) -> None:
-        entries = [LedgerEntry(mail.message_id, ticket.id, seq, Origin.RECEIVED, person)] if mail.message_id else []
-        entries += [
-            LedgerEntry(cited, ticket.id, seq, Origin.CITED, person)
-            for cited in dict.fromkeys((*mail.in_reply_to, *mail.references[-CITED_AT_MOST:]))
-        ]
-        self.store.record_many(entries)
-
     def _bounced(
         self, item: SpoolItem, mail: Mail, verdict: Verdict, tickets: Mapping[int, Ticket], trace: dict[str, Any], now: datetime
     ) -> Settlement:
@@ -607,6 +596,11 @@ def _as_answered(verdict: Verdict, holds: list[Hold]) -> Verdict:
         commands=not (answered and answered.details.get("ran")),
         sender=replace(verdict.sender, authenticated=True, staff_proof=proof),
     )
+
+
+def _of_program(verdict: Verdict) -> Verdict:
+    """A program reads no answer: nobody is written to but the staff."""
+    return replace(verdict, answerable=False, requestor=None, joins=(), ask_accept=())
 
 
 def _read_at_last(verdict: Verdict, number: int) -> Verdict:

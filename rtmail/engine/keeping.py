@@ -23,11 +23,13 @@ from rtmail.mail.compose import compose
 from rtmail.mail.draft import Auto, Draft, Outgoing
 from rtmail.mail.form import Forms
 from rtmail.mail.message import payload
-from rtmail.mail.model import Attachment
+from rtmail.mail.model import Attachment, Mail
 from rtmail.policy.rows import Reach
 from rtmail.store import Content, LinkKind, Origin, OutboxItem, Rung, Store
 from rtmail.store import Entry as LedgerEntry
 
+CITED_AT_MOST = 20
+"""Ids from one mail's References that are noted; longer chains repeat what is known."""
 JOIN_WITHIN = timedelta(minutes=1)
 """So long a mail that may be joined with others waits at most for the sweep to come to its end; after it goes out alone."""
 _TOLD_BY_TIME = frozenset({"nudge", "missed", "escalation", "wait-over", "unowned"})
@@ -261,6 +263,13 @@ def _joined(decision: Decision, entries: Sequence[Entry]) -> Ticket:
 
 def _with_id(event: Event, message_id: str) -> Event:
     return replace(event, message_id=message_id)
+
+
+def ids_of(mail: Mail, ticket_id: int, seq: int, person: int) -> list[LedgerEntry]:
+    """Return what the ledger keeps of a mail that became event `seq`, sent by party `person`: its own id, and those that it cites."""
+    own = [LedgerEntry(mail.message_id, ticket_id, seq, Origin.RECEIVED, person)] if mail.message_id else []
+    cited = dict.fromkeys((*mail.in_reply_to, *mail.references[-CITED_AT_MOST:]))
+    return own + [LedgerEntry(id_, ticket_id, seq, Origin.CITED, person) for id_ in cited]
 
 
 def content_of(entry: Entry, attachments: tuple[Attachment, ...]) -> Content | None:

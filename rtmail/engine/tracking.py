@@ -10,10 +10,9 @@ from rtmail.desk.match import Result, Verdict
 from rtmail.desk.stimulus import Tracked
 from rtmail.desk.trackers import Note
 from rtmail.engine import breaker, privacy
-from rtmail.engine.alerts import BELIEVED
+from rtmail.engine.alerts import believed
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import linked, survivor
-from rtmail.mail.identity import trusted_peer
 from rtmail.mail.model import Mail
 from rtmail.store import Origin, Outcome, Settlement, SpoolItem
 
@@ -49,7 +48,7 @@ def comment(keeper: Keeper, item: SpoolItem, mail: Mail, verdict: Verdict, note:
             words=words,
             message_id=mail.message_id,
             at=min(item.arrived_at, now),
-            believed=mail.proof in BELIEVED or trusted_peer(item.envelope, office.site),
+            believed=believed(office, item, mail),
             attachments=attachments,
         )
         decision = decide(office.policy(ticket.policy_version), ticket, stimulus, now, office.house)

@@ -18,8 +18,7 @@ from rtmail.desk.oldmail import rests
 from rtmail.desk.rt import Known, RtTicket, Spoken, Transaction, User
 from rtmail.desk.ticket import Event, Status, Ticket
 from rtmail.engine.history import OLD_NUMBER
-from rtmail.engine.intake import CITED_AT_MOST
-from rtmail.engine.keeping import content_of
+from rtmail.engine.keeping import content_of, ids_of
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool, ReadFailed
 from rtmail.mail import address, message
@@ -255,7 +254,7 @@ class _Taking:
             done.mails.append(MovedMail(
                 said.spool_id, said.raw_id, raw, digests[transaction], envelope, mail.message_id, fingerprint, ticket.id, entry.event.seq,
                 f"taken over from RT, transaction {transaction}", trace))
-            done.noted += _ids(mail, ticket.id, entry.event.seq, entry.words.person)
+            done.noted += ids_of(mail, ticket.id, entry.event.seq, entry.words.person)
         done.tickets.append(MovedTicket(before, ticket, kept, builder.wake_at()))
 
     def _builder(self, ticket: Ticket) -> Builder:
@@ -265,9 +264,3 @@ class _Taking:
         """The request that one of RT's is here."""
         rows = self._store.by_outside_ref(desk.SYSTEM, str(number)) if number else []
         return self._store.tickets(rows[:1], lock=True).get(rows[0]) if rows else None
-
-
-def _ids(mail: Mail, ticket: int, seq: int, person: int) -> list[Noted]:
-    own = [Noted(mail.message_id, ticket, seq, Origin.RECEIVED, person)] if mail.message_id else []
-    cited = dict.fromkeys((*mail.in_reply_to, *mail.references[-CITED_AT_MOST:]))
-    return own + [Noted(id_, ticket, seq, Origin.CITED, person) for id_ in cited]
