@@ -16,7 +16,7 @@ from typing import TypeVar
 from rtmail import log
 from rtmail.desk import about, commands, filled, incidents
 from rtmail.desk.decide import decide
-from rtmail.desk.decision import Words
+from rtmail.desk.decision import Decision, Words
 from rtmail.desk.match import Result
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded, Delivered, Spoken, Tick
@@ -328,12 +328,9 @@ class Engine:
     def command(self, number: int, text: str, unix_user: str, now: datetime) -> list[dict[str, object]]:
         """Run the mail grammar from the shell on request `number`; returns the receipt's lines. Raises NoSuchRequest."""
         person = shell(unix_user)
-        results: list[dict[str, object]] = []
 
-        def job() -> None:
-            found = self.store.by_number(number, lock=True)
-            if found is None:
-                raise NoSuchRequest(f"there is no request #{number}")
+        def job() -> list[dict[str, object]]:
+            found = self._there(number)
             policy = self.office.policy(found.policy_version)
             parsed = commands.parse(text, fields=filled.staff_names(policy))
             parties: dict[str, int] = {}
@@ -342,62 +339,64 @@ class Engine:
                                  said=at_the_shell(self.store, found.id, parsed))  # fmt: skip
             decision = decide(policy, found, stimulus, now, self.office.house)
             self._intake.split_off(decision, self._keeper.keep(decision, now), now)
-            results[:] = [dict(result) for result in decision.results]
+            return [dict(result) for result in decision.results]
 
-        try:
-            self.store.run(job)
-        except LeakError as leak:
-            why = f"a mail to a customer would hold something internal ({leak.reason}), so nothing was done"
-            return [{"line": text.strip(), "done": False, "outcome": why, "instead": ""}]
-        failpoint("command-committed")
-        self.posted()
-        return results
+        return self._done(text, job)
 
     def declare(self, queue: str, text: str, words: str, unix_user: str, now: datetime) -> list[dict[str, object]]:
         """Open an incident or plan a maintenance from the shell: `text` are the lines of the mail grammar; returns the receipt's lines."""
-        results: list[dict[str, object]] = []
 
-        def job() -> None:
+        def job() -> list[dict[str, object]]:
             self.office.look_round(now)
             version, policy = self.office.current_policy(queue)
             parsed = commands.parse(text)
             inside = at_the_shell(self.store, 0, parsed, words)
             plan = incidents.read(parsed, policy, self.office.house, now, self.office.zone, inside)
             if not isinstance(plan, about.Plan):
-                results[:] = [dict(one) for one in plan]
-                return
+                return [dict(one) for one in plan]
             said = Words(plan.title, words, words, 0, 0, 0)
             stimulus = Spoken(shell(unix_user), said, now, plan=plan, shell_user=unix_user, said=inside)
             fresh = Ticket(0, self.store.next_number(), queue, plan.title, Status.NEW, now, version)
-            decision = decide(policy, fresh, stimulus, now, self.office.house)
-            results[:] = [dict(one) for one in decision.results]
-            if all(one["done"] for one in results):
-                self._keeper.keep(decision, now)
+            return self._all_or_nothing(decide(policy, fresh, stimulus, now, self.office.house), now)
 
-        self.store.run(job)
-        failpoint("command-committed")
-        return results
+        return self._done(text, job)
 
     def speak(self, number: int, text: str, words: str, unix_user: str, now: datetime) -> list[dict[str, object]]:
         """Say `words` to everybody whom incident `number` affects, and run the lines of `text` on it. Raises NoSuchRequest."""
-        results: list[dict[str, object]] = []
 
-        def job() -> None:
+        def job() -> list[dict[str, object]]:
             self.office.look_round(now)
-            found = self.store.by_number(number, lock=True)
-            if found is None:
-                raise NoSuchRequest(f"there is no request #{number}")
+            found = self._there(number)
             said = Words(found.subject, words, words, 0, 0, 0)
             parsed = commands.parse(text)
             inside = at_the_shell(self.store, found.id, parsed, words)
             stimulus = Spoken(shell(unix_user), said, now, parsed, shell_user=unix_user, said=inside)
-            decision = decide(self.office.policy(found.policy_version), found, stimulus, now, self.office.house)
-            results[:] = [dict(one) for one in decision.results]
-            if all(one["done"] for one in results):
-                self._keeper.keep(decision, now)
+            return self._all_or_nothing(decide(self.office.policy(found.policy_version), found, stimulus, now, self.office.house), now)
 
-        self.store.run(job)
+        return self._done(text, job)
+
+    def _there(self, number: int) -> Ticket:
+        found = self.store.by_number(number, lock=True)
+        if found is None:
+            raise NoSuchRequest(f"there is no request #{number}")
+        return found
+
+    def _all_or_nothing(self, decision: Decision, now: datetime) -> list[dict[str, object]]:
+        """Keep a decision all of whose lines were done; returns its lines."""
+        results = [dict(one) for one in decision.results]
+        if all(one["done"] for one in results):
+            self._keeper.keep(decision, now)
+        return results
+
+    def _done(self, text: str, job: Callable[[], list[dict[str, object]]]) -> list[dict[str, object]]:
+        """Return the lines of a receipt, of what `job` did in one transaction; of nothing, where a mail would show internal words."""
+        try:
+            results = self.store.run(job)
+        except LeakError as leak:
+            why = f"a mail to a customer would hold something internal ({leak.reason}), so nothing was done"
+            return [{"line": text.strip(), "done": False, "outcome": why, "instead": ""}]
         failpoint("command-committed")
+        self.posted()
         return results
 
 
