@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import arguments, audience
+from rtmail.desk import arguments, audience, notes
 from rtmail.desk.commands import Parsed
 from rtmail.desk.decision import Builder
 from rtmail.desk.outcome import CannotDo
@@ -48,7 +48,7 @@ def next_word(builder: Builder, value: str, actor: int, zone: ZoneInfo) -> str:
     builder.note("next", due.isoformat())
     builder.signal(signals.Promised(at=builder.now, due_at=due, event=builder.ticket.events))
     _promise(builder, actor, next_at=due)
-    return f"the next update is promised for {_shown(due, zone)}; the requestor is told"
+    return f"the next update is promised for {notes.shown_near(due, zone)}; the requestor is told"
 
 
 def eta(builder: Builder, value: str, actor: int, zone: ZoneInfo) -> str:
@@ -56,7 +56,7 @@ def eta(builder: Builder, value: str, actor: int, zone: ZoneInfo) -> str:
     due = _ahead(builder, value, zone, "eta Fri 15:00")
     builder.note(ETA, due.isoformat())
     _promise(builder, actor, eta_at=due)
-    return f"expected to be solved {_shown(due, zone)}; the requestor is told"
+    return f"expected to be solved {notes.shown_near(due, zone)}; the requestor is told"
 
 
 def tell(builder: Builder) -> None:
@@ -98,14 +98,10 @@ def _ahead(builder: Builder, value: str, zone: ZoneInfo, cure: str) -> datetime:
     _lives(builder)
     due = arguments.instant(value, builder.now, zone)
     if due - builder.now > AHEAD:
-        raise CannotDo(f"{_shown(due, zone)} {due.astimezone(zone):%Y} is more than a year ahead", cure)
+        raise CannotDo(f"{notes.shown(due, zone)} is more than a year ahead", cure)
     return due
 
 
 def _lives(builder: Builder) -> None:
     if builder.ticket.status not in _LIVE:
         raise CannotDo(f"the request is {builder.ticket.status}: its requestor waits for no word", "reopen")
-
-
-def _shown(at: datetime, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%a %d %b %H:%M %Z}"

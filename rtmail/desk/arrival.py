@@ -37,7 +37,7 @@ def author_name(sender: Sender) -> str:
 
 
 def shown(one: Address) -> str:
-    return f"{one.name} <{one.spec}>" if one.name and one.spec else one.name or one.spec or "somebody unnamed"
+    return one.shown or "somebody unnamed"
 
 
 def who(stimulus: Received) -> str:

@@ -20,7 +20,7 @@ from rtmail.desk.people import Person
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Ticket
 from rtmail.mail import address
 from rtmail.mail.draft import AttachmentRef, Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
-from rtmail.mail.model import Attachment
+from rtmail.mail.model import Address, Attachment
 from rtmail.mail.token import Action
 from rtmail.policy import signals
 from rtmail.policy.hours import next_open
@@ -421,7 +421,7 @@ def named(participant: Participant | None) -> str:
     """Name and address of a participant as staff read them."""
     if participant is None:
         return "nobody"
-    return f"{participant.name} <{participant.address}>" if participant.name else participant.address
+    return Address(participant.address, participant.name).shown
 
 
 def owner_name(builder: Builder) -> str:

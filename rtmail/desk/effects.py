@@ -27,6 +27,7 @@ from rtmail.desk import (
     incidents,
     maintenance,
     merging,
+    notes,
     ownership,
     paperwork,
     prepared,
@@ -357,7 +358,7 @@ def _ack(running: Run, value: str) -> str:
         raise CannotDo("only who was told up the ladder acknowledges")
     builder.signal(signals.ManagerAcked(at=builder.now, role=role, until=until, event=builder.ticket.events))
     builder.add(EventKind.FIELD, actor=me.party, facts={"name": f"acked:{role}", "value": builder.now.isoformat()})
-    return "acknowledged: no more reminders" + (f" until {_shown(until, running.zone)}" if until else "")
+    return "acknowledged: no more reminders" + (f" until {notes.shown_near(until, running.zone)}" if until else "")
 
 
 def _snooze(running: Run, value: str) -> str:
@@ -366,7 +367,7 @@ def _snooze(running: Run, value: str) -> str:
     told = _told_roles(builder, me)
     for who in (*told, "owner") if builder.ticket.owner == me.party else told or ("owner",):
         builder.signal(signals.Snoozed(at=builder.now, who=who, until=until, event=builder.ticket.events))
-    return f"no reminder before {_shown(until, running.zone)}"
+    return f"no reminder before {notes.shown_near(until, running.zone)}"
 
 
 def _until(running: Run, value: str) -> datetime:
@@ -447,10 +448,6 @@ def _confirm_forward(builder: Builder) -> Result:
     due = {clock.kind.value: clock.due_at for clock in builder.ticket.clocks if clock.running}
     audience.acknowledge(builder, due.get("triage") or due.get("first-response"))
     return done("tell the requestor", "the acknowledgement is on its way")
-
-
-def _shown(at: datetime, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%a %d %b %H:%M %Z}"
 
 
 AFTER_WORDS = frozenset(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import arguments
+from rtmail.desk import arguments, notes
 from rtmail.desk.absence import Absence, AbsenceChange, stand_ins
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import Command, Parsed
@@ -71,7 +71,7 @@ def _away(errand: Errand, command: Command) -> str:
     errand.absences.append(AbsenceChange(me.party, Absence(until, declared=True)))
     told = stand_ins(errand.house.directory, me)
     instead = f"; until then {told} is told in your place" if told else ""
-    return f"you are away until {until.astimezone(errand.zone):%a %d %b %Y %H:%M %Z}{instead}; write back when you are here again"
+    return f"you are away until {notes.shown(until, errand.zone)}{instead}; write back when you are here again"
 
 
 def _back(errand: Errand, _: Command) -> str:

@@ -33,7 +33,7 @@ def heard(builder: Builder, stimulus: Received, event: Event, *, trusted: bool) 
 
     trusted  one of the customer's side, believed: else nothing is kept
     """
-    known = {key: one for key, one in filled.fields_of(builder.policy, builder.ticket).items() if one.by is By.CUSTOMER}
+    known = _of_customer(builder)
     mail, number = stimulus.mail, builder.ticket.number
     # A mail that opens a request answers no form yet: what it quotes is of another conversation.
     history = mail.text if event.kind is not EventKind.OPENED else ""
@@ -52,6 +52,11 @@ def heard(builder: Builder, stimulus: Received, event: Event, *, trusted: bool) 
     return (*flags, *_told_missing(builder, event))
 
 
+def _of_customer(builder: Builder) -> dict[str, Field]:
+    """The fields that customers fill in."""
+    return {key: one for key, one in filled.fields_of(builder.policy, builder.ticket).items() if one.by is By.CUSTOMER}
+
+
 def let_go(builder: Builder, stimulus: LetGo) -> tuple[str, ...]:
     """Keep what words fill in that waited and are there now; return what staff must know of it."""
     if not stimulus.fills_in:
@@ -61,7 +66,7 @@ def let_go(builder: Builder, stimulus: LetGo) -> tuple[str, ...]:
 
 def again(builder: Builder, text: str, new_words: str, *, actor: int, of: int) -> tuple[str, ...]:
     """Keep what words fill in whose mail is not at hand; return what staff must know of it."""
-    known = {key: one for key, one in filled.fields_of(builder.policy, builder.ticket).items() if one.by is By.CUSTOMER}
+    known = _of_customer(builder)
     readings = forms.read(text, new_words, known, builder.ticket.number)
     return tuple(said for one in readings if (said := _taken(builder, known[one.key], one, actor, of)))
 

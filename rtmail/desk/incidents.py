@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import about, affected, arguments, audience, maintenance
+from rtmail.desk import about, affected, arguments, audience, maintenance, notes
 from rtmail.desk.about import ENDS, TELLINGS, About, Kind, Plan, Stage, Telling, What
 from rtmail.desk.arguments import ArgumentError
 from rtmail.desk.commands import Command, Parsed
@@ -153,7 +153,7 @@ def described(builder: Builder, found: About) -> str:
     if found.kind is Kind.INCIDENT:
         return f"An incident of severity {builder.ticket.priority}; {whom}."
     zone = ZoneInfo(builder.house.site.timezone)
-    span = " to ".join(f"{at.astimezone(zone):%a %d %b %Y %H:%M %Z}" for at in (found.starts_at, found.ends_at) if at)
+    span = " to ".join(notes.shown(at, zone) for at in (found.starts_at, found.ends_at) if at)
     quiet = " Inside the recurring window, so nobody is told." if found.quiet else ""
     return f"{'Emergency work' if found.emergency else 'A maintenance'} from {span}; {whom}.{quiet}"
 

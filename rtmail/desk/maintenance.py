@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import about, arguments
+from rtmail.desk import about, arguments, notes
 from rtmail.desk.about import ABOUT, About, Kind, Stage, What
 from rtmail.desk.decision import Builder
 from rtmail.desk.outcome import CannotDo
@@ -45,7 +45,7 @@ def judge(policy: Policy, starts_at: datetime, ends_at: datetime, now: datetime,
     if starts_at >= earliest:
         return Judged()
     window = " outside of the recurring window" if rules.window else ""
-    why = f"work{window} is told {rules.notice} before: {_shown(earliest, zone)} at the earliest; or plan it as an emergency"
+    why = f"work{window} is told {rules.notice} before: {notes.shown(earliest, zone)} at the earliest; or plan it as an emergency"
     return Judged(refused=why, instead=f"Starts: {_written(earliest, zone)}")
 
 
@@ -157,7 +157,7 @@ def move(builder: Builder, name: str, value: str, person: Person, zone: ZoneInfo
         builder.signal(signals.DueSet(at=builder.now, due_at=ends_at, event=builder.ticket.events))
     # Whoever was not told of it as long as it lay within the window hears of it now.
     builder.announces = max_what(builder.announces, What.PLANNED if found.quiet and not quiet else What.CHANGED) if not quiet else None
-    return f"it is from {_shown(starts_at, zone)} to {_shown(ends_at, zone)}" + _hear(changed)
+    return f"it is from {notes.shown(starts_at, zone)} to {notes.shown(ends_at, zone)}" + _hear(changed)
 
 
 def max_what(one: What | None, other: What) -> What:
@@ -186,10 +186,6 @@ def _mine(builder: Builder) -> About:
 
 def _all(builder: Builder) -> tuple[str, ...]:
     return tuple(str(one) for one in builder.policy.maintenance.remind)
-
-
-def _shown(at: datetime, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%a %d %b %Y %H:%M %Z}"
 
 
 def _written(at: datetime, zone: ZoneInfo) -> str:

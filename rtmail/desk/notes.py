@@ -14,10 +14,20 @@ from rtmail.desk.ticket import WAIT_UNTIL
 WORKED, DUE, REFS, FIXED, URGENCY = "worked", "due", "refs", "fixed", "urgency"
 
 
+def shown(at: datetime, zone: ZoneInfo) -> str:
+    """Return an instant as staff read it: "Sat 05 Dec 2026 15:00 CET"."""
+    return f"{at.astimezone(zone):%a %d %b %Y %H:%M %Z}"
+
+
+def shown_near(at: datetime, zone: ZoneInfo) -> str:
+    """Return an instant of these days as staff read it, without the year."""
+    return f"{at.astimezone(zone):%a %d %b %H:%M %Z}"
+
+
 def rows(fields: Mapping[str, Any], zone: ZoneInfo) -> list[dict[str, str]]:
     """Return it as rows {what, value}; nothing noted gives none."""
     found = [
-        {"what": what, "value": f"{datetime.fromisoformat(fields[name]).astimezone(zone):%a %d %b %Y %H:%M %Z}"}
+        {"what": what, "value": shown(datetime.fromisoformat(fields[name]), zone)}
         for what, name in (("Waits until", WAIT_UNTIL), ("Due", DUE))
         if fields.get(name)
     ]

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from rtmail.desk import arguments, audience
 from rtmail.desk.decision import Builder
-from rtmail.desk.notes import DUE, WORKED, spent
+from rtmail.desk.notes import DUE, WORKED, shown, spent
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import EventKind, Role, Status
@@ -64,7 +64,7 @@ def due(builder: Builder, value: str, person: Person, zone: ZoneInfo) -> str:
     at = arguments.instant(value, builder.now, zone)
     builder.add(EventKind.FIELD, actor=person.party, facts={"name": DUE, "value": at.isoformat()})
     builder.signal(signals.DueSet(at=builder.now, due_at=at, event=builder.ticket.events))
-    return f"it is due {at.astimezone(zone):%a %d %b %Y %H:%M %Z}"
+    return f"it is due {shown(at, zone)}"
 
 
 def time(builder: Builder, value: str, person: Person) -> str:

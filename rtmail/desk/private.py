@@ -113,7 +113,7 @@ def _notice(builder: Builder, event: int, person: Person, stimulus: Received, pr
         queue=builder.ticket.queue,
         number=builder.ticket.number,
         event=event,
-        facts={"who": f"{sender.name} <{sender.spec}>" if sender.name else sender.spec, "at": stimulus.at, "what": listed(private.sorts),
+        facts={"who": sender.shown, "at": stimulus.at, "what": listed(private.sorts),
                "title": private.subject, "text": private.text},
         links=LINKS,
         auto=Auto.GENERATED,

@@ -5,10 +5,9 @@ His words end the wait before, and so does any other status. Without an instant 
 
 from __future__ import annotations
 
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import agreed, arguments, audience
+from rtmail.desk import agreed, arguments, audience, notes
 from rtmail.desk.decision import Builder
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.ticket import WAIT_UNTIL, EventKind, Status, legal
@@ -34,7 +33,7 @@ def wait(builder: Builder, value: str, actor: int, zone: ZoneInfo) -> str:
             return f"request #{ticket.number} is waiting, until its requestor writes"
         return f"request #{ticket.number} is waiting" if was else "it was waiting already"
     builder.note(WAIT_UNTIL, due.isoformat())
-    return f"request #{ticket.number} is waiting; if nothing comes until {_shown(due, zone)} it is open again, and you are told"
+    return f"request #{ticket.number} is waiting; if nothing comes until {notes.shown_near(due, zone)} it is open again, and you are told"
 
 
 def end_overdue(builder: Builder) -> None:
@@ -50,7 +49,3 @@ def end_overdue(builder: Builder) -> None:
     audience.to_staff(
         builder, event, TEMPLATE, who="", author="", text="", people=builder.staff(), links=LINKS, human=False, facts=facts
     )
-
-
-def _shown(at: datetime, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%a %d %b %H:%M %Z}"

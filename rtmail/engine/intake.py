@@ -134,7 +134,7 @@ class Intake:
             also = tuple(dict.fromkeys(queue for queue in queues if queue not in told))
             if also:
                 policy = self.office.policy(ticket.policy_version)
-                sender = evidence.mail.sender.spec if private else _shown(evidence.mail.sender)
+                sender = evidence.mail.sender.spec if private else evidence.mail.sender.shown
                 stimulus = AlsoSent(
                     queues=also,
                     who=sender,
@@ -572,10 +572,6 @@ def _orders(verdict: Verdict, parsed: commands.Parsed) -> bool:
     """Tell whether a mail has commands of staff that would run."""
     acts = verdict.result is Result.ACTION and verdict.detail is not None and verdict.detail.action in ACTIONS
     return verdict.commands and bool(verdict.sender.staff) and verdict.sender.authenticated and (acts or bool(parsed.commands))
-
-
-def _shown(one: Address) -> str:
-    return f"{one.name} <{one.spec}>" if one.name else one.spec
 
 
 def _as_answered(verdict: Verdict, holds: list[Hold]) -> Verdict:

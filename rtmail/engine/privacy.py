@@ -266,16 +266,16 @@ def second(keeper: Keeper, item: SpoolItem, mail: Mail, holds: Sequence[Hold], n
         attachments = content.attachments
         words = Words(content.subject, content.text, content.text, item.raw_id, item.id, content.party)
     sender = mail.forwarded.sender if hold.details.get("forwarded") and mail.forwarded else mail.sender
-    shown = sender or mail.sender
+    author = sender or mail.sender
     if hold.state is Held.REDACTED:
-        shown = replace(shown, name=private.redacted(shown.name))
+        author = replace(author, name=private.redacted(author.name))
     stimulus = LetGo(
         of=event.seq,
         word="redact" if hold.state is Held.REDACTED else "release",
         by=hold.settled_by,
         words=words,
-        who=f"{shown.name} <{shown.spec}>" if shown.name else shown.spec,
-        author=shown.name or shown.spec,
+        who=author.shown,
+        author=author.name or author.spec,
         attachments=attachments,
         reached=frozenset(address.key(one.spec) for one in (*mail.to, *mail.cc)),
         passed_on=bool(hold.details.get("passed_on")),

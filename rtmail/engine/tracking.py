@@ -44,7 +44,7 @@ def comment(keeper: Keeper, item: SpoolItem, mail: Mail, verdict: Verdict, note:
         stimulus = Tracked(
             tracker=note.tracker,
             refs=tuple(ref for ref in note.refs if ref in (ticket.fields.get("refs") or ())),
-            who=f"{sender.name} <{sender.spec}>" if sender.name else sender.spec,
+            who=sender.shown,
             words=words,
             message_id=mail.message_id,
             at=min(item.arrived_at, now),

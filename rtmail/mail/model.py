@@ -23,6 +23,11 @@ class Address:
     def domain(self) -> str:
         return self.spec.rpartition("@")[2]
 
+    @property
+    def shown(self) -> str:
+        """Name and address as people read them, or the one of both that there is."""
+        return f"{self.name} <{self.spec}>" if self.name and self.spec else self.name or self.spec
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:

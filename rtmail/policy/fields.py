@@ -1,6 +1,6 @@
 """What is known of a request beside its words, as a policy asks for it: fields that customers fill in, fields that staff fill in.
 
-Values only, built by `policy.field_rules` from TOML. `desk.forms` reads answers by them, `desk.intake` keeps those.
+Values only, built by `policy.field_rules` from TOML. `desk.forms` reads answers by them, `desk.filling` keeps those.
 """
 
 from __future__ import annotations
