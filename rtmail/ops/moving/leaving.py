@@ -63,18 +63,21 @@ def tickets(store: Store, chosen: Chosen) -> Iterator[Ticket]:
 
 def as_mbox(store: Store, house: House, ticket: Ticket) -> bytes:
     """Return the conversation of a request, and what we sent its customers by ourselves, in the order of time."""
-    letters = [*_spoken(store, house, ticket), *_automatic(store, house, ticket)]
+    log = store.events(ticket.id)
+    letters = [*_spoken(store, house, ticket, log), *_automatic(store, house, ticket, log)]
     return mbox(letter for _, letter in sorted(letters, key=lambda one: one[0]))
 
 
+Log = Sequence[tuple[Event, Content | None]]
+"""A request's events with their words, in their order."""
 Placed = tuple[tuple[datetime, int], Letter]
 """A letter and its place among the others."""
 
 
-def _spoken(store: Store, house: House, ticket: Ticket) -> Iterator[Placed]:
-    parties, taken = _parties(store, ticket), set[int]()
+def _spoken(store: Store, house: House, ticket: Ticket, log: Log) -> Iterator[Placed]:
+    parties, taken = _parties(store, ticket, log), set[int]()
     thread: list[str] = []
-    for event, content in store.events(ticket.id):
+    for event, content in log:
         if event.kind in _NOTED or content is None or content.erased or not (content.text.strip() or content.raw_id or content.attachments):
             continue
         internal = event.visibility is not Visibility.PUBLIC
@@ -113,9 +116,9 @@ def _spoken(store: Store, house: House, ticket: Ticket) -> Iterator[Placed]:
             thread = [*thread[:1], *thread[1:][-8:], event.message_id] if event.message_id not in thread else thread
 
 
-def _automatic(store: Store, house: House, ticket: Ticket) -> Iterator[Placed]:
+def _automatic(store: Store, house: House, ticket: Ticket, log: Log) -> Iterator[Placed]:
     """Mails of our own to customers, one copy of each: acknowledgements, closings, holding updates."""
-    spoken = {event.seq for event, content in store.events(ticket.id) if content is not None}
+    spoken = {event.seq for event, content in log if content is not None}
     sent = set[str]()
     for row in store.outbox_of(ticket.id):
         if row.event in spoken or row.message_id in sent or not row.settled_at:
@@ -154,8 +157,7 @@ def _raw(store: Store, raw_id: int) -> bytes:
         return b""
 
 
-def _parties(store: Store, ticket: Ticket) -> dict[int, Party]:
-    log = store.events(ticket.id)
+def _parties(store: Store, ticket: Ticket, log: Log) -> dict[int, Party]:
     ids = {event.actor for event, _ in log} | {content.party for _, content in log if content} | {p.person for p in ticket.participants}
     return store.parties((ids | {ticket.owner}) - {0})
 
@@ -169,7 +171,8 @@ def _addresses(people: Sequence[Participant]) -> tuple[Address, ...]:
 
 def as_lines(store: Store, ticket: Ticket, told: set[int]) -> Iterator[dict[str, Any]]:
     """Yield a request as plain values: people whom no line of the file told of yet (`told`, party ids), the request, its events."""
-    parties = _parties(store, ticket)
+    log = store.events(ticket.id)
+    parties = _parties(store, ticket, log)
     for id_, party in sorted(parties.items()):
         if id_ not in told:
             told.add(id_)
@@ -193,7 +196,7 @@ def as_lines(store: Store, ticket: Ticket, told: set[int]) -> Iterator[dict[str,
         "fields": dict(ticket.fields),
         "filled": filled.plain(ticket.filled),
     }  # fmt: skip
-    for event, content in store.events(ticket.id):
+    for event, content in log:
         yield _event_line(ticket, event, content)
 
 
