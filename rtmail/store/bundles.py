@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from rtmail.store.database import Database, places, reads, writes
+from rtmail.store.database import Database, chunks, places, reads, writes
 from rtmail.store.faults import Conflict
 from rtmail.store.outbox import OUTBOX_ROW, OutboxRow, outbox_row
 from rtmail.store.values import clean, micros, micros_or_none
-
-_CHUNK = 500
 
 
 class Bundles(Database):
@@ -26,7 +24,7 @@ class Bundles(Database):
     @writes
     def carry(self, ids: Sequence[int], carrier: int, now: datetime) -> None:
         """Let the mail `carrier` stand for these. Raises Conflict when one of them went its way meanwhile."""
-        for some in _chunks(ids):
+        for some in chunks(ids):
             changed = self._do(
                 f"UPDATE outbox SET state = 'carried', carrier = ?, bundle = 0, settled_at = ?, said = ? WHERE id IN {places(len(some))} "
                 "AND bundle = 1 AND state = 'waiting' AND lease_until <= ?",
@@ -37,7 +35,7 @@ class Bundles(Database):
     @writes
     def send_alone(self, ids: Sequence[int], now: datetime) -> None:
         """Let mails that might have been joined go out by themselves, at once."""
-        for some in _chunks(ids):
+        for some in chunks(ids):
             self._do(f"UPDATE outbox SET bundle = 0, due_at = ? WHERE id IN {places(len(some))} AND bundle = 1 AND state = 'waiting'",
                      (micros(now), *some))
 
@@ -49,7 +47,3 @@ class Bundles(Database):
             "WHERE carrier = ? AND state <> ?",
             (str(carrier.fate), clean(carrier.said), clean(carrier.status), clean(carrier.remote_id), carrier.attempts,
              micros_or_none(carrier.settled_at), carrier.id, str(carrier.fate)))
-
-
-def _chunks(ids: Sequence[int]) -> list[Sequence[int]]:
-    return [ids[start:start + _CHUNK] for start in range(0, len(ids), _CHUNK)]

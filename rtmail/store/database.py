@@ -30,6 +30,8 @@ S = TypeVar("S", bound="Database")
 PATIENCE_SECONDS = 0.008
 """So long the engine goes on with the mails of its batch while the courier waits to write: two or three share a commit, which costs
 as much as half a mail. Much longer, and the few mails that may be under way at once would be what limits how many leave."""
+_AT_ONCE = 500
+"""So many values stand in one statement at most: databases have limits for their number."""
 _PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)
 """Seconds before each repetition of a job; afterwards the caller is told "not now"."""
 
@@ -293,6 +295,11 @@ def reads(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P],
         return self._look(lambda: method(self, *args, **kwargs))
 
     return whole
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield `values` in parts that one statement takes at once."""
+    return (values[start:start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))
 
 
 def places(n: int) -> str:

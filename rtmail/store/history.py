@@ -12,13 +12,12 @@ from typing import Any
 
 from rtmail.desk.ticket import Event, Ticket
 from rtmail.mail.model import Envelope
-from rtmail.store.database import places, reads, writes
+from rtmail.store.database import chunks, places, reads, writes
 from rtmail.store.faults import Conflict
 from rtmail.store.spool import Outcome, Spool, envelope_text, message_id_key
 from rtmail.store.tickets import Content, Tickets
 from rtmail.store.values import clean, instant, load, micros, pack
 
-_AT_ONCE = 500
 _LEFT = "left:"
 
 
@@ -75,7 +74,7 @@ class History(Spool, Tickets):
     def known_bytes(self, digests: Iterable[str]) -> dict[str, tuple[int, bool]]:
         """Return (row id of the bytes, whether they came in as a mail before) for those of `digests` that are known."""
         found: dict[str, tuple[int, bool]] = {}
-        for some in _chunks(list(digests)):
+        for some in chunks(list(digests)):
             found.update({digest: (id_, bool(spooled)) for digest, id_, spooled in self._rows(
                 "SELECT r.sha256, r.id, EXISTS (SELECT 1 FROM spool s WHERE s.raw_id = r.id) FROM raw r "
                 f"WHERE r.sha256 IN {places(len(some))}", some)})
@@ -88,9 +87,9 @@ class History(Spool, Tickets):
         rows: list[tuple[Any, ...]] = []
         wanted = ("SELECT n.message_id, n.fingerprint, n.spool_id, coalesce(s.ticket_id, 0), n.at FROM seen n "
                   "LEFT JOIN spool s ON s.id = n.spool_id WHERE")
-        for some in _chunks(sorted({key for key, _ in keys if key})):
+        for some in chunks(sorted({key for key, _ in keys if key})):
             rows += self._rows(f"{wanted} n.message_id IN {places(len(some))}", some)
-        for some in _chunks(sorted({fingerprint for key, fingerprint in keys if not key})):
+        for some in chunks(sorted({fingerprint for key, fingerprint in keys if not key})):
             rows += self._rows(f"{wanted} n.message_id = '' AND n.fingerprint IN {places(len(some))}", some)
         return [Print(key, fingerprint, spool_id, ticket, instant(at)) for key, fingerprint, spool_id, ticket, at in rows]
 
@@ -98,7 +97,7 @@ class History(Spool, Tickets):
     def facts_of_events(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], Mapping[str, Any]]:
         """Return the facts of events named by (row id of the ticket, number of the event)."""
         found: dict[tuple[int, int], Mapping[str, Any]] = {}
-        for some in _chunks(sorted({ticket for ticket, _ in wanted})):
+        for some in chunks(sorted({ticket for ticket, _ in wanted})):
             for ticket, seq, facts in self._rows(f"SELECT ticket_id, seq, facts FROM event WHERE ticket_id IN {places(len(some))}", some):
                 if (ticket, seq) in wanted:
                     found[ticket, seq] = load(facts)
@@ -119,13 +118,13 @@ class History(Spool, Tickets):
     @reads
     def numbers_in_use(self, numbers: Iterable[int]) -> set[int]:
         """Return those of `numbers` that requests have."""
-        return {number for some in _chunks(sorted(set(numbers))) for (number,) in self._rows(
+        return {number for some in chunks(sorted(set(numbers))) for (number,) in self._rows(
             f"SELECT number FROM ticket WHERE number IN {places(len(some))}", some)}
 
     @reads
     def were_left(self, keys: Iterable[str]) -> set[str]:
         """Return those of `keys` under which mails were left before."""
-        return {key for some in _chunks([f"{_LEFT}{key}" for key in keys]) for (key,) in self._rows(
+        return {key for some in chunks([f"{_LEFT}{key}" for key in keys]) for (key,) in self._rows(
             f"SELECT substr(key, {len(_LEFT) + 1}) FROM once WHERE key IN {places(len(some))}", some)}
 
     @writes
@@ -160,7 +159,3 @@ class History(Spool, Tickets):
                 self._parts(None, one.after, one.rows, ())
             else:
                 self.save(one.before, one.after, one.rows, wake_at=one.wake_at)
-
-
-def _chunks(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (values[start:start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))

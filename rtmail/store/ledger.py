@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rtmail.store.database import Database, places, reads, writes
+from rtmail.store.database import Database, chunks, places, reads, writes
 from rtmail.store.spool import message_id_key
 
 
@@ -55,8 +55,7 @@ class Ledger(Database):
             if key := message_id_key(message_id):
                 order.setdefault(key, len(order))
         keys, found = list(order), []
-        for start in range(0, len(keys), 500):
-            some = keys[start:start + 500]
+        for some in chunks(keys):
             found += [Entry(message_id, ticket, event, Origin(origin), person) for message_id, ticket, event, origin, person in self._rows(
                 f"SELECT message_id, ticket_id, event, origin, person FROM ledger WHERE message_id IN {places(len(some))}", some)]
         return sorted(found, key=lambda e: (order[e.message_id], _STRENGTH[e.origin], e.ticket))

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from rtmail.failpoint import failpoint
-from rtmail.store.database import Database, claims, patiently, places, reads, writes
+from rtmail.store.database import Database, chunks, claims, patiently, places, reads, writes
 from rtmail.store.faults import LeaseLost, NotThere
 from rtmail.store.spool import message_id_key
 from rtmail.store.values import clean, instant, instant_or_none, length, micros, micros_or_none, pack, unpack
@@ -185,8 +185,7 @@ class Outbox(Database):
 
     def _packed(self, ids: Sequence[int]) -> dict[int, bytes]:
         found: dict[int, bytes] = {}
-        for start in range(0, len(ids), 500):
-            some = ids[start:start + 500]
+        for some in chunks(ids):
             found.update((id_, bytes(packed)) for id_, packed in self._rows(
                 f"SELECT id, packed FROM outbox_mail WHERE id IN {places(len(some))}", some))
         return found

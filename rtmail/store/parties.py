@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rtmail.desk.people import Organisation, Person
-from rtmail.store.database import Database, places, reads, writes
+from rtmail.store.database import Database, chunks, places, reads, writes
 from rtmail.store.faults import NotThere
 from rtmail.store.values import clean, micros
 
@@ -99,16 +99,14 @@ class Parties(Database):
         keys = {address: address_key(address) for address in addresses}
         found: dict[str, int] = {}
         wanted = sorted(set(keys.values()))
-        for start in range(0, len(wanted), 500):
-            some = wanted[start:start + 500]
+        for some in chunks(wanted):
             found.update(self._rows(f"SELECT address, party_id FROM party_address WHERE address IN {places(len(some))}", some))
         parties = self._parties(sorted(set(found.values())))
         return {address: parties[found[key]] for address, key in keys.items() if key in found}
 
     def _parties(self, ids: Sequence[int]) -> dict[int, Party]:
         found: dict[int, Party] = {}
-        for start in range(0, len(ids), 500):
-            some = ids[start:start + 500]
+        for some in chunks(ids):
             addresses: dict[int, list[str]] = {}
             for party_id, spec in self._rows(
                     f"SELECT party_id, spec FROM party_address WHERE party_id IN {places(len(some))} ORDER BY added_at, address", some):

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from rtmail.desk.rt import RtPart, RtTicket, Transaction, User
 from rtmail.errors import RtmailError
-from rtmail.store.database import places
+from rtmail.store.database import chunks, places
 
 _PAGE = 50
 _KINDS = ("Create", "Correspond", "Comment", "Status", "Set", "EmailRecord", "CommentEmailRecord")
@@ -93,8 +93,7 @@ class RtDatabase:
             f"WHERE ObjectType = 'RT::Ticket' AND ObjectId IN {places(len(tickets))} AND Type IN ({kinds}) ORDER BY id", tickets)
         parts: dict[int, list[RtPart]] = {}
         ids = [row[0] for row in rows]
-        for start in range(0, len(ids), 500):
-            some = ids[start:start + 500]
+        for some in chunks(ids):
             for id_, transaction, parent, type_, name, encoding, content, headers in self._all(
                     "SELECT id, TransactionId, Parent, ContentType, Filename, ContentEncoding, Content, Headers FROM Attachments "
                     f"WHERE TransactionId IN {places(len(some))} ORDER BY id", some):

@@ -19,7 +19,7 @@ from typing import Any
 from rtmail.errors import Deferred
 from rtmail.failpoint import failpoint
 from rtmail.mail.model import Cut, Envelope
-from rtmail.store.database import Database, claims, places, reads, writes
+from rtmail.store.database import Database, chunks, claims, places, reads, writes
 from rtmail.store.faults import LeaseLost, NotThere
 from rtmail.store.values import clean, dump, instant, instant_or_none, length, load, micros, pack, unpack
 
@@ -152,8 +152,7 @@ class Spool(Database):
         changed = self._many("INSERT INTO raw (id, sha256, size_bytes, packed) VALUES (?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
                              [(ids[digest], digest, *by_digest[digest]) for digest in digests])
         if changed < len(digests):
-            for start in range(0, len(digests), 500):
-                some = digests[start:start + 500]
+            for some in chunks(digests):
                 ids.update((digest, id_) for id_, digest in self._rows(
                     f"SELECT id, sha256 FROM raw WHERE sha256 IN {places(len(some))}", some))
             self._many("UPDATE raw SET packed = ? WHERE sha256 = ? AND packed IS NULL",

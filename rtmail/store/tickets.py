@@ -20,7 +20,7 @@ from rtmail.failpoint import failpoint
 from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Attachment
 from rtmail.policy.rows import Clock, ClockKind, State
-from rtmail.store.database import places, reads, writes
+from rtmail.store.database import chunks, places, reads, writes
 from rtmail.store.faults import Conflict, NotThere, RungTaken
 from rtmail.store.search import Search
 from rtmail.store.values import clean, dump, instant, instant_or_none, length, load, micros, micros_or_none
@@ -230,8 +230,7 @@ class Tickets(Search, WorkedTime):
 
     def _load(self, key: str, values: Sequence[int], lock: bool = False) -> list[Ticket]:
         loaded: list[Ticket] = []
-        for start in range(0, len(values), 500):
-            some = values[start:start + 500]
+        for some in chunks(values):
             rows = self._rows(f"SELECT {_COLUMNS} FROM ticket WHERE {key} IN {places(len(some))} ORDER BY id"
                               f"{self._engine.for_update if lock else ''}", some)
             ids = [row[0] for row in rows]
