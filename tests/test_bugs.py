@@ -19,7 +19,7 @@ from rtmail.mail.message import read as read_mail
 from rtmail.mail.model import Envelope
 from rtmail.store import Outcome
 from tests.fakes.house import NOW, House, Sent, blueprint, mail
-from tests.fakes.staff import ANN, BOB, JANE, KIM, answered, opened, sent_to, told_us
+from tests.fakes.staff import ANN, BOB, JANE, KIM, answered, flat, opened, sent_to, told_us
 
 JIRA = Tracker("jira", ("jira@dev.example.net", "@bugs.example.net"))
 SECRET = "Their licence check is a joke"
@@ -53,10 +53,6 @@ def linked(house: House, *subjects: str) -> list[Sent]:
         answered(house, notices[-1], "take\nbug EB-12")
         assert request(house, number).fields["refs"] == ["EB-12"]
     return notices
-
-
-def one_line(sent: Sent) -> str:
-    return " ".join(sent.text.split())
 
 
 # what is written
@@ -99,7 +95,7 @@ def test_the_second_request_hears_of_the_first_and_undo_forgets_it(house: House)
     first, second = (sent_to(opened(house, subject=subject), JANE, "opened") for subject in ("Login fails", "No login"))
     answered(house, first, "bug EB-12")
     sent = answered(house, second, "bug https://jira.example.net/browse/eb-12")
-    assert "noted: EB-12; #1 hangs on it too" in one_line(sent_to(sent, JANE, "receipt"))
+    assert "noted: EB-12; #1 hangs on it too" in flat(sent_to(sent, JANE, "receipt"))
     answered(house, second, "undo")
     assert request(house, 2).fields["refs"] is None
     assert [one.tickets for one in house.store.linked_with()] == [(request(house).id,)]
@@ -109,7 +105,7 @@ def test_a_new_number_names_bugs_that_look_alike(house: House) -> None:
     for number, (subject, ref) in enumerate((("Login fails after update", "EB-12"), ("Login fails after update again", "EB-30")), 1):
         notice = sent_to(opened(house, subject=subject), JANE, "opened")
         sent = answered(house, notice, f"bug {ref}")
-        said = one_line(sent_to(sent, JANE, "receipt"))
+        said = flat(sent_to(sent, JANE, "receipt"))
         assert ("EB-12 may be the same" in said) == (number == 2), said
 
 
@@ -118,15 +114,15 @@ def test_bugs_are_listed_and_found_by_number_and_by_words(house: House) -> None:
     house.forward(minutes=1)
     third = sent_to(opened(house, subject="Printer on fire"), JANE, "opened")
     answered(house, third, "bug EB-77")
-    everything = one_line(sent_to(told_us(house, JANE, "list bugs"), JANE))
+    everything = flat(sent_to(told_us(house, JANE, "list bugs"), JANE))
     assert everything.index("EB-77") < everything.index("EB-12")
     assert "#1 Login fails" in everything
     assert "#2 Export is empty" in everything
-    found = one_line(sent_to(told_us(house, JANE, "bugs login"), JANE))
+    found = flat(sent_to(told_us(house, JANE, "bugs login"), JANE))
     assert "EB-12" in found
     assert "EB-77" not in found
     assert "#2 Export is empty" in found, "the whole bug is shown, not only the request that was found"
-    assert "#3 Printer on fire" in one_line(sent_to(told_us(house, JANE, "bugs eb-77"), JANE))
+    assert "#3 Printer on fire" in flat(sent_to(told_us(house, JANE, "bugs eb-77"), JANE))
     assert "None." in sent_to(told_us(house, JANE, "bugs submarine"), JANE).text
 
 
@@ -150,7 +146,7 @@ def test_a_trackers_mail_is_a_comment_on_each_request_of_the_bug(house: House) -
     spool, sent = tracked(house, "[JIRA] (EB-12) Login broken: new comment")
     assert {(one.item.recipient, one.item.template) for one in sent} == {(JANE, "comment")}
     assert len(sent) == 2
-    assert all("About EB-12, with which this request is linked." in one_line(one) for one in sent)
+    assert all("About EB-12, with which this request is linked." in flat(one) for one in sent)
     assert all(SECRET in one.text for one in sent)
     assert house.store.spool_row(spool).outcome == Outcome.EVENT
     for number in (1, 2):
@@ -199,7 +195,7 @@ def test_one_about_a_bug_that_nothing_hangs_on_opens_a_request_and_gets_no_answe
 def test_what_only_claims_to_be_the_tracker_is_flagged(house: House) -> None:
     linked(house, "It fails")
     _, sent = tracked(house, "EB-12 is nothing", peer="203.0.113.9")
-    assert "Nothing proves that the tracker wrote it." in one_line(sent[0])
+    assert "Nothing proves that the tracker wrote it." in flat(sent[0])
 
 
 def test_what_an_engineer_repeats_of_a_trackers_words_he_is_asked_about(house: House) -> None:
@@ -260,7 +256,7 @@ def test_a_fix_is_shown_first_and_told_to_each_on_his_own_request(house: House) 
     shown = answered(house, notices[0], "fixed EB-12 in 4.2")
     (preview,) = shown
     assert preview.item.recipient == JANE
-    said = one_line(preview)
+    said = flat(preview)
     assert "Nothing has gone out yet." in said
     assert "is fixed in version 4.2" in said
     assert "#1 It fails" in said
@@ -273,15 +269,15 @@ def test_a_fix_is_shown_first_and_told_to_each_on_his_own_request(house: House) 
         (BOB, "Re: [Example #1] It fails"), (ANN, "Re: [Example #2] No login at all"),
     }
     for one in told:
-        assert "version 4.2" in one_line(one)
+        assert "version 4.2" in flat(one)
         assert "EB-12" not in one.item.raw.decode()
         assert one["Auto-Submitted"] == ""
         assert one["From"].startswith('"Jane Doe via Example"') or one["From"].startswith("Jane Doe via Example")
     assert ANN not in told[0].item.raw.decode() or BOB not in told[0].item.raw.decode()
-    assert "EB-12 is fixed in 4.2: #1, #2 were told" in one_line(sent_to(sent, JANE, "receipt"))
+    assert "EB-12 is fixed in 4.2: #1, #2 were told" in flat(sent_to(sent, JANE, "receipt"))
     again = answered(house, notices[0], "fixed EB-12 in 4.2 yes\ntime 5m")
     assert not [one for one in again if one.item.template == "fixed"]
-    assert "knew it already" in one_line(sent_to(again, JANE, "receipt"))
+    assert "knew it already" in flat(sent_to(again, JANE, "receipt"))
 
 
 def test_the_link_of_the_preview_sends_it(house: House) -> None:
@@ -293,7 +289,7 @@ def test_the_link_of_the_preview_sends_it(house: House) -> None:
                text="fixed EB-12 in 4.2 yes", message_id="<click@staff.example>",
                headers="Authentication-Results: mx.example.com; dmarc=pass header.from=staff.example")
     house.receive(raw, to=link.partition("?")[0].replace("%2B", "+"), sender=JANE, peer="127.0.0.1")
-    assert "is fixed in version 4.2" in one_line(sent_to(house.sent(), BOB, "fixed"))
+    assert "is fixed in version 4.2" in flat(sent_to(house.sent(), BOB, "fixed"))
 
 
 def test_the_word_of_a_fix_is_an_answer_and_a_bounce_of_it_comes_home(house: House) -> None:
@@ -307,15 +303,15 @@ def test_a_closed_request_is_told_and_stays_closed(house: House) -> None:
     (notice,) = linked(house, "It fails")
     answered(house, notice, "close")
     sent = answered(house, notice, "fixed EB-12 in 4.2 yes")
-    assert "version 4.2" in one_line(sent_to(sent, BOB, "fixed"))
+    assert "version 4.2" in flat(sent_to(sent, BOB, "fixed"))
     assert request(house).status == "closed"
 
 
 def test_a_bug_that_nothing_hangs_on_is_told_to_nobody(house: House) -> None:
     notice = sent_to(opened(house), JANE, "opened")
     sent = answered(house, notice, "fixed EB-5 in 4.2 yes")
-    assert "no request is linked with EB-5" in one_line(sent_to(sent, JANE, "receipt"))
-    assert "Nobody waits for it" in one_line(answered(house, notice, "fixed EB-5")[0])
+    assert "no request is linked with EB-5" in flat(sent_to(sent, JANE, "receipt"))
+    assert "Nobody waits for it" in flat(answered(house, notice, "fixed EB-5")[0])
 
 
 def test_who_does_not_work_in_a_queue_tells_nobody_there(house: House) -> None:
@@ -325,19 +321,19 @@ def test_who_does_not_work_in_a_queue_tells_nobody_there(house: House) -> None:
     notice = sent_to(opened(house, subject="Third"), JANE, "opened")
     sent = answered(house, notice, "fixed EB-12 in 4.2 yes")
     assert [one.item.recipient for one in sent if one.item.template == "fixed"] == [BOB]
-    assert "#1 was told; #2 was not" in one_line(sent_to(sent, JANE, "receipt"))
+    assert "#1 was told; #2 was not" in flat(sent_to(sent, JANE, "receipt"))
 
 
 def test_a_fix_told_cannot_be_taken_back(house: House) -> None:
     (notice,) = linked(house, "It fails")
     answered(house, notice, "fixed EB-12 in 4.2 yes")
-    assert "cannot be taken back" in one_line(sent_to(answered(house, notice, "undo"), JANE, "receipt"))
+    assert "cannot be taken back" in flat(sent_to(answered(house, notice, "undo"), JANE, "receipt"))
 
 
 def test_staff_see_that_it_is_fixed(house: House) -> None:
     (notice,) = linked(house, "It fails")
     answered(house, notice, "fixed EB-12 in 4.2 yes")
-    assert "EB-12 (fixed in 4.2)" in one_line(sent_to(told_us(house, JANE, "show 1"), JANE))
-    assert "EB-12, fixed in 4.2" in one_line(sent_to(told_us(house, JANE, "list bugs"), JANE))
+    assert "EB-12 (fixed in 4.2)" in flat(sent_to(told_us(house, JANE, "show 1"), JANE))
+    assert "EB-12, fixed in 4.2" in flat(sent_to(told_us(house, JANE, "list bugs"), JANE))
     other = sent_to(opened(house, subject="Once more"), JANE, "opened")
-    assert "told that it is fixed in 4.2" in one_line(sent_to(answered(house, other, "bug EB-12"), JANE, "receipt"))
+    assert "told that it is fixed in 4.2" in flat(sent_to(answered(house, other, "bug EB-12"), JANE, "receipt"))

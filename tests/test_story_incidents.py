@@ -17,7 +17,7 @@ from rtmail.store.outbox import Failed
 from rtmail.store.outbox import Sent as Taken
 from tests.fakes.entitled import ANN, BOB, OLD, WORKDAY, clock, due, entitled, request
 from tests.fakes.house import House, Sent
-from tests.fakes.staff import EVE, JANE, KIM, MAX, NAMES, answered, clicked, opened, out_of_office, receivers, sent_to, told_us
+from tests.fakes.staff import EVE, JANE, KIM, MAX, NAMES, answered, clicked, flat, opened, out_of_office, receivers, sent_to, swept, told_us
 
 PIA = "pia@globex.example"
 NAMES[PIA] = "Pia Wert"
@@ -41,15 +41,6 @@ def house(tmp_path: Path) -> Iterator[House]:
     one.engine.use(Office(one.plan, one.store, one.now))
     yield one
     one.close()
-
-
-def flat(sent: Sent) -> str:
-    return " ".join(sent.text.split())
-
-
-def swept(house: House) -> list[Sent]:
-    house.sweep()
-    return house.sent()
 
 
 def incident(house: House, text: str = OPEN) -> list[Sent]:

@@ -11,7 +11,7 @@ import pytest
 from rtmail.policy.clocks import State
 from tests.fakes.entitled import ANN, BOB, OLD, WORKDAY, clock, due, entitled, request
 from tests.fakes.house import House, Sent
-from tests.fakes.staff import EVE, JANE, MAX, answered, opened, receivers, sent_to, told_us
+from tests.fakes.staff import EVE, JANE, MAX, answered, flat, opened, receivers, sent_to, told_us
 
 
 @pytest.fixture
@@ -19,10 +19,6 @@ def house(tmp_path: Path) -> Iterator[House]:
     one = entitled(tmp_path, "interopion", roles=("support-management",), holidays="CA", timezone="America/Toronto")
     yield one
     one.close()
-
-
-def flat(sent: Sent) -> str:
-    return " ".join(sent.text.split())
 
 
 def test_only_registered_contacts_are_served_and_only_within_the_term(house: House) -> None:

@@ -15,7 +15,7 @@ from rtmail.desk.maintenance import judge
 from rtmail.policy.schema import parse
 from tests.fakes.entitled import BOB, OLD, WORKDAY, entitled, request
 from tests.fakes.house import ROOT, House, Sent, mail
-from tests.fakes.staff import JANE, KIM, MAX, answered, clicked, opened, receivers, sent_to, told_us
+from tests.fakes.staff import JANE, KIM, MAX, answered, clicked, flat, opened, receivers, sent_to, swept, told_us
 
 PLAN = """Maintenance: New router
 Starts: 2026-12-05 12:00
@@ -32,15 +32,6 @@ def house(tmp_path: Path) -> Iterator[House]:
     one = entitled(tmp_path, "interopion", roles=("support-management",))
     yield one
     one.close()
-
-
-def flat(sent: Sent) -> str:
-    return " ".join(sent.text.split())
-
-
-def swept(house: House) -> list[Sent]:
-    house.sweep()
-    return house.sent()
 
 
 def planned(house: House, text: str = PLAN) -> list[Sent]:

@@ -13,8 +13,8 @@ from rtmail.desk.people import Plan
 from rtmail.desk.systems import Tracker
 from rtmail.engine.office import Office
 from tests.fakes.entitled import ANN, BOB, NIGHT, WORKDAY, due, entitled, request
-from tests.fakes.house import House, Sent, mail
-from tests.fakes.staff import JANE, MAX, answered, opened, receivers, sent_to
+from tests.fakes.house import House, mail
+from tests.fakes.staff import JANE, MAX, answered, flat, opened, receivers, sent_to
 
 MONDAY = datetime(2026, 11, 30, 14, 0, tzinfo=UTC)
 """09:00 in New York."""
@@ -26,10 +26,6 @@ def house(tmp_path: Path) -> Iterator[House]:
                    plan=Plan("premium", "Premium", telephone="+1 613 555 0100"))
     yield one
     one.close()
-
-
-def flat(sent: Sent) -> str:
-    return " ".join(sent.text.split())
 
 
 @pytest.mark.parametrize(("mail", "why"), [

@@ -13,8 +13,8 @@ from rtmail.desk.ticket import EventKind, Status
 from rtmail.mail import message
 from rtmail.mail.model import Envelope, Mail
 from rtmail.store import Outcome
-from tests.fakes.house import NOW, House, Sent, blueprint, mail
-from tests.fakes.staff import ANN, BOB, JANE, KIM, answered, clicked, fresh_id, opened, receivers, request, sent_to, trusted
+from tests.fakes.house import NOW, House, blueprint, mail
+from tests.fakes.staff import ANN, BOB, JANE, KIM, answered, clicked, flat, fresh_id, opened, receivers, request, sent_to, trusted
 
 WORDS = "Dear Bob, it works again.\n\nJane"
 
@@ -24,10 +24,6 @@ def house(tmp_path: Path) -> Iterator[House]:
     one = House(tmp_path, blueprint(policy="portacare"))
     yield one
     one.close()
-
-
-def flat(sent: Sent) -> str:
-    return " ".join(sent.text.split())
 
 
 def said_to_customers(house: House) -> list[str]:

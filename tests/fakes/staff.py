@@ -32,6 +32,17 @@ def sent_to(sent: list[Sent], recipient: str, template: str = "") -> Sent:
     return found[0]
 
 
+def flat(sent: Sent) -> str:
+    """The words of a mail in one line."""
+    return " ".join(sent.text.split())
+
+
+def swept(house: House) -> list[Sent]:
+    """What goes out by itself at this instant."""
+    house.sweep()
+    return house.sent()
+
+
 def receivers(sent: list[Sent], template: str) -> set[str]:
     return {one.item.recipient for one in sent if one.item.template == template}
 
