@@ -17,6 +17,7 @@ from rtmail.desk.decision import Builder, circle
 from rtmail.desk.known import last_deed
 from rtmail.desk.outcome import ANSWERED
 from rtmail.desk.people import Person
+from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Ticket
 from rtmail.mail import address
 from rtmail.mail.draft import AttachmentRef, Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
@@ -153,6 +154,28 @@ def to_requestor(
             facts=dict(facts),
             urgency=urgency,
             report=report,
+        )
+    )
+
+
+def to_writer(builder: Builder, stimulus: Received, event: int, template: str, facts: Mapping[str, Any]) -> None:
+    """Draft an automatic answer to whoever wrote a mail, in its language, whatever he is on the request."""
+    ticket, mail, sender = builder.ticket, stimulus.mail, stimulus.verdict.sender
+    person = stimulus.parties.get(address.key(sender.address.spec), sender.party)
+    builder.drafts.append(
+        Draft(
+            template=template,
+            to=Recipient(person, sender.address.spec, sender.address.name, staff=False, language=mail.language),
+            visibility=Visibility.PUBLIC,
+            subject=ticket.subject,
+            queue=ticket.queue,
+            number=ticket.number,
+            event=event,
+            facts=dict(facts),
+            in_reply_to=mail.message_id,
+            references=(mail.message_id,) if mail.message_id else (),
+            auto=Auto.REPLIED,
+            reply_to=ReplyTo.CUSTOMER,
         )
     )
 

@@ -5,12 +5,10 @@ Only a mailbox that we read can hold such mail; everybody else is refused with t
 
 from __future__ import annotations
 
-from rtmail.desk import private
+from rtmail.desk import audience, private
 from rtmail.desk.decision import Builder
 from rtmail.desk.outcome import Result, refused
 from rtmail.desk.stimulus import Received
-from rtmail.mail.address import key
-from rtmail.mail.draft import Auto, Draft, Recipient, ReplyTo, Visibility
 from rtmail.mail.model import Cut
 from rtmail.mail.speech import size
 
@@ -43,24 +41,8 @@ def follow(builder: Builder, stimulus: Received) -> None:
     said = next((entry.event for entry in builder.entries if entry.words and entry.words.spool_id == stimulus.spool_id), None)
     if stimulus.cut is None or said is None or not private.may_tell(stimulus):
         return
-    sender, mail = stimulus.verdict.sender, stimulus.mail
-    person = stimulus.parties.get(key(sender.address.spec), sender.party)
-    builder.drafts.append(
-        Draft(
-            template="too-large",
-            to=Recipient(person, sender.address.spec, sender.address.name, staff=False, language=mail.language),
-            visibility=Visibility.PUBLIC,
-            subject=builder.ticket.subject,
-            queue=builder.ticket.queue,
-            number=builder.ticket.number,
-            event=said.seq,
-            facts={"bytes": stimulus.cut.whole_bytes, "limit": stimulus.cut.limit_bytes},
-            in_reply_to=mail.message_id,
-            references=(mail.message_id,) if mail.message_id else (),
-            auto=Auto.REPLIED,
-            reply_to=ReplyTo.CUSTOMER,
-        )
-    )
+    facts = {"bytes": stimulus.cut.whole_bytes, "limit": stimulus.cut.limit_bytes}
+    audience.to_writer(builder, stimulus, said.seq, "too-large", facts)
 
 
 def _sizes(cut: Cut) -> str:

@@ -15,7 +15,7 @@ from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import PRIVACY, Person, serves
 from rtmail.desk.stimulus import LetGo, Private, Received
 from rtmail.desk.ticket import EventKind
-from rtmail.mail.draft import Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
+from rtmail.mail.draft import Auto, Draft, Link, ReplyTo, Suppress, Visibility
 from rtmail.mail.model import Kind, Mail
 from rtmail.mail.token import Action
 
@@ -81,7 +81,8 @@ def follow(builder: Builder, stimulus: Received) -> None:
         for person in privileged(builder):
             builder.drafts.append(_notice(builder, event.seq, person, stimulus, private))
     if may_tell(stimulus):
-        builder.drafts.append(_told(builder, event.seq, stimulus, private))
+        facts = {"sorts": list(private.sorts), "kept": private.mode == "hold"}
+        audience.to_writer(builder, stimulus, event.seq, "private-told", facts)
 
 
 def waiting(builder: Builder) -> dict[str, int]:
@@ -121,25 +122,6 @@ def _notice(builder: Builder, event: int, person: Person, stimulus: Received, pr
         reply_to=ReplyTo.COMMENT,
         headers=audience.staff_headers(builder),
         urgency=0,
-    )
-
-
-def _told(builder: Builder, event: int, stimulus: Received, private: Private) -> Draft:
-    sender, mail = stimulus.verdict.sender, stimulus.mail
-    person = stimulus.parties.get(sender.address.spec.lower(), sender.party)
-    return Draft(
-        template="private-told",
-        to=Recipient(person, sender.address.spec, sender.address.name, staff=False, language=mail.language),
-        visibility=Visibility.PUBLIC,
-        subject=builder.ticket.subject,
-        queue=builder.ticket.queue,
-        number=builder.ticket.number,
-        event=event,
-        facts={"sorts": list(private.sorts), "kept": private.mode == "hold"},
-        in_reply_to=mail.message_id,
-        references=(mail.message_id,) if mail.message_id else (),
-        auto=Auto.REPLIED,
-        reply_to=ReplyTo.CUSTOMER,
     )
 
 
