@@ -28,6 +28,7 @@ from rtmail.mail.headers import clean_body, scan
 from rtmail.mail.intent import Enclosed, Intent, verify
 from rtmail.mail.model import Address, Answers, Envelope, Kind, Mail, Proof
 from rtmail.mail.site import Door, OwnAddress, Site
+from rtmail.mail.stub import stub_of
 from rtmail.mail.wire import address_header, one_line, text_header, text_part
 from rtmail.mail.wire import message as written
 from rtmail.policy import schema
@@ -128,7 +129,7 @@ def mail(data: bytes) -> None:
     _sound(read)
     assert message.read(data, ENVELOPE, SITE) == read
     assert not any("not readable:" in defect and defect.startswith("not readable") for defect in read.defects), read.defects
-    _sound(message.stub(data, ENVELOPE, SITE, "why"))
+    _sound(stub_of(data, ENVELOPE, SITE, "why"))
     for one in read.attachments:
         assert len(message.payload(data, one.part)) == one.bytes
 

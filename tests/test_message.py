@@ -17,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtmail.mail import body, headers, message, structure, token
+from rtmail.mail.fields import REFERENCES
 from rtmail.mail.model import Envelope, Kind, Mail
 from rtmail.mail.site import Door, OwnAddress, Site
+from rtmail.mail.stub import stub_of
 
 HERE = Path(__file__).parent
 MAILS = sorted((HERE / "mails").glob("*.eml"))
@@ -244,7 +246,7 @@ def test_a_mail_over_the_size_limit_is_read_to_the_limit() -> None:
 def test_references_keep_the_root_and_the_latest() -> None:
     ids = " ".join(f"<{number}@acme.example>" for number in range(500))
     mail = read(HEAD + b"References: " + ids.encode() + b"\r\n\r\nhi")
-    assert len(mail.references) == message.REFERENCES
+    assert len(mail.references) == REFERENCES
     assert (mail.references[0], mail.references[-1]) == ("<0@acme.example>", "<499@acme.example>")
 
 
@@ -316,7 +318,7 @@ def storable(mail: Mail) -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read(raw: bytes) -> None:
     storable(read(raw))
-    storable(message.stub(raw, envelope(), SITE, "timeout"))
+    storable(stub_of(raw, envelope(), SITE, "timeout"))
 
 
 def test_damaged_compositions_are_read() -> None:
@@ -348,7 +350,7 @@ def test_an_auto_reply_to_a_bounce_address_is_known_by_its_shape() -> None:
 
 def test_a_stub_says_what_can_be_read_and_identifies_nobody() -> None:
     raw = DATED + b"In-Reply-To: <rt-1@example.com>\r\nReferences: <a@acme.example>\r\nX-RTMail-Request: 1\r\n\r\nIt blinks.\r\n"
-    mail = message.stub(raw, envelope(), SITE, "timeout")
+    mail = stub_of(raw, envelope(), SITE, "timeout")
     assert (mail.subject, mail.sender.spec, mail.identity, mail.text) == ("Printer down", "bob@acme.example", "", "It blinks.")
     assert (mail.message_id, mail.in_reply_to, mail.references) == ("<1@acme.example>", ("<rt-1@example.com>",), ("<a@acme.example>",))
     assert mail.defects == ("timeout",)
@@ -360,12 +362,12 @@ def test_a_stub_says_what_can_be_read_and_identifies_nobody() -> None:
     "sign", [b"Auto-Submitted: auto-replied", b"Precedence: bulk", b"List-Id: <a.example>", b"X-RTMail-Loop: example.com"]
 )
 def test_a_stub_of_a_robot_is_not_answered(sign: bytes) -> None:
-    assert not message.stub(HEAD + sign + b"\r\n\r\nhi", envelope(), SITE, "timeout").answerable
+    assert not stub_of(HEAD + sign + b"\r\n\r\nhi", envelope(), SITE, "timeout").answerable
 
 
 def test_stubs_of_bombs() -> None:
     for make in BOMBS.values():
-        storable(message.stub(make(), envelope(), SITE, "memory"))
+        storable(stub_of(make(), envelope(), SITE, "memory"))
 
 
 # --- other projects' mails ------------------------------------------------------------------------------------------------

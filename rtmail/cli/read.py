@@ -15,6 +15,7 @@ from rtmail.errors import ConfigError
 from rtmail.mail import message
 from rtmail.mail.model import Envelope
 from rtmail.mail.site import Site
+from rtmail.mail.stub import stub_of
 
 NOWHERE = Site(name="", tag="", domain="localhost", admin="")
 """Read by nobody in particular: no address is ours, no server is trusted."""
@@ -35,7 +36,7 @@ def read(files: tuple[Path, ...], path: Path | None, sender: str | None, as_json
             envelope = Envelope(sender=sender.strip("<>") if sender is not None else None, recipients=(), ingress="pipe", arrived_at=now)
             (mail,) = pool.read_many([(raw, envelope)], site)
             if isinstance(mail, ReadFailed):
-                mail = message.stub(raw, envelope, site, mail.reason)
+                mail = stub_of(raw, envelope, site, mail.reason)
             described = message.describe(mail, str(file))
             if as_json:
                 put(described)

@@ -34,8 +34,9 @@ from rtmail.engine.statements import Statements
 from rtmail.engine.status import StatusPage
 from rtmail.errors import RtmailError
 from rtmail.failpoint import failpoint
-from rtmail.mail import message, own_checks
+from rtmail.mail import own_checks
 from rtmail.mail.model import Mail
+from rtmail.mail.stub import stub_of
 from rtmail.mail.tripwire import LeakError
 from rtmail.store import Conflict, Fate, LeaseLost, Origin, OutboxRow, Outcome, Settlement, SpoolItem, Store
 
@@ -159,7 +160,7 @@ class Engine:
             log.retried(spool=item.id, attempt=item.attempts, until=later, error=error)
             return
         last = why.strip().splitlines()[-1]
-        stub = message.stub(self._batches.raw(item) or b"", item.envelope, self.office.site, last)
+        stub = stub_of(self._batches.raw(item) or b"", item.envelope, self.office.site, last)
         ticket, number = 0, 0
         try:
             if ticket := self.store.ticket_of_same(item):
@@ -323,7 +324,7 @@ class Engine:
         row = self.store.spool_row(spool_id)
         raw = self.store.raw(row.raw_id)
         (mail,) = self.pool.read_many([(raw, row.envelope)], self.office.site)
-        return message.stub(raw, row.envelope, self.office.site, mail.reason) if isinstance(mail, ReadFailed) else mail
+        return stub_of(raw, row.envelope, self.office.site, mail.reason) if isinstance(mail, ReadFailed) else mail
 
     def command(self, number: int, text: str, unix_user: str, now: datetime) -> list[dict[str, object]]:
         """Run the mail grammar from the shell on request `number`; returns the receipt's lines. Raises NoSuchRequest."""

@@ -34,10 +34,11 @@ from rtmail.engine.lookup import ORIGINS, facts_of, is_internal, load
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReadFailed
 from rtmail.failpoint import failpoint
-from rtmail.mail import address, message
+from rtmail.mail import address
 from rtmail.mail.address import split_detail
 from rtmail.mail.model import Address, Envelope, Kind, Mail, Proof
 from rtmail.mail.site import Door
+from rtmail.mail.stub import stub_of
 from rtmail.store import Conflict, Content, MovedMail, MovedTicket, Origin, Print, Store
 from rtmail.store import Entry as Noted
 from rtmail.store.spool import UNDATED_SAME_WITHIN, message_id_key
@@ -218,7 +219,7 @@ class Historian:
     def _readable(self, found: Found, mail: Mail | ReadFailed) -> Mail:
         if not isinstance(mail, ReadFailed):
             return mail
-        return message.stub(found.raw, self.envelope(found), self.office.site, f"could not be read: {mail.reason}")
+        return stub_of(found.raw, self.envelope(found), self.office.site, f"could not be read: {mail.reason}")
 
     def _tried(self, read: Sequence[tuple[Found, Mail]], now: datetime) -> list[Taken]:
         for left in reversed(range(_TRIES)):

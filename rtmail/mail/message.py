@@ -12,53 +12,39 @@ import base64
 import binascii
 import email
 import functools
-import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from email.message import Message
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from rtmail.mail import address, body, enclosed, junk, own_checks, quoting, robots
 from rtmail.mail.bounce import read_report
-from rtmail.mail.headers import Field, clean, scan, text_of, unfolded
+from rtmail.mail.fields import LOOP_HEADER, Fields, aware, bare_id, date_of, ids_in
+from rtmail.mail.fingerprint import fingerprint_of, without_list_footer
+from rtmail.mail.headers import text_of, unfolded
 from rtmail.mail.identity import prove
 from rtmail.mail.language import language_of
 from rtmail.mail.marks import marks_in
 from rtmail.mail.model import Address, Bounce, Envelope, Forwarded, Kind, Mail, Proof
 from rtmail.mail.outline import tags
 from rtmail.mail.site import Site
-from rtmail.mail.structure import BLANK_START, MAIL_BYTES, NO_END, Node, Survey, light, survey
+from rtmail.mail.structure import BLANK_START, NO_END, Node, Survey, light, survey
+from rtmail.mail.stub import stub_of
 from rtmail.mail.token import Action
 
 RECIPIENTS = 100
 """Of To and Cc together; ours are read however far back they stand."""
-REFERENCES = 200
-"""Message-IDs kept of References: the first and the last ones."""
-MESSAGE_ID_CHARS = 998
 QUOTE_LINES = 20_000
 QUOTE_LINE_CHARS = 50_000
 """A longer text, or one with a longer line, is not searched for quotes, all of it counts as new (a pasted log, or a bomb)."""
 HALF_LINE_CHARS = 500
 """Longer than a line of commands: what was cut there is somebody's words."""
-STUB_TEXT_BYTES = 20_000
-STUB_FIELD_CHARS = 500
-OWN_PREFIX = "x-rtmail-"
-LOOP_HEADER = "x-rtmail-loop"
 
 _T = TypeVar("_T")
-_MESSAGE_ID = re.compile(r"<([^<>]{1,998})>")
 _LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(?=$|[-_;, ])")
-_SPEC = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}")
-_LIST_RULE = re.compile(r"(?m)^(?:[_=*-]{10,}|-- ?)[ \t]*$")
-_LIST_WORDS = re.compile(
-    r"mailing[ -]list|listinfo|googlegroups\.com|groups\.io|/groups/|unsubscribe|subscribed to|abmelden|désinscri|відписатися|lists?[.@]",
-    re.IGNORECASE,
-)
-_LIST_FOOTER_LINES = 15
 
 
 def read(raw: bytes, envelope: Envelope, site: Site) -> Mail:
@@ -68,7 +54,7 @@ def read(raw: bytes, envelope: Envelope, site: Site) -> Mail:
     except MemoryError:
         raise
     except Exception as error:  # the steps guard themselves; what still comes through must not stop the next mail
-        return stub(raw, envelope, site, f"not readable: {type(error).__name__}")
+        return stub_of(raw, envelope, site, f"not readable: {type(error).__name__}")
 
 
 def warm_up() -> None:
@@ -79,7 +65,7 @@ def warm_up() -> None:
 @functools.cache
 def _parser() -> Any:
     """Return mail-parser's class, without the summary of all headers that it would make of each mail, twice, and nobody here reads."""
-    # Imported here: the daemon uses `stub` and `describe` and has no need of a parser in its own process.
+    # Imported here: the daemon uses `payload` and has no need of a parser in its own process.
     import mailparser
 
     logging.getLogger("mailparser").setLevel(logging.CRITICAL)
@@ -140,59 +126,6 @@ def _described_forward(forwarded: Forwarded | None) -> dict[str, Any] | None:
     return {"how": forwarded.how, "from_addr": sender, "subject": forwarded.subject, "message_id": forwarded.message_id}
 
 
-def stub(raw: bytes, envelope: Envelope, site: Site, defect: str) -> Mail:
-    """Return what a small scanner finds in a mail whose reading failed or was stopped; `defect` says how.
-
-    Runs in the daemon, on a mail that has just killed a reader: only linear, bounded steps, no MIME, no library. Nobody
-    is identified by it, and no automatic answer goes to what shows a robot's header.
-    """
-    block = scan(raw, 0, min(len(raw), MAIL_BYTES))
-    values: dict[str, str] = {}
-    for entry in block.fields:
-        values.setdefault(entry.name.lower(), entry.value[:STUB_FIELD_CHARS].decode("utf-8", "replace"))
-    found = _SPEC.search(values.get("from", ""))
-    sender = Address(address.normalise(found[0]) if found else "")
-    subject = text_of(re.sub(r"[\r\n]+", "", values.get("subject", "")))
-    own = site.domain.lower() in values.get(LOOP_HEADER, "").lower().split()
-    headers = {name: (clean(value),) for name, value in values.items() if not name.startswith(OWN_PREFIX)}
-    verdict = robots.classify(robots.Facts(headers, sender.spec, subject, envelope_sender=envelope.sender, own=own))
-    readable = values.get("content-type", "text/plain").lower().startswith("text/plain") and "content-transfer-encoding" not in values
-    text = raw[block.body_at : block.body_at + STUB_TEXT_BYTES].decode("utf-8", "replace") if readable else ""
-    text = "\n".join(clean(line) for line in text.splitlines())
-    ids = _ids([values.get("message-id", "")])
-    date = _date_of(values.get("date", ""))
-    whole = hashlib.sha256(raw[block.body_at :].replace(b"\r\n", b"\n").strip()).hexdigest()
-    return Mail(
-        message_id=ids[0] if ids else "",
-        date=date,
-        subject=subject,
-        sender=sender,
-        identity="",
-        reply_to=(),
-        to=tuple(Address(spec) for spec in map(address.normalise, _SPEC.findall(values.get("to", ""))) if spec),
-        cc=tuple(Address(spec) for spec in map(address.normalise, _SPEC.findall(values.get("cc", ""))) if spec),
-        in_reply_to=_ids([values.get("in-reply-to", "")]),
-        references=_ids([values.get("references", "")]),
-        text=text,
-        reply_text=text,
-        attachments=(),
-        kind=verdict.kind,
-        answerable=verdict.answerable,
-        reason=verdict.reason,
-        bounce=None,
-        forwarded=None,
-        marks=(),
-        tags=tags(subject, site),
-        reply_prefix=False,
-        proof=Proof.NONE,
-        proof_reason="not read",
-        fingerprint=_print(sender.spec, _date_key(date, values.get("date", "")), subject, whole, ()),
-        own=own,
-        headers=headers,
-        defects=(defect,),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """What the mail's headers and structure say about its sender."""
@@ -218,7 +151,7 @@ class _Reading:
         # Who writes raw letters into a header writes them in the charset of his text.
         written = next((node.message for node in tree.nodes if node.type.startswith("text/")), tree.root.message)
         hint = self._guarded("charset", written.get_content_charset, None)
-        fields = _Fields(tree.root.fields, hint)
+        fields = Fields(tree.root.fields, hint)
         self._look_for_tricks(fields)
         ambiguous = fields.bare_cr or fields.nul or BLANK_START in tree.defects
         # A bare CR or a NUL ends a line for some parsers, and an empty line the header: who sees which From is open (F3).
@@ -243,15 +176,15 @@ class _Reading:
         # Looked for only where the first look saw its header: each look reads every line.
         holds_forward = split is not None and (split.forwarded_header or quoting.has_forward_prefix(subject))
         inline = self._guarded("forwarded block", lambda: quoting.forwarded_block(text, subject) if holds_forward else None, None)
-        date = parser_date or _date_of(fields.first("date"))
+        date = parser_date or date_of(fields.first("date"))
         to, cc = self._recipients(fields)
-        ids = _ids([fields.first("message-id")])
+        ids = ids_in([fields.first("message-id")])
         inside, attached_text = self._guarded("what is attached", lambda: self._enclosed(gathered), ("", ""))
         attachments = tuple(found.attachment for found in gathered.found if not self._cut_off(found, tree))
-        said = " ".join(gathered.overlong) or _without_list_footer(text)
+        said = " ".join(gathered.overlong) or without_list_footer(text)
         digests = sorted(found.digest for found in gathered.found)
         return Mail(
-            message_id=ids[0] if ids else _bare_id(fields.first("message-id")),
+            message_id=ids[0] if ids else bare_id(fields.first("message-id")),
             date=date,
             subject=subject,
             sender=sender,
@@ -259,8 +192,8 @@ class _Reading:
             reply_to=self._addresses("Reply-To", fields.all("reply-to"))[:RECIPIENTS],
             to=to,
             cc=cc,
-            in_reply_to=_ids(fields.all("in-reply-to")),
-            references=_ids(fields.all("references")),
+            in_reply_to=ids_in(fields.all("in-reply-to")),
+            references=ids_in(fields.all("references")),
             text=text,
             reply_text=reply_text,
             attachments=attachments,
@@ -275,7 +208,7 @@ class _Reading:
             reply_prefix=quoting.has_reply_prefix(subject),
             proof=proof,
             proof_reason=proof_reason,
-            fingerprint=_print(sender.spec or sender.name, _date_key(date, fields.first("date")), subject, said, digests),
+            fingerprint=fingerprint_of(sender.spec or sender.name, date, fields.first("date"), subject, said, digests),
             own=judged.own,
             from_html=gathered.from_html,
             other_text=gathered.other_text,
@@ -321,7 +254,7 @@ class _Reading:
         copy = light(self.raw, tree)
         parser: Any = self._guarded("MIME", lambda: _parser().from_bytes(copy), None)
         if parser is not None:
-            date = self._guarded("Date", lambda: _aware(parser.date), None)
+            date = self._guarded("Date", lambda: aware(parser.date), None)
             # Other hosts' trace lines are none of the mail's faults.
             self.defects += sorted(category for category in parser.defects_categories if category != "ReceivedHeaderDefect")
             return parser.message, date
@@ -349,7 +282,7 @@ class _Reading:
         root, sealers = tree.root, self.site.arc_sealers
         return own_checks.verify(self.raw, root.fields, root.start, identity, self.envelope.answers, sealers)
 
-    def _look_for_tricks(self, fields: _Fields) -> None:
+    def _look_for_tricks(self, fields: Fields) -> None:
         for name in ("from", "sender", "subject", "message-id", "date", "to", "cc", "reply-to"):
             if len(fields.all(name)) > 1:
                 self.defects.append(f"more than one {name.title()}")
@@ -358,7 +291,7 @@ class _Reading:
         if fields.bare_cr:
             self.defects.append("bare CR in the header")
 
-    def _sender(self, fields: _Fields) -> Address:
+    def _sender(self, fields: Fields) -> Address:
         shown = fields.first("from")
         found = self._addresses("From", [shown])
         if found:
@@ -377,7 +310,7 @@ class _Reading:
         nobody: tuple[Address, ...] = ()
         return self._guarded(step, lambda: address.parse_list(values), nobody)
 
-    def _recipients(self, fields: _Fields) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+    def _recipients(self, fields: Fields) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
         room = RECIPIENTS
         lists: list[tuple[Address, ...]] = []
         for name in ("to", "cc"):
@@ -390,7 +323,7 @@ class _Reading:
         return lists[0], lists[1]
 
     def _judged(
-        self, tree: Survey, parsed: Message, headers: Mapping[str, tuple[str, ...]], fields: _Fields, sender: Address, subject: str
+        self, tree: Survey, parsed: Message, headers: Mapping[str, tuple[str, ...]], fields: Fields, sender: Address, subject: str
     ) -> _Judged:
         root = tree.root
         bounce = self._guarded("report", lambda: read_report(parsed, self.envelope.sender), None)
@@ -430,70 +363,16 @@ class _Reading:
 _MAY_BE_JUNK = frozenset({Kind.REQUEST_OR_REPLY, Kind.MACHINE, Kind.LIST})
 
 
-class _Fields:
-    """The header fields of a mail by name, unfolded."""
-
-    def __init__(self, entries: list[Field], hint: str | None) -> None:
-        self.entries = entries
-        self.bare_cr = any(b"\r" in entry.value and b"\r" in entry.value.replace(b"\r\n", b"") for entry in entries)
-        self.nul = any(b"\x00" in entry.value for entry in entries)
-        self._by_name: dict[str, list[str]] = {}
-        for entry in entries:
-            # A bare CR is no line end here, whatever other parsers make of it.
-            self._by_name.setdefault(entry.name.lower(), []).append(unfolded(entry.value, hint).replace("\r", " "))
-
-    def all(self, name: str) -> list[str]:
-        return self._by_name.get(name, [])
-
-    def first(self, name: str) -> str:
-        return next((value for value in self.all(name) if value), "")
-
-    def decoded(self) -> dict[str, tuple[str, ...]]:
-        """Every field for display, without what only our own mail may say."""
-        shown = self._by_name.items()
-        return {name: tuple(text_of(value) for value in values) for name, values in shown if not name.startswith(OWN_PREFIX)}
-
-
 def _read_attached(raw: bytes, part: str) -> Forwarded:
     tree = survey(raw)
-    fields = _Fields(tree.root.fields, None)
+    fields = Fields(tree.root.fields, None)
     senders = address.parse_list([fields.first("from")])
-    ids = _ids([fields.first("message-id")])
+    ids = ids_in([fields.first("message-id")])
     text = body.gather(raw, tree).text
     return Forwarded("attached", senders[0] if senders else None, text_of(fields.first("subject")), text, ids[0] if ids else "", part)
 
 
-def _ids(values: Iterable[str]) -> tuple[str, ...]:
-    """Return the Message-IDs in `values`, each once, in order; blanks inside one came from folding and go."""
-    found = [f"<{''.join(inner.split())}>" for value in values for inner in _MESSAGE_ID.findall(clean(value))]
-    found = list(dict.fromkeys(found))
-    return tuple(found if len(found) <= REFERENCES else [found[0], *found[1 - REFERENCES :]])
-
-
-def _bare_id(value: str) -> str:
-    """An id that its sender wrote without its brackets."""
-    bare = "".join(clean(value).split()).strip("<>")
-    return f"<{bare}>" if bare and len(bare) <= MESSAGE_ID_CHARS else ""
-
-
-def _date_of(value: str) -> datetime | None:
-    try:
-        return _aware(parsedate_to_datetime(clean(value)))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
-def _aware(when: datetime | None) -> datetime | None:
-    if when is None:
-        return None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def _date_key(date: datetime | None, written: str) -> str:
-    return date.isoformat() if date else clean(written)
-
-
-def _language(fields: _Fields) -> str:
+def _language(fields: Fields) -> str:
     for name in ("content-language", "accept-language"):
         if match := _LANGUAGE.match(fields.first(name)):
             return match[0].lower()
@@ -514,22 +393,3 @@ def _is_bounce_address(recipient: str, site: Site) -> bool:
         return base64.b32decode(detail.upper() + "====")[1] & 0x3F == Action.BOUNCE
     except (binascii.Error, ValueError):
         return False
-
-
-def _without_list_footer(text: str) -> str:
-    """Return `text` without what a mailing list put below it: the last ruled-off lines when they speak of a list."""
-    rules = list(_LIST_RULE.finditer(text))
-    # Mailman closes its footer with a rule of its own, Google opens with a signature's dashes: the last two may count.
-    for rule in rules[-2:]:
-        footer = text[rule.end() :]
-        if footer.count("\n") <= _LIST_FOOTER_LINES and _LIST_WORDS.search(footer):
-            return text[: rule.start()]
-    return text
-
-
-def _print(sender: str, date: str, subject: str, text: str, digests: Iterable[str]) -> str:
-    """Return the fingerprint (promise 2); white space counts as one blank, since relays change it."""
-    parts = [sender.lower(), date, *(" ".join(part.split()) for part in (subject, text)), *digests]
-    return hashlib.sha256("\x00".join(parts).encode("utf-8", "replace")).hexdigest()
-
-

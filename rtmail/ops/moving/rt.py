@@ -21,8 +21,9 @@ from rtmail.engine.history import OLD_NUMBER
 from rtmail.engine.keeping import content_of, ids_of
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool, ReadFailed
-from rtmail.mail import address, message
+from rtmail.mail import address
 from rtmail.mail.model import Address, Envelope, Mail
+from rtmail.mail.stub import stub_of
 from rtmail.ops.moving.archive import Progress
 from rtmail.store import Content, LinkKind, MovedMail, MovedTicket, Origin, Store
 from rtmail.store import Entry as Noted
@@ -143,7 +144,7 @@ def _mails(page: Sequence[RtTicket], people: _People, office: Office, pool: Read
     read: _Read = {}
     for (_, one), (raw, envelope), mail in zip(spoken, jobs, pool.read_many(jobs, office.site), strict=True):
         if isinstance(mail, ReadFailed):
-            mail = message.stub(raw, envelope, office.site, f"could not be read: {mail.reason}")
+            mail = stub_of(raw, envelope, office.site, f"could not be read: {mail.reason}")
         read[one.id] = (raw, envelope, mail)
     return read
 
