@@ -1,4 +1,4 @@
-"""A mail's header fields by name, and what ids and dates in them say. Called by what reads a mail, or makes a stub of it."""
+"""A mail's header fields by name, and what ids and dates in them say."""
 
 from __future__ import annotations
 

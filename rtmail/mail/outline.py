@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 from rtmail.mail import address
+from rtmail.mail.fields import date_of, ids_in
 from rtmail.mail.headers import Field, scan, text_of, unfolded
 from rtmail.mail.quoting import has_reply_prefix
 from rtmail.mail.site import Site
@@ -20,7 +20,6 @@ ON_THE_WAY = timedelta(days=5)
 """So long a mail may be on its way at most: a Received line that is further from its Date was written when it was moved."""
 HEAD_BYTES = 100_000
 _CITED = 100
-_MESSAGE_ID = re.compile(r"<([^<>]{1,998})>")
 _FIRST = datetime(1982, 8, 13, tzinfo=UTC)
 """The day of RFC 822: what claims to be older has a broken clock."""
 
@@ -51,8 +50,8 @@ def outline(raw: bytes, kept_at: datetime | None, site: Site, now: datetime) -> 
     """
     fields = scan(raw, 0, min(len(raw), HEAD_BYTES)).fields
     subject = text_of(_first(fields, "subject"))
-    own = _ids(_first(fields, "message-id"))
-    cited = [*_ids(_first(fields, "in-reply-to")), *reversed(_ids(_first(fields, "references")))]
+    own = ids_in([_first(fields, "message-id")])
+    cited = [*ids_in([_first(fields, "in-reply-to")]), *reversed(ids_in([_first(fields, "references")]))]
     senders = address.parse_list([_first(fields, "from")])
     return Outline(
         message_id=own[0] if own else "",
@@ -88,14 +87,6 @@ def _first(fields: list[Field], name: str) -> str:
     return next((unfolded(field.value) for field in fields if field.name.lower() == name), "")
 
 
-def _ids(value: str) -> list[str]:
-    return [f"<{''.join(inner.split())}>" for inner in _MESSAGE_ID.findall(value)]
-
-
 def _instant(text: str) -> datetime | None:
-    try:
-        at = parsedate_to_datetime(text.strip())
-        at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return at if at >= _FIRST else None
+    at = date_of(text)
+    return at if at and at >= _FIRST else None

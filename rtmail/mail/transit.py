@@ -7,9 +7,9 @@ our server's queue (DESIGN 4, time of an event). Never by the Date header, which
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
+from rtmail.mail.fields import date_of
 from rtmail.mail.identity import trusted_peer
 from rtmail.mail.model import Envelope
 from rtmail.mail.site import Site
@@ -34,8 +34,4 @@ def taken_at(received: Sequence[str], envelope: Envelope, site: Site) -> datetim
 def _instant(received: str) -> datetime | None:
     """Return the date of a Received field (RFC 5321 4.4: behind its last semicolon), None for one that cannot be read."""
     _, semicolon, date = received.rpartition(";")
-    try:
-        at = parsedate_to_datetime(date.strip()) if semicolon else None
-        return at and (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+    return date_of(date) if semicolon else None
