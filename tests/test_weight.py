@@ -204,3 +204,10 @@ def test_two_hundred_clients_with_25_mb_each_fit_into_the_services_memory(tmp_pa
         print(f"{kept} of {CLIENTS} kept at once, {scales.most // MIB} MiB at most of {GRANTED // MIB}")
         assert scales.most < GRANTED
         assert rows(daemon.state, "SELECT count(*) FROM spool") == [(kept,)]
+
+
+def test_a_database_that_is_a_file_brings_no_driver_of_a_server_into_memory() -> None:
+    """peewee and its migrations take it along where it is installed: 9 MB and a tenth of the time of a start."""
+    code = "import sys, rtmail.daemon; print([name for name in sys.modules if name.partition('.')[0].startswith('psycopg')])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout.strip() == "[]"

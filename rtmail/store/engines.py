@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import sys
 import threading
 import weakref
 from abc import ABC, abstractmethod
@@ -19,18 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-# peewee takes a driver of PostgreSQL along, which is slow to import and large: whoever has the other engine does without.
-_had_driver = "psycopg" in sys.modules
-if not _had_driver:
-    sys.modules["psycopg"] = None  # type: ignore[assignment]
-import peewee  # noqa: E402
-
-if not _had_driver:
-    del sys.modules["psycopg"]
-
-from rtmail.errors import Deferred, DiskFull  # noqa: E402
-from rtmail.store.faults import Again, Damaged, SchemaError, StoreFailed  # noqa: E402
-from rtmail.store.turns import Between, Turn  # noqa: E402
+from rtmail.errors import Deferred, DiskFull
+from rtmail.store.driverless import peewee
+from rtmail.store.faults import Again, Damaged, SchemaError, StoreFailed
+from rtmail.store.turns import Between, Turn
 
 logging.getLogger("peewee").setLevel(logging.ERROR)  # at DEBUG it would write every statement to its log, with words and addresses in it
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from playhouse import migrations
-
 from rtmail.failpoint import failpoint
+from rtmail.store.driverless import migrations
 from rtmail.store.engines import HISTORY, Engine
 from rtmail.store.faults import SchemaError
 
