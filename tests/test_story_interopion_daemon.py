@@ -49,7 +49,7 @@ def clock(stage: Stage, name: str, number: int = 1) -> tuple[State, float]:
 
 @pytest.mark.long
 def test_what_is_asked_from_the_priority_to_managements_decision(tmp_path: Path) -> None:
-    with Stage(tmp_path, "interopion", begins=BEGINS, rate=60, house=HOUSE) as stage:
+    with Stage(tmp_path, "interopion", begins=BEGINS, rate=5, house=HOUSE) as stage:
         # Contacts only, and within the agreement's term.
         for who in (EVE, NIK):
             stage.writes(who, "Help.", subject=f"Help {NAMES[who]}")
@@ -103,7 +103,7 @@ def test_what_is_asked_from_the_priority_to_managements_decision(tmp_path: Path)
 
 @pytest.mark.long
 def test_what_is_told_to_all_contacts(tmp_path: Path) -> None:
-    with Stage(tmp_path, "interopion", begins=BEGINS, rate=60, house=HOUSE) as stage:
+    with Stage(tmp_path, "interopion", begins=BEGINS, rate=20, house=HOUSE) as stage:
         # A critical issue goes to every contact, once, within its four hours; until somebody says what it is, staff are told.
         stage.writes(JANE, "Incident: Results are wrong\nSeverity: critical\nAffects: all")
         stage.came(JANE, "receipt", "An incident of severity critical")

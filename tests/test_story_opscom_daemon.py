@@ -89,7 +89,7 @@ def minutes(stage: Stage, name: str, number: int = 1) -> int:
 
 @pytest.mark.long
 def test_a_night_and_what_became_of_it(tmp_path: Path) -> None:
-    with Stage(tmp_path, "opscom", begins=NIGHT, rate=12, house=HOUSE) as stage:
+    with Stage(tmp_path, "opscom", begins=NIGHT, rate=4, house=HOUSE) as stage:
         # A system outage: who is on call has it at once, on the telephone too; triage in 15 minutes, a status mail in an hour.
         stage.writes(PIA, "No gate opens.", to="critical@example.com", subject="Gates stay shut")
         assert "opens next" not in flat(stage.came(PIA, "acknowledgement"))

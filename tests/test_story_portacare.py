@@ -128,13 +128,13 @@ def test_an_acknowledgement_by_mail_holds_the_next_rung_until_it_expires(tmp_pat
 @pytest.mark.long
 def test_a_request_from_its_number_to_its_approval_and_what_is_charged_for_it(tmp_path: Path) -> None:
     night = datetime.fromisoformat("2026-11-30T06:00:00+01:00")
-    with Stage(tmp_path, "portacare", policy(), begins=night, rate=60, house=HOUSE) as stage:
+    with Stage(tmp_path, "portacare", policy(), begins=night, rate=20, house=HOUSE) as stage:
         # At any hour the number comes back at once. Nobody looks at it for half an hour: the first of the managers hears of it.
         stage.writes(PIA, "Which port is it?", subject="Ports")
         assert "request #1" in flat(stage.came(PIA, "acknowledgement"))
         notice = stage.came(JANE, "opened", "Ports")
         stage.until_due()
-        stage.came(MAX, "escalation", "Ports", seconds=60)
+        stage.came(MAX, "escalation", "Ports", seconds=90)
         # The customer knows of the priority, does not consent, and it is another; so is how often she hears of it.
         stage.answers(notice, "Priority: P4\ntake\n\nWe look it up.")
         stage.answers(stage.came(PIA, "priority-told", "P4"), "disagree")
