@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def fresh(folder: Path) -> None:
-    """Print seconds since the start at which each step was done, and those of the downloads."""
+    """Print seconds since the start at which each step was done, by the clock and of all processors, and those of the downloads."""
     wheel = wheel_of_rtmail(folder)
     bare = Bare(folder)
     for file in (wheel, *(ROOT / "tests" / "fresh").iterdir()):
@@ -30,6 +30,6 @@ def fresh(folder: Path) -> None:
     subprocess.run(pip, check=True, timeout=900)
     fetched = time.monotonic() - begun
     print("\n## a house on a machine with nothing but Python\n")
-    for step, milliseconds in re.findall(r"^(.+): (\d+) ms$", said, re.MULTILINE):
-        print(f"{step:24} {int(milliseconds) / 1000:7.1f} s")
+    for step, clock, processors in re.findall(r"^(.+): (\d+) ms, (\d+) ms of processors$", said, re.MULTILINE):
+        print(f"{step:24} {int(clock) / 1000:7.1f} s {int(processors) / 1000:7.1f} s of processors")
     print(f"{'downloads besides':24} {fetched:7.1f} s")

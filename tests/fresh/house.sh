@@ -1,12 +1,18 @@
 #!/bin/sh
 # From a Debian with nothing but Python to a mail that is acknowledged and a doctor who finds nothing.
-# house.sh PACKAGE: rtmail as a .deb or a .whl, with neighbours.py beside this script. Run as root. Each step says how long it took.
+# house.sh PACKAGE: rtmail as a .deb or a .whl, with neighbours.py beside this script. Run as root. Each step says how long it is since
+# the start, and what of the processors it all took.
 set -eu
 package=$1
 here=$(cd "$(dirname "$0")" && pwd)
 now() { date +%s%N; }
 begun=$(now)
-took() { echo "$1: $((($(now) - begun) / 1000000)) ms"; }
+# What all processes in here used of the processors since they began, in ms: those that live, and those that they waited for.
+used() {
+    cat /proc/[0-9]*/stat 2>/dev/null | sed "s/.*) //" |
+        awk -v hz="$(getconf CLK_TCK)" "{ t += \$12 + \$13 + \$14 + \$15 } END { print int(t * 1000 / hz) }"
+}
+took() { echo "$1: $((($(now) - begun) / 1000000)) ms, $(used) ms of processors"; }
 wait_for() { # up to 60 s for a command that succeeds
     tries=0
     until eval "$1"; do
