@@ -11,8 +11,7 @@ from rtmail.cli.common import config_option, end, json_option, opened, policies_
 from rtmail.cli.tables import columns
 from rtmail.config import Config
 from rtmail.desk import filled, history, notes
-from rtmail.desk.prepared import MARK
-from rtmail.desk.ticket import ASKED_PRIORITY, Event, Role, Status, Ticket
+from rtmail.desk.ticket import ASKED_PRIORITY, PREPARED_MARK, Event, Role, Status, Ticket
 from rtmail.store import Content, Store
 
 _MARKS = {"proposed": "?", "suggested": "*", "disputed": "!"}
@@ -146,7 +145,7 @@ def _described(
         "waits_until": utc(one.waits_until),
         "due_at": one.fields.get(notes.DUE),
         "worked": one.fields.get(notes.WORKED) or {"minutes": 0, "billable": 0},
-        "mark": one.fields.get(MARK),
+        "mark": one.fields.get(PREPARED_MARK),
         "elsewhere": list(one.fields.get(notes.REFS) or ()),
         "fields": filled.plain(one.filled),
         "asked_of_customer": filled.asked(one),

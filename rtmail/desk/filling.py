@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from rtmail.desk import audience, consent, filled, forms, prepared, private
+from rtmail.desk import audience, consent, filled, forms, private
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.forms import Reading
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import LetGo, Received
-from rtmail.desk.ticket import Event, EventKind
+from rtmail.desk.ticket import PREPARED_MARK, Event, EventKind
 from rtmail.mail.draft import Auto, Visibility
 from rtmail.mail.model import Proof
 from rtmail.policy.fields import By, Field, FieldKind, Value
@@ -113,8 +113,8 @@ def _ruled(builder: Builder, stimulus: Received, event: Event) -> tuple[str, ...
     for rule in builder.policy.rules:
         if not rule.when.holds(held):
             continue
-        if rule.mark and builder.ticket.fields.get(prepared.MARK) != rule.mark:
-            builder.note(prepared.MARK, rule.mark)
+        if rule.mark and builder.ticket.fields.get(PREPARED_MARK) != rule.mark:
+            builder.note(PREPARED_MARK, rule.mark)
         if rule.priority:
             target = builder.policy.priorities[rule.priority]
             allowed = target.key in builder.policy.suggest.allow

@@ -6,13 +6,11 @@ from rtmail.desk import audience
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
-from rtmail.desk.ticket import EventKind, Status
+from rtmail.desk.ticket import PREPARED_MARK, EventKind, Status
 from rtmail.mail.draft import Auto, Visibility
 from rtmail.policy import signals
 from rtmail.policy.terms import Prepared, Then
 
-MARK = "mark"
-"""The field that holds the mark of the last prepared answer: such requests can be listed by it."""
 _STATUS = {Then.CLOSE: Status.CLOSED, Then.WAIT: Status.WAITING, Then.OPEN: Status.OPEN}
 
 
@@ -57,7 +55,7 @@ def redirect(builder: Builder, value: str, person: Person) -> str:
 
 def _left(builder: Builder, answer: Prepared, actor: int, name: str) -> None:
     if answer.mark:
-        builder.note(MARK, answer.mark)
+        builder.note(PREPARED_MARK, answer.mark)
     builder.status(_STATUS[answer.then], actor=actor, reason=f"prepared answer {name}")
 
 

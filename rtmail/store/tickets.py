@@ -14,8 +14,7 @@ from typing import Any
 
 from rtmail.desk.about import ABOUT
 from rtmail.desk.notes import URGENCY
-from rtmail.desk.prepared import MARK
-from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply
+from rtmail.desk.ticket import PREPARED_MARK, Event, EventKind, Participant, Role, Status, Ticket, apply
 from rtmail.failpoint import failpoint
 from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Attachment
@@ -498,7 +497,7 @@ def _kind(ticket: Ticket) -> str:
 
 
 def _mark(ticket: Ticket) -> str:
-    return clean(str(ticket.fields.get(MARK) or ""))
+    return clean(str(ticket.fields.get(PREPARED_MARK) or ""))
 
 
 def _urgency(ticket: Ticket) -> int:
