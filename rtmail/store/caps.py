@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,13 +12,17 @@ from rtmail.store.spool import UNDATED_SAME_WITHIN
 from rtmail.store.values import clean, length, micros
 
 FOR_EVER = (1 << 63) - 1
-_LANE = random.randrange(64)
-"""In which of so many rows this process counts what every daemon counts with every mail. On PostgreSQL whoever changes a row keeps all
-others from it until he commits: with one row the daemons would work one after the other."""
+LANES = 64
+"""In so many rows is counted what all daemons count with every mail. On PostgreSQL whoever changes a row keeps all others from it until he
+commits: with one row the daemons would work one after the other, and all stand still where one of them does."""
 
 
 class Caps(Database):
     """The counters' part of the store."""
+
+    @functools.cached_property
+    def _lane(self) -> int:
+        return random.randrange(LANES)
 
     @writes
     def count(self, key: str, now: datetime, window: timedelta) -> int:
@@ -41,7 +46,7 @@ class Caps(Database):
     @writes
     def tally(self, key: str, now: datetime, window: timedelta) -> None:
         """Count one use of a `key` that all daemons use all the time, for `tallied`; none waits for another."""
-        self.count(f"{key}#{_LANE}", now, window)
+        self.count(f"{key}#{self._lane}", now, window)
 
     @reads
     def tallied(self, key: str, now: datetime, window: timedelta) -> int:

@@ -323,7 +323,7 @@ class PostgreSQL(Engine):
         wait = max(1, round(busy.total_seconds()))
         # A stopped daemon must not keep its row locks, a cut network must be noticed, a lock not waited for without end.
         _take_driver()
-        limits = f"-c lock_timeout={wait}s -c idle_in_transaction_session_timeout=60s -c synchronous_commit=on"
+        limits = f"-c lock_timeout={wait}s -c idle_in_transaction_session_timeout=15s -c synchronous_commit=on"
         super().__init__(peewee.PostgresqlDatabase(
             url, prefer_psycopg3=True, connect_timeout=wait, options=limits,
             keepalives_idle=15, keepalives_interval=5, keepalives_count=3, tcp_user_timeout=15000))
