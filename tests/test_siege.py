@@ -84,8 +84,10 @@ def test_postgresql_killed_twenty_times_under_load(nursery: Nursery, tmp_path: P
 
 @pytest.mark.servers
 def test_one_of_two_daemons_stands_still_beyond_its_leases(nursery: Nursery, tmp_path: Path, server: Cluster) -> None:
-    """R22. Their clock runs sixty times as fast: the longest lease, five minutes, is over in five seconds."""
-    clock = ("--clock-rate", "60", "--clock-from", datetime.now(UTC).isoformat(), "--clock-zero", str(time.time()))
+    """R22. Their clock runs twenty times as fast: the longest lease, five minutes, is over in fifteen seconds.
+
+    Much faster, and a busy machine has not worked off what it claimed before somebody else may claim it."""
+    clock = ("--clock-rate", "20", "--clock-from", datetime.now(UTC).isoformat(), "--clock-zero", str(time.time()))
     with Siege(nursery, tmp_path, random.Random(9), cluster=server, arguments=clock) as siege:
         for daemon in siege.daemons:
             siege.spawn(daemon)
@@ -96,7 +98,7 @@ def test_one_of_two_daemons_stands_still_beyond_its_leases(nursery: Nursery, tmp
             tell(there, signal.SIGSTOP)
             assert siege.works(60), "the other one does not go on"
             claimed = "SELECT count(*) FROM spool WHERE outcome = '' AND owner <> ''"
-            threading.Event().wait(6)
+            threading.Event().wait(16)
             wait_for(lambda: books.rows(siege.url, claimed) == [(0,)] or siege.works(0.1), 60)  # noqa: B023
             tell(there, signal.SIGCONT)
             still, goes_on = goes_on, still

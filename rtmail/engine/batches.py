@@ -76,16 +76,22 @@ class Batches:
         if len(batch.items) == BATCH:
             self._ahead = self._begin(site, now)
 
-    def spoiled(self, items: Sequence[SpoolItem], now: datetime, *, by_store: bool) -> None:
-        """Note that all of a batch that was left came to nothing; `by_store` is the database's trouble, and no mail's fault."""
+    def spoiled(self, items: Sequence[SpoolItem], now: datetime, *, by_store: bool, kept: bool) -> None:
+        """Note that all of a batch that was left came to nothing.
+
+        by_store  it is the database's trouble, and no mail's fault
+        kept      of that: a row that one of them needs is kept by another, who may stand still; the others need not wait for it
+        """
         self._put_back()
-        if by_store:
+        if by_store and not kept:
             self._to_release += items
         elif len(items) > 1:
             # What goes wrong with one mail ends with that mail; this undid them all. It is found when each goes alone.
             self._to_release += items
             self._alone_to = items[-1].id
         else:
+            if kept:
+                self._to_release += items
             self._to_retry += [(item, now + AGAIN_AFTER * item.attempts) for item in items]
 
     def close(self) -> None:

@@ -38,7 +38,7 @@ from rtmail.mail import own_checks
 from rtmail.mail.model import Mail
 from rtmail.mail.stub import stub_of
 from rtmail.mail.tripwire import LeakError
-from rtmail.store import Conflict, Fate, LeaseLost, Origin, OutboxRow, Outcome, Settlement, SpoolItem, Store
+from rtmail.store import Conflict, Fate, LeaseLost, Origin, OutboxRow, Outcome, RowKept, Settlement, SpoolItem, Store
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ class Engine:
                 failpoint("engine-committed")
                 self.posted()
         except Exception as error:
-            self._batches.spoiled(items, now, by_store=self.store.undoes(error))
+            self._batches.spoiled(items, now, by_store=self.store.undoes(error), kept=isinstance(error, RowKept))
             raise
         return len(batch.items)
 

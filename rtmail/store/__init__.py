@@ -14,7 +14,7 @@ from rtmail.store.customers import Customers
 from rtmail.store.database import writes
 from rtmail.store.erasing import Erasing
 from rtmail.store.facts import Age, Ages, Facts, Pausable, Pause, Serving
-from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RungTaken, SchemaError, StoreFailed
+from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RowKept, RungTaken, SchemaError, StoreFailed
 from rtmail.store.figures import Due, Figures, Flight
 from rtmail.store.forgetting import Forgetting
 from rtmail.store.history import History, MovedMail, MovedTicket, Print
@@ -46,7 +46,7 @@ __all__ = [
     "Flight",
     "Held", "Hold", "LeaseLost", "LinkKind", "Linked", "MailState", "MailboxRow", "MovedMail", "MovedTicket",
     "NotEmpty", "NotThere", "Origin", "OutboxItem",
-    "OutboxRow", "Outcome", "Party", "Pausable", "Pause", "PolicyVersion", "Print", "Rung", "RungTaken", "SameIdOtherPrint",
+    "OutboxRow", "Outcome", "Party", "Pausable", "Pause", "PolicyVersion", "Print", "RowKept", "Rung", "RungTaken", "SameIdOtherPrint",
     "SchemaError", "Serving", "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink",
     "TicketSummary", "WriteBack",
 ]

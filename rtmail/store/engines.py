@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from rtmail.errors import Deferred, DiskFull
 from rtmail.store.driverless import peewee
-from rtmail.store.faults import Again, Damaged, SchemaError, StoreFailed
+from rtmail.store.faults import Again, Damaged, RowKept, SchemaError, StoreFailed
 from rtmail.store.turns import Between, Turn
 
 logging.getLogger("peewee").setLevel(logging.ERROR)  # at DEBUG it would write every statement to its log, with words and addresses in it
@@ -365,7 +365,9 @@ class PostgreSQL(Engine):
             return Again("database busy")
         if state == "53100":
             return DiskFull()
-        if state[:2] == "53" or state in ("55P03", "58030"):
+        if state == "55P03":
+            return RowKept("database not usable: somebody else's transaction keeps a row")
+        if state[:2] == "53" or state == "58030":
             return Deferred(f"database not usable: {state}")
         return None
 

@@ -24,6 +24,10 @@ class Again(Deferred):
     """
 
 
+class RowKept(Deferred):
+    """Somebody else's transaction keeps a row that this one needs, for longer than one waits: what goes alone may pass."""
+
+
 class SchemaError(RtmailError):
     """The database is not one that this program may use: a newer schema, not ours at all, or damaged (exit 78)."""
 
