@@ -69,13 +69,16 @@ def drawn(mails: Mapping[str, str], folder: Path, *, width: int, dark: bool = Fa
     page = folder / "page.html"
     page.write_text(f'<meta charset="utf-8"><body>{frames}<pre id="told"></pre><script>{_MEASURE}</script>', encoding="utf-8")
     columns = max(1, 1600 // width)
-    tall = -(-len(mails) // columns) * 960
     command = [program("chromium", "chromium"), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-               "--disable-dev-shm-usage", f"--user-data-dir={folder / 'profile'}", f"--window-size={columns * (width + 24)},{tall}",
+               "--disable-dev-shm-usage", f"--user-data-dir={folder / 'profile'}",
                f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--virtual-time-budget=20000"]
+    wide, tall = columns * (width + 24), -(-len(mails) // columns) * 960
     if picture:
-        subprocess.run([*command, f"--screenshot={picture}", page.as_uri()], check=True, capture_output=True, timeout=300)
-    dumped = subprocess.run([*command, "--dump-dom", page.as_uri()], check=True, capture_output=True, timeout=300).stdout.decode()
+        whole = [f"--window-size={wide},{tall}", f"--screenshot={picture}"]
+        subprocess.run([*command, *whole, page.as_uri()], check=True, capture_output=True, timeout=300)
+    # What is below the window is laid out all the same; a window as tall as all mails takes minutes to draw.
+    measuring = [f"--window-size={wide},960", "--dump-dom"]
+    dumped = subprocess.run([*command, *measuring, page.as_uri()], check=True, capture_output=True, timeout=300).stdout.decode()
     found = re.search(r'<pre id="told">(.*?)</pre>', dumped, re.DOTALL)
     told: dict[str, Any] = json.loads(html.unescape(found[1] if found else ""))
     return {name: Seen(**one) for name, one in told.items()}
