@@ -18,7 +18,6 @@ from rtmail.desk.people import Person
 from rtmail.desk.stimulus import LetGo, Received
 from rtmail.desk.ticket import PREPARED_MARK, Event, EventKind
 from rtmail.mail.draft import Auto, Visibility
-from rtmail.mail.model import Proof
 from rtmail.policy.fields import By, Field, FieldKind, Value
 
 MOST_ASKED = 3
@@ -42,7 +41,7 @@ def heard(builder: Builder, stimulus: Received, event: Event, *, trusted: bool) 
         return _told_missing(builder, event)
     if not trusted:
         return ("Fills in the form; nothing of it was noted, since nothing proves who wrote it.",)
-    builder.echoes = mail.proof in (Proof.DMARC_PASS, Proof.DKIM_ALIGNED)
+    builder.echoes = mail.proof.proven
     changed = [said for one in readings if (said := _taken(builder, known[one.key], one, event.actor, event.seq))]
     wrong = tuple(one for one in readings if one.wrong)
     builder.misread = tuple((one.key, one.said) for one in wrong)

@@ -16,7 +16,7 @@ from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import survivor
 from rtmail.engine.office import Office
 from rtmail.mail.identity import trusted_peer
-from rtmail.mail.model import Mail, Proof
+from rtmail.mail.model import Mail
 from rtmail.store import Origin, Outcome, Settlement, SpoolItem
 
 _COUNTED = timedelta(hours=1)
@@ -30,7 +30,7 @@ def named(office: Office, mail: Mail) -> tuple[str, str]:
 
 def believed(office: Office, item: SpoolItem, mail: Mail) -> bool:
     """Tell whether a program's mail is proven to be of its sender, or comes straight from a host of the house."""
-    return mail.proof in (Proof.DMARC_PASS, Proof.DKIM_ALIGNED) or trusted_peer(item.envelope, office.site)
+    return mail.proof.proven or trusted_peer(item.envelope, office.site)
 
 
 def again(keeper: Keeper, item: SpoolItem, mail: Mail, verdict: Verdict, alert: Alert, trace: dict[str, Any],

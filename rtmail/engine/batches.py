@@ -83,15 +83,14 @@ class Batches:
         kept      of that: a row that one of them needs is kept by another, who may stand still; the others need not wait for it
         """
         self._put_back()
+        if by_store or len(items) > 1:
+            self._to_release += items
         if by_store and not kept:
-            self._to_release += items
-        elif len(items) > 1:
-            # What goes wrong with one mail ends with that mail; this undid them all. It is found when each goes alone.
-            self._to_release += items
+            return
+        # What goes wrong with one mail ends with that mail; this undid them all. It is found when each goes alone.
+        if len(items) > 1:
             self._alone_to = items[-1].id
         else:
-            if kept:
-                self._to_release += items
             self._to_retry += [(item, now + AGAIN_AFTER * item.attempts) for item in items]
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Caps
 from rtmail.mail import address
 from rtmail.mail.draft import Auto, Draft, ReplyTo, Suppress, Visibility
-from rtmail.mail.model import Mail, Proof
+from rtmail.mail.model import Mail
 from rtmail.mail.quoting import strip_reply_prefixes
 from rtmail.store import Store
 
@@ -34,7 +34,6 @@ TEMPLATE = "folded"
 LISTED = 100
 _PENDING = "fold:"
 _NUMBERS = re.compile(r"\d+")
-_PROVEN = frozenset({Proof.DMARC_PASS, Proof.DKIM_ALIGNED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def came_from(store: Store, caps: Caps, verdict: Verdict, now: datetime) -> Trip
 
 def unproven(caps: Caps, verdict: Verdict) -> str:
     """Return why a sender whom nothing proves gets no automatic answer, "" where the house answers him."""
-    proven = verdict.sender.proof in _PROVEN or bool(verdict.sender.staff and verdict.sender.authenticated)
+    proven = verdict.sender.proof.proven or bool(verdict.sender.staff and verdict.sender.authenticated)
     return "" if proven or not caps.only_proven else "nothing proves the sender, and only proven ones are answered"
 
 

@@ -377,7 +377,7 @@ class Historian:
         person = self._directory.staff(mail.identity)
         proof = ""
         if person is not None:
-            if mail.proof in (Proof.DMARC_PASS, Proof.DKIM_ALIGNED):
+            if mail.proof.proven:
                 proof = str(mail.proof)
             elif found.sent:
                 proof = "sent-folder"

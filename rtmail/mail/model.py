@@ -106,6 +106,11 @@ class Proof(StrEnum):
     """The sender's own domain disowns the machine, and no signature stands against that: no proof, and no answer."""
     NONE = "none"
 
+    @property
+    def proven(self) -> bool:
+        """Whether the From line is proven to be of its domain."""
+        return self in (Proof.DMARC_PASS, Proof.DKIM_ALIGNED)
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:

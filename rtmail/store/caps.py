@@ -53,7 +53,7 @@ class Caps(Database):
         """Return how many uses `tally` counted in the present window, by all daemons, but for what they have not committed yet."""
         span = length(window)
         row = self._row("SELECT coalesce(sum(uses), 0) FROM cap WHERE key >= ? AND key < ? AND window_length = ? AND window_start = ?",
-                        (f"{clean(key)}#", f"{clean(key)}$", span, micros(now) // span * span))
+                        (*_begin_with(f"{clean(key)}#"), span, micros(now) // span * span))
         return int(row[0]) if row else 0
 
     @writes
@@ -65,8 +65,7 @@ class Caps(Database):
     @reads
     def counted(self, prefix: str) -> dict[str, int]:
         """Return what `add_up` counted of keys that begin with `prefix`, without the prefix."""
-        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        rows = self._rows("SELECT key, uses FROM cap WHERE key >= ? AND key < ? AND window_start = ?", (prefix, end, FOR_EVER))
+        rows = self._rows("SELECT key, uses FROM cap WHERE key >= ? AND key < ? AND window_start = ?", (*_begin_with(prefix), FOR_EVER))
         return {str(key)[len(prefix):]: int(uses) for key, uses in rows}
 
     @writes
@@ -109,3 +108,8 @@ class Caps(Database):
         at = micros(now)
         return (self._do("DELETE FROM once WHERE expires_at <= ?", (at,))
                 + self._do("DELETE FROM cap WHERE window_start <= ? - window_length", (at,)))
+
+
+def _begin_with(prefix: str) -> tuple[str, str]:
+    """Return the first name that begins with `prefix`, and the first behind all of those: compared byte by byte."""
+    return prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)
