@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.postfix import postfix
-from benchmarks.started import cpu_seconds, ended, free_port, load, rtmail, server
+from benchmarks.started import cpu_seconds, ended, load, rtmail, server
+from tests.fakes.daemon import free_port
 
 CONNECTIONS = (10, 50)
 ROUNDS = 5

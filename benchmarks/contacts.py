@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.mails import mails
+from benchmarks.started import configured
 from rtmail import config
 from rtmail.desk.people import Organisation
 from rtmail.engine.engine import Engine
@@ -47,9 +48,7 @@ def contacts(scratch: Path, settings: str) -> None:
 
 
 def _engine(folder: Path, settings: str, houses: int, pool: ReaderPool) -> Engine:
-    (folder / "config").mkdir(parents=True)
-    (folder / "config" / "rtmail.toml").write_text(settings)
-    found = config.load(folder / "config" / "rtmail.toml")
+    found = config.load(configured(folder, settings))
     store: Store = opening.open_store(found)
     if houses:
         store.put_customers({f"house{n}": _house(n) for n in range(houses)}, BEGUN)

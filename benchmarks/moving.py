@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.started import configured
 from rtmail import config
 from rtmail.engine.history import Historian, Terms
 from rtmail.engine.office import Office
@@ -19,9 +20,7 @@ AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 def moving(folder: Path, settings: str, count: int = 4_000) -> None:
     """Print mails a second for an archive of `count` mails of 1 KB in two mbox files, taken in once and then once more."""
-    (folder / "config").mkdir(parents=True)
-    (folder / "config" / "rtmail.toml").write_text(settings.replace("[store]", 'old_tags = ["Old"]\n[store]', 1))
-    found = config.load(folder / "config" / "rtmail.toml")
+    found = config.load(configured(folder, settings.replace("[store]", 'old_tags = ["Old"]\n[store]', 1)))
     old = generated(count)
     files = [folder / "support.mbox", folder / "Sent.mbox"]
     for file, sent in zip(files, (False, True), strict=True):

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.started import CONFIG, acknowledged, cpu_seconds, ended, family, free_port, load, read, server, wait_for
+from benchmarks.started import CONFIG, acknowledged, configured, cpu_seconds, ended, load, read, server, serving, wait_for
+from tests.fakes.daemon import free_port
+from tests.fakes.family import family
 from tests.fakes.postgres import Cluster, PostgresMissingError
 
 COUNTS = (1, 2, 3)
@@ -108,15 +110,12 @@ def _cost(url: str, mails: int) -> str:
 @contextlib.contextmanager
 def _daemon(folder: Path, url: str, key: str, sink: int, share: float) -> Iterator[int]:
     """Run a daemon on the store at `url`; yields its port."""
-    (folder / "config").mkdir(parents=True)
     port = free_port()
-    text = CONFIG.format(port=port, sink=sink).replace("sqlite:///rtmail.db", url)
-    (folder / "config" / "rtmail.toml").write_text(text)
-    dotenv = folder / "config" / ".env"
+    file = configured(folder, CONFIG.format(port=port, sink=sink).replace("sqlite:///rtmail.db", url))
+    dotenv = file.with_name(".env")
     dotenv.touch(0o600)
     dotenv.write_text(f"RTMAIL_SECRET_KEY={key}\n")
-    words = [sys.executable, "-m", "rtmail", "serve", "-c", str(folder / "config" / "rtmail.toml")]
-    with _held(f"rtmail-bench-{port}", share) as joined, server([*joined, *words], port, folder):
+    with _held(f"rtmail-bench-{port}", share) as joined, server([*joined, *serving(file)], port, folder):
         yield port
 
 

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.started import configured
 from rtmail import config
 from rtmail.egress.courier import Courier, Settings
 from rtmail.ops import building, opening
@@ -19,9 +20,7 @@ TEXT = b"The printer on the second floor answers nothing since this morning.\r\n
 
 def outbound(folder: Path, settings: str, count: int) -> tuple[float, float]:
     """Return mails per second and this process's CPU ms per mail; `settings` is a rtmail.toml whose relay is a sink that listens."""
-    (folder / "config").mkdir(parents=True)
-    (folder / "config" / "rtmail.toml").write_text(settings)
-    found = config.load(folder / "config" / "rtmail.toml")
+    found = config.load(configured(folder, settings))
     store = opening.open_store(found)
     try:
         for begin in range(0, count, 500):

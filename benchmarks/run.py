@@ -33,18 +33,19 @@ from benchmarks.started import (
     acknowledged,
     cpu_seconds,
     ended,
-    family,
-    free_port,
     load,
     logging_into,
     memory,
     read,
     rtmail,
     server,
+    serving,
     wait_for,
 )
 from benchmarks.steps import steps
 from benchmarks.ticks import ticks
+from tests.fakes.daemon import free_port
+from tests.fakes.family import family
 
 FLOOR_SECONDS = 3.0
 """Before and after what is measured once: how fast the machine is just then."""
@@ -197,7 +198,7 @@ def starts(folder: Path) -> float:
         begun = time.monotonic()
         with (folder / "log-start").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "rtmail", "serve", "-c", str(folder / "config" / "rtmail.toml")],
+                serving(folder / "config" / "rtmail.toml"),
                 cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": f"{place}/notify"}, stdout=log, stderr=log,
             )  # fmt: skip
         try:

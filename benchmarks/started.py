@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtmail import log
+from tests.fakes.daemon import free_port
+from tests.fakes.family import family
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,12 +56,6 @@ class Memory:
     rss: int
     pss: int
     processes: int
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(what: Callable[[], bool], seconds: float, told: str) -> None:
@@ -129,13 +125,24 @@ def ended(process: subprocess.Popen[str]) -> tuple[float, int, float]:
     return float(begun), int(accepted), float(seconds)
 
 
+def configured(folder: Path, settings: str) -> Path:
+    """Write a config of these settings into the new folder `folder`; return its file."""
+    file = folder / "config" / "rtmail.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(settings)
+    return file
+
+
+def serving(file: Path) -> list[str]:
+    """Return the command of a daemon with this config."""
+    return [sys.executable, "-m", "rtmail", "serve", "-c", str(file)]
+
+
 @contextmanager
 def rtmail(folder: Path, profile: str = "") -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """Run a daemon with an empty store and a sink of its own; yields its port and process. The sink's notes are `sunk`."""
-    (folder / "config").mkdir(parents=True)
     port, sink = free_port(), free_port()
-    (folder / "config" / "rtmail.toml").write_text(CONFIG.format(port=port, sink=sink))
-    daemon = [sys.executable, "-m", "rtmail", "serve", "-c", str(folder / "config" / "rtmail.toml")]
+    daemon = serving(configured(folder, CONFIG.format(port=port, sink=sink)))
     if profile:
         daemon = [sys.executable, "-m", "benchmarks.profiled", profile, *daemon[3:]]
     with (
@@ -143,17 +150,6 @@ def rtmail(folder: Path, profile: str = "") -> Iterator[tuple[int, subprocess.Po
         server(daemon, port, folder) as process,
     ):
         yield port, process
-
-
-def family(process: int) -> list[int]:
-    """Return `process` and all processes below it."""
-    unseen, found = [process], [process]
-    while unseen:
-        below = Path(f"/proc/{unseen.pop()}/task").glob("*/children")
-        children = [int(child) for listed in below for child in read(listed).split()]
-        unseen += children
-        found += children
-    return found
 
 
 def memory(process: int) -> Memory:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.mails import mails
+from benchmarks.started import configured
 from rtmail import config
 from rtmail.engine import keeping
 from rtmail.engine.engine import Engine
@@ -43,9 +44,7 @@ class _Read(ReaderPool):
 
 def steps(folder: Path, settings: str, count: int = 480) -> None:
     """Print the milliseconds of each step for a mail that opens a request, its acknowledgement and two notices included."""
-    (folder / "config").mkdir(parents=True)
-    (folder / "config" / "rtmail.toml").write_text(settings)
-    found = config.load(folder / "config" / "rtmail.toml")
+    found = config.load(configured(folder, settings))
     store = opening.open_store(found)
     office = Office(building.blueprint(found), store, AT)
     jobs = [(raw, Envelope(sender=sender, recipients=("support@example.com",), ingress="smtp", arrived_at=AT))

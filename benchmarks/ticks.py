@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.crowd import multiply
 from benchmarks.mails import mails
+from benchmarks.started import configured
 from rtmail import config
 from rtmail.engine.engine import Engine
 from rtmail.engine.office import Office
@@ -111,9 +112,7 @@ class Crowd:
 @contextmanager
 def _crowd(folder: Path, settings: str, count: int, due: int) -> Iterator[Crowd]:
     """Yield an engine over `count` open requests, `due` of which are due at its `now`."""
-    (folder / "config").mkdir(parents=True)
-    (folder / "config" / "rtmail.toml").write_text(settings)
-    found = config.load(folder / "config" / "rtmail.toml")
+    found = config.load(configured(folder, settings))
     store, pool = opening.open_store(found), ReaderPool(workers=1)
     engine = Engine(store, pool, Office(building.blueprint(found), store, BEGUN), "bench")
     try:
