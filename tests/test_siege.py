@@ -99,7 +99,10 @@ def test_one_of_two_daemons_stands_still_beyond_its_leases(nursery: Nursery, tmp
             assert siege.works(60), "the other one does not go on"
             claimed = "SELECT count(*) FROM spool WHERE outcome = '' AND owner <> ''"
             threading.Event().wait(16)
-            wait_for(lambda: books.rows(siege.url, claimed) == [(0,)] or siege.works(0.1), 60)  # noqa: B023
+            try:
+                wait_for(lambda: books.rows(siege.url, claimed) == [(0,)] or siege.works(0.1), 60)  # noqa: B023
+            except AssertionError as error:
+                raise AssertionError(f"{error}: {siege._stuck()}") from error
             tell(there, signal.SIGCONT)
             still, goes_on = goes_on, still
         sums = siege.home()

@@ -20,7 +20,7 @@ from rtmail.errors import Deferred, DiskFull
 from rtmail.failpoint import failpoint
 from rtmail.store import schema
 from rtmail.store.engines import Engine, engine_for
-from rtmail.store.faults import Again, Damaged, SchemaError, StoreFailed
+from rtmail.store.faults import Again, Damaged, RowKept, SchemaError, StoreFailed
 from rtmail.store.turns import Between
 
 T = TypeVar("T")
@@ -179,6 +179,8 @@ class Database:
         except BaseException as error:
             self._engine.rollback()
             fault = self._seen(error) if isinstance(error, Exception) else error
+            if isinstance(fault, RowKept):
+                self._engine.end_who_stands_still()
             if fault is error:
                 raise
             raise fault from error

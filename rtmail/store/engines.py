@@ -12,7 +12,7 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ logging.getLogger("peewee").setLevel(logging.ERROR)  # at DEBUG it would write e
 
 HISTORY = "schema_migration"
 """The table of the migrations that were applied."""
+_STANDS_STILL_SECONDS = 15
+"""After so long without a word in the middle of a transaction a daemon's session is ended; what it did is undone, as by its death."""
 _MIGRATION_LOCK = 0x72746D61696C
 """Key of the advisory lock under which a PostgreSQL schema is changed ("rtmail")."""
 
@@ -105,6 +107,9 @@ class Engine(ABC):
 
     @abstractmethod
     def in_transaction(self) -> bool: ...
+
+    def end_who_stands_still(self) -> None:  # noqa: B027 -- a stopped process keeps a file locked until it ends
+        """End the sessions of ours that stopped in the middle of what they say, and with them the locks that they keep."""
 
     def forget(self) -> bool:
         """Empty the log of the database of what was overwritten; False when somebody who reads it keeps it for now."""
@@ -323,9 +328,10 @@ class PostgreSQL(Engine):
         wait = max(1, round(busy.total_seconds()))
         # A stopped daemon must not keep its row locks, a cut network must be noticed, a lock not waited for without end.
         _take_driver()
-        limits = f"-c lock_timeout={wait}s -c idle_in_transaction_session_timeout=15s -c synchronous_commit=on"
+        limits = (f"-c lock_timeout={wait}s -c idle_in_transaction_session_timeout={_STANDS_STILL_SECONDS}s "
+                  "-c synchronous_commit=on")
         super().__init__(peewee.PostgresqlDatabase(
-            url, prefer_psycopg3=True, connect_timeout=wait, options=limits,
+            url, prefer_psycopg3=True, connect_timeout=wait, options=limits, fallback_application_name="rtmail",
             keepalives_idle=15, keepalives_interval=5, keepalives_count=3, tcp_user_timeout=15000))
 
     def sql(self, text: str) -> str:
@@ -342,6 +348,14 @@ class PostgreSQL(Engine):
     def in_transaction(self) -> bool:
         # Anything but idle (0): open, failed, or a connection whose state nobody knows.
         return not self.database.is_closed() and self.database.connection().pgconn.transaction_status != 0
+
+    def end_who_stands_still(self) -> None:
+        # The server's own limit counts from an answer to the next word, and executemany is one long word with answers in it.
+        with suppress(Exception):  # whoever waits for the row tries again, and so does this
+            self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                         "AND usename = current_user AND application_name = current_setting('application_name') "
+                         "AND state = 'active' AND wait_event = 'ClientRead' "
+                         f"AND state_change < clock_timestamp() - interval '{_STANDS_STILL_SECONDS} s'")
 
     def reserve(self, name: str, n: int) -> list[int]:
         return [value for (value,) in self.execute("SELECT nextval(?) FROM generate_series(1, ?)", (f"{name}_id", n)).fetchall()]
