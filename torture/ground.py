@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
-import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.fakes.proxy import Line
 
 
 class Disk:
@@ -54,35 +54,16 @@ class Disk:
 _SUDO = [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 
-class Door:
+class Door(Line):
     """`with Door(port) as door:` stands before a listener; while `swallow` it cuts each connection before the answer to a mail arrives.
 
     `swallowed` counts those answers. While `silent` nothing gets through any more, either way, and nobody is told.
     """
 
     def __init__(self, port: int) -> None:
-        self._to = port
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = int(self._listening.getsockname()[1])
+        super().__init__(port)
         self.swallow = self.silent = False
         self.swallowed = 0
-        self._sockets: set[socket.socket] = set()
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self.cut()
-
-    def cut(self) -> None:
-        """End every connection."""
-        for sock in list(self._sockets):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
 
     def heal(self) -> None:
         """Let everything through again; what was silent is cut."""
@@ -91,35 +72,13 @@ class Door:
             self.silent = False
             self.cut()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listening.accept()
-            except OSError:
-                return
-            try:
-                far = socket.create_connection(("127.0.0.1", self._to), 5)
-            except OSError:
-                near.close()
-                continue
-            far.settimeout(None)
-            self._sockets |= {near, far}
-            for one, other, answers in ((near, far, False), (far, near, True)):
-                threading.Thread(target=self._pump, args=(one, other, answers), daemon=True).start()
+    def _passes(self, epoch: int) -> bool:
+        return not self.silent
 
-    def _pump(self, one: socket.socket, other: socket.socket, answers: bool) -> None:
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                if answers and self.swallow and b" kept as " in data:
-                    self.swallowed += 1
-                    break
-                if not self.silent:
-                    other.sendall(data)
-        for sock in (one, other):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        self._sockets.discard(one)
-        one.close()
+    def _lasts(self, data: bytes, answer: bool) -> bool:
+        eaten = answer and self.swallow and b" kept as " in data
+        self.swallowed += eaten
+        return not eaten
 
 
 class Blocked:
