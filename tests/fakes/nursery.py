@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -74,7 +75,8 @@ class Nursery:
 
     def kill(self, pid: int) -> None:
         if self.poll(pid) is None:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # buried, and not yet told
+                os.kill(pid, signal.SIGKILL)
             self.wait(pid)
 
     def _tell(self, seconds: float) -> dict[str, Any]:
