@@ -7,10 +7,12 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from rtmail.cli.init import init
 from rtmail.cli.password import password
 from rtmail.config import Config, passwords
 from rtmail.errors import EX_CONFIG
+from rtmail.ops import opening
 from rtmail.ops.beginning import example
 from tests.fakes.imap import ImapServer
 from tests.fakes.sink import Sink
@@ -171,7 +174,8 @@ def test_init_alone_passes_check(tmp_path: Path) -> None:
     file = tmp_path / "rt" / "config" / "rtmail.toml"
     assert file.read_text("utf-8") == (ROOT / "config" / "rtmail.toml").read_text("utf-8")
     assert stat.S_IMODE((file.parent / ".env").stat().st_mode) == 0o600
-    assert [line.strip().split()[:2] for line in out.splitlines()[-3:]] == [["rtmail", "check"], ["rtmail", "serve"], ["rtmail", "receive"]]
+    told = [line.strip().split()[:2] for line in out.splitlines() if line.strip().startswith("rtmail ")]
+    assert told == [["rtmail", "check"], ["rtmail", "serve"], ["rtmail", "receive"]]
     assert CliRunner().invoke(check, ["-c", str(file)]).exit_code == 0
 
 
@@ -288,43 +292,118 @@ def test_init_refuses_in_a_line_with_the_cure(tmp_path: Path, words: tuple[str, 
     assert not (tmp_path / "rt").exists()
 
 
-ANSWERS = [
-    ("Name of the house", "Acme"), ("Address that customers write to", "nonsense"), ("write one address", "help@acme.example"),
-    ("Who hears of trouble", "ops@else.example"), ("Time zone", "Europe/Berlin"), ("How mail comes in", "mailbox"),
-    ("The mailbox", "imap://help@acme.example@127.0.0.1:1"), ("Password of help@acme.example", "open sesame"), ("Relay", ""),
-    ("Name:", "Jo Doe"), ("Address of Jo Doe", "jo@else.example"), ("Name:", ""), ("Policy [", "portacare"),
-]  # fmt: skip
+@pytest.mark.parametrize(("admin", "sender"), [("ops@else.example", "ops@else.example"), ("jo@else.example", "customer@example.net")])
+def test_what_init_says_comes_next_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, admin: str, sender: str) -> None:
+    """From a virtual environment that is not in PATH, into a folder with a space; the first mail is nobody's of the staff."""
+    command = tmp_path / "my venv" / "rtmail"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rtmail "$@"\n')
+    command.chmod(0o755)
+    monkeypatch.setattr("sys.argv", [str(command)])
+    code, out, _ = run_init(tmp_path / "a desk", "--domain", "acme.example", "--admin", admin, "--person", "jo=Jo Doe <jo@else.example>")
+    assert code == 0
+    lines = [line.strip() for line in out.partition("\nNext:\n")[2].splitlines() if line.startswith("    ")]
+    serve = next(line for line in lines if " serve " in line)
+    assert shlex.split(serve)[:2] == [str(command), "serve"]
+    lines.remove(serve)
+    ran = subprocess.run(["sh", "-eu", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=120, check=False,
+                         env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert ran.returncode == 0, ran.stderr
+    assert "no mistakes" in ran.stdout
+    assert "kept as 1" in ran.stdout
+    found = config.load(tmp_path / "a desk" / "config" / "rtmail.toml", {})
+    with contextlib.closing(opening.open_store(found)) as store:
+        raw = store.raw(store.spool_row(1).raw_id)
+    assert raw == f"From: {sender}\nSubject: A try\n\nHello\n".encode()
 
 
-def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
-    """A person at a real terminal: each question waits for its answer, and the password is not shown."""
+def test_a_command_in_path_is_named_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = tmp_path / "rtmail"
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    monkeypatch.setattr("sys.argv", [str(command)])
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert "\n    rtmail check -c " in run_init(tmp_path / "rt")[1]
+
+
+INTERRUPT, END = "\x03", "\x04"
+PASSWORD = "open 's\\esame\\"
+
+
+def talk(folder: Path, answers: Sequence[tuple[str, str]], last: str) -> tuple[int, str]:
+    """Answer `rtmail init` at a real terminal: each question waits for its answer. Returns the exit code and all that was heard."""
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "rtmail", "init", str(tmp_path / "rt")], {**os.environ, "TERM": "xterm"})
+        os.execve(sys.executable, [sys.executable, "-m", "rtmail", "init", str(folder)], {**os.environ, "TERM": "xterm"})
     heard = b""
+    seen = 0
 
     def read_to(what: bytes) -> None:
-        nonlocal heard
-        while what not in heard:
-            assert select.select([terminal], [], [], 60)[0], f"{what!r} was not asked; {heard!r} was"
+        nonlocal heard, seen
+        while what not in heard[seen:]:
+            assert select.select([terminal], [], [], 60)[0], f"{what!r} was not asked; {heard[seen:]!r} was"
             heard += os.read(terminal, 4096)
-        heard = heard[heard.index(what) + len(what) :]
+        seen = heard.index(what, seen) + len(what)
 
-    for question, answer in ANSWERS:
+    for question, answer in answers:
         read_to(question.encode())
-        os.write(terminal, answer.encode() + b"\n")
-    read_to(b"Next:")
+        os.write(terminal, answer.encode() if answer in (INTERRUPT, END) else answer.encode() + b"\n")
+    read_to(last.encode())
     with contextlib.suppress(OSError):
         while chunk := os.read(terminal, 4096):
             heard += chunk
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     os.close(terminal)
-    assert b"sesame" not in heard
+    return code, heard.decode()
+
+
+INTERRUPT, END = "\x03", "\x04"
+ANSWERS = [
+    ("Name of the house", "Acme"), ("Address that customers write to", "nonsense"), ("write one address", "help@acme.example"),
+    ("Who hears of trouble", "help@acme.example"), ("is received by rtmail itself", "ops@else.example"),
+    ("Time zone", "Europe/Berlin"), ("How mail comes in", "mailbox"),
+    ("The mailbox", "imap://help@mail.acme.example"), ("would cross the network in the clear", "imap://help@acme.example@127.0.0.1:1"),
+    ("Password of help@acme.example", PASSWORD), ("Relay", "smpt://127.0.0.1"), ("names no relay", "maildir:sent"),
+    ("Name:", "Jo Doe"), ("Address of Jo Doe", "help@acme.example"), ("is received by rtmail itself", "jo@else.example"),
+    ("Name:", ""), ("Policy [", "portacare"),
+]  # fmt: skip
+"""What is asked, or said against an answer, and what is typed then."""
+
+
+def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
+    """Each mistake is told at its question, and the password is not shown."""
+    code, heard = talk(tmp_path / "rt", ANSWERS, "Next:")
+    assert code == 0
+    assert "esame" not in heard
     found = config.load(tmp_path / "rt" / "config" / "rtmail.toml", {})
-    assert (found.settings.name, found.imap_password("office")) == ("Acme", "open sesame")
+    assert (found.settings.name, found.imap_password("office")) == ("Acme", PASSWORD)
+    assert (found.settings.admin, found.relay_url) == ("ops@else.example", "maildir:sent")
     assert found.queues["support"].address == "help@acme.example"
     assert found.tables.people["jo"].name == "Jo Doe"
     assert found.queues["support"].policy == "portacare"
+    assert stat.S_IMODE(found.state.stat().st_mode) == 0o700, "made when the relay was tried"
+
+
+@pytest.mark.parametrize("stop", [INTERRUPT, END])
+def test_init_that_is_broken_off_writes_nothing(tmp_path: Path, stop: str) -> None:
+    code, _ = talk(tmp_path / "rt", [*ANSWERS[:9], ("Password of help@acme.example", stop)], "nothing written")
+    assert code == 1
+    assert not (tmp_path / "rt").exists()
+
+
+def test_init_asks_no_password_where_none_is_taken(tmp_path: Path) -> None:
+    """At Microsoft 365 an app comes first: what is written passes check, so that the snippet tells how."""
+    answers = [
+        ("Name of the house", ""), ("Address", "help@acme.example"), ("Who hears", ""), ("Time zone", ""), ("How mail comes in", "mailbox"),
+        ("The mailbox", "imaps://help@acme.example@outlook.office365.com"), ("takes no password", ""), ("Name:", ""), ("Policy [", ""),
+    ]  # fmt: skip
+    code, heard = talk(tmp_path / "rt", answers, "Next:")
+    assert code == 0
+    assert "assword of" not in heard
+    file = tmp_path / "rt" / "config" / "rtmail.toml"
+    assert f" snippet microsoft -c {file}" in heard
+    result = CliRunner().invoke(rtmail, ["snippet", "microsoft", "-c", str(file)])
+    assert (result.exit_code, 'user = "help@acme.example"' in result.stdout) == (0, True)
 
 
 def test_a_package_is_filled_in_where_its_example_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

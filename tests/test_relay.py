@@ -374,6 +374,15 @@ def test_a_maildir_gets_one_file_a_copy(tmp_path: Path) -> None:
     assert not list((tmp_path / "sent/tmp").iterdir())
 
 
+def test_a_maildir_keeps_the_folders_it_makes_to_itself(tmp_path: Path) -> None:
+    """The state folder may be made here first, when `rtmail init` tries the relay."""
+    state = tmp_path / "var"
+    assert isinstance(deliver(state, 7), Sent)
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in (state, state / "sent", state / "sent" / "new")} == {
+        "var": "0o700", "sent": "0o700", "new": "0o700",
+    }  # fmt: skip
+
+
 def test_a_second_try_writes_no_second_file(tmp_path: Path) -> None:
     deliver(tmp_path, 7)
     deliver(tmp_path, 7, again=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,60 +17,121 @@ from rtmail import config
 from rtmail.config.checks import is_timezone
 from rtmail.config.secrets import RELAY_PASSWORD
 from rtmail.mail.address import parse_list, valid_spec
-from rtmail.ops.beginning import Answers, Mailbox, Staff, mailbox_secret, read_mailbox
+from rtmail.ops.beginning import Answers, Mailbox, Staff, env, mailbox_secret, read_mailbox
 
 T = TypeVar("T")
+KEPT = "maildir:sent"
+MICROSOFT, GMAIL = "microsoft", "gmail"
+PROVIDERS = {"office365.com": MICROSOFT, "outlook.com": MICROSOFT, "gmail.com": GMAIL, "googlemail.com": GMAIL}
+TOKENS_ONLY = """\
+  Microsoft 365 takes no password but a token, and for that an app must be
+  registered first. It is left out of the file for now: the snippet below prints
+  what to do there, and what to write here."""
 
 
-def asked(first: Answers) -> tuple[Answers, dict[str, str]]:
-    """Return what a person answered, `first` being offered where it has something, and the passwords that he gave."""
+def asked(first: Answers, wrong: Callable[[Answers], str]) -> tuple[Answers, dict[str, str], str]:
+    """Return what a person answered, `first` being offered where it has something, the passwords that he gave, and the provider whose
+    `rtmail snippet` tells the rest ("" for none).
+
+    `wrong` says what `rtmail check` has against answers: so each mistake is told at its question, not after the last one.
+    """
     secrets: dict[str, str] = {}
-    click.echo("Enter takes what stands in brackets; everything can be changed in the files later.\n")
-    site = click.prompt("Name of the house, as customers read it", default=first.site or "Example")
-    address = _until("Address that customers write to", first.address or "support@example.com", _address)
-    admin = _until("Who hears of trouble (an address that another server delivers)", first.admin or "ops@example.net", _address)
-    timezone = _until("Time zone", first.timezone or _zone(), _timezone)
-    way = click.prompt("How mail comes in: from a mail server by smtp or lmtp, or from a mailbox that is read",
-                       type=click.Choice(["smtp", "lmtp", "mailbox"]), default="mailbox" if first.mailbox else "smtp")
-    mailbox, lmtp = first.mailbox, first.lmtp
+    known = Answers()
+
+    def learn(**more: object) -> None:
+        nonlocal known
+        tried = replace(known, **more)  # type: ignore[arg-type]
+        if mistake := wrong(tried):
+            raise ValueError(mistake)
+        known = tried
+
+    def ask(key: str, question: str, default: str, read: Callable[[str], object] = _line) -> None:
+        _until(question, default, lambda text: learn(**{key: read(text)}))
+
+    click.echo("Enter takes what stands in brackets; the files can be changed later.\n")
+    ask("site", "Name of the house, as customers read it", first.site or "Example")
+    _until("Address that customers write to", first.address or "support@example.com",
+           lambda text: learn(address=_address(text), domain=_address(text).rpartition("@")[2]))
+    ask("admin", "Who hears of trouble (another server delivers it)", first.admin or "ops@example.net", _address)
+    ask("timezone", "Time zone", first.timezone or _zone(), _timezone)
+    click.echo("\nMail comes in from a mail server, by smtp or lmtp, or from a mailbox that rtmail")
+    click.echo("reads by IMAP: at a provider, Microsoft 365 or Gmail.")
+    way = click.prompt("How mail comes in", type=click.Choice(["smtp", "lmtp", "mailbox"]), default="mailbox" if first.mailbox else "smtp")
+    provider = ""
     if way == "mailbox":
-        mailbox = _until("The mailbox, as imaps://USER@HOST", f"imaps://{address}@imap.{address.rpartition('@')[2]}", read_mailbox)
-        secrets |= _password(mailbox_secret(), f"Password of {mailbox.user} at {mailbox.host}", mailbox)
+        there = f"imaps://{known.address}@imap.{known.domain}"
+        mailbox = _until("The mailbox, as imaps://USER@HOST", there, lambda text: _mailbox(text, lambda box: learn(mailbox=box)))
+        provider = provider_of(mailbox.host)
+        if provider == MICROSOFT:
+            learn(mailbox=None)
+            click.echo(TOKENS_ONLY)
+        else:
+            secrets |= _password(mailbox_secret(), f"Password of {mailbox.user} at {mailbox.host}", provider)
     elif way == "lmtp":
-        lmtp = click.prompt("Where to listen", default=lmtp or "127.0.0.1:2424")
-    click.echo("\nMail goes out through smtp+starttls://USER@HOST:587, smtps://USER@HOST or smtp://127.0.0.1:25.")
-    click.echo("maildir:sent keeps it in a folder, to begin with.")
-    relay = click.prompt("Relay", default=first.relay or "maildir:sent")
-    if urlsplit(relay).username:
-        secrets |= _password(RELAY_PASSWORD, "Password of the relay's user", relay)
-    people = list(first.people) or _people()
+        ask("lmtp", "Where to listen", first.lmtp or "127.0.0.1:2424")
+    click.echo("\nMail goes out through smtp://127.0.0.1:25, smtp+starttls://USER@HOST:587 or")
+    click.echo("smtps://USER@HOST. maildir:sent keeps it in a folder, to begin with.")
+    ask("relay", "Relay", first.relay or KEPT)
+    relay = urlsplit(known.relay)
+    provider = provider_of(relay.hostname or "") or provider
+    if provider_of(relay.hostname or "") == MICROSOFT:
+        learn(relay=KEPT)
+        click.echo(TOKENS_ONLY)
+    elif relay.username:
+        secrets |= _password(RELAY_PASSWORD, "Password of the relay's user", provider_of(relay.hostname or ""))
+    people = list(first.people) or _people(lambda people: learn(people=people))
     policies = config.shipped_policies()
     click.echo("\nPolicies: what is promised to customers, and who hears when it is not kept.")
     for name in policies:
-        click.echo(f"  {name:<12} {_first_line(name)}")
+        click.echo(textwrap.fill(_first_line(name), 79, initial_indent=f"  {name:<12} ", subsequent_indent=" " * 15))
     policy = click.prompt("Policy", type=click.Choice(policies), default=first.policy, show_choices=False)
     click.echo("")
-    return replace(first, site=site, domain=address.rpartition("@")[2], address=address, admin=admin, timezone=timezone, lmtp=lmtp,
-                   mailbox=mailbox, relay=relay, people=tuple(people), policy=policy), secrets
+    return replace(known, people=tuple(people), policy=policy), secrets, provider
 
 
-def _people() -> list[Staff]:
+def provider_of(host: str) -> str:
+    """Return the word of `rtmail snippet` for a provider that lets mail programs in by rules of its own; "" for every other host."""
+    return next((word for end, word in PROVIDERS.items() if f".{host.lower()}".endswith(f".{end}")), "")
+
+
+def _people(learn: Callable[[tuple[Staff, ...]], None]) -> list[Staff]:
     click.echo("\nWho answers? The first one is manager, too. An empty name ends the list.")
     people: list[Staff] = []
     while name := click.prompt("Name", default="", show_default=False).strip():
-        email = _until(f"Address of {name}", "", _address)
         word = re.sub(r"[^a-z0-9]", "", name.split()[0].lower()) or "person"
         key = word if word not in {one.key for one in people} else f"{word}{len(people) + 1}"
-        people.append(Staff(key, name, email))
+
+        def read(text: str, key: str = key, name: str = name) -> Staff:
+            one = Staff(key, name, _address(text))
+            learn((*people, one))
+            return one
+
+        people.append(_until(f"Address of {name}", "", read))
+    if not people:
+        click.echo("Until you name yours in the file, its Jane Doe and Carl Boss stand in.")
     return people
 
 
-def _password(name: str, question: str, about: Mailbox | str) -> dict[str, str]:
+def _mailbox(text: str, learn: Callable[[Mailbox], None]) -> Mailbox:
+    found = read_mailbox(text)
+    learn(found)
+    return found
+
+
+def _password(name: str, question: str, provider: str) -> dict[str, str]:
     """Return the password, unless it is in the environment or given later."""
     if os.environ.get(name):
         return {}
-    given = click.prompt(f"{question} (empty: later, in .env)", hide_input=True, default="", show_default=False)
-    return {name: given} if given else {}
+    if provider == GMAIL:
+        click.echo("Google takes an app password here: https://myaccount.google.com/apppasswords")
+    while True:
+        given = {name: click.prompt(f"{question} (empty: later, in .env)", hide_input=True, default="", show_default=False)}
+        try:
+            env(given)
+        except ValueError as error:
+            click.echo(f"  {error}")
+        else:
+            return given if given[name] else {}
 
 
 def _until(question: str, default: str, read: Callable[[str], T]) -> T:
@@ -78,7 +140,13 @@ def _until(question: str, default: str, read: Callable[[str], T]) -> T:
         try:
             return read(click.prompt(question, default=default or None).strip())
         except ValueError as error:
-            click.echo(f"  {error}")
+            click.echo(textwrap.fill(str(error), 79, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
+
+
+def _line(text: str) -> str:
+    if not text:
+        raise ValueError("write at least one letter")
+    return text
 
 
 def _address(text: str) -> str:

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,16 +25,18 @@ import click
 
 from rtmail import config
 from rtmail.cli.asking import asked
-from rtmail.cli.owner import share_secrets
+from rtmail.cli.owner import giving_back, share_secrets
 from rtmail.clockwork import system
 from rtmail.config.secrets import RELAY_PASSWORD
-from rtmail.errors import EX_CONFIG, ConfigError, PolicyError
+from rtmail.errors import EX_CONFIG, ConfigError, PolicyError, Problem
 from rtmail.mail.address import parse_list
 from rtmail.ops.beginning import Answers, Staff, env, example, filled, mailbox_secret, read_mailbox
 from rtmail.policy import schema
 
 SYSTEM = Path("/etc")
 _FIRST_QUEUE = re.compile(r'^address = "([^"]*)"', re.MULTILINE)
+_ADMIN = re.compile(r'^admin = "([^"]*)"', re.MULTILINE)
+_PERSON = re.compile(r'^email = "([^"]*)"', re.MULTILINE)
 
 
 class _Person(click.ParamType["Staff", object]):
@@ -77,37 +82,62 @@ def init(
     state = config.SYSTEM_STATE if place == folder else ""
     unchanged = _unchanged(target, state)
     fresh = unchanged or not target.exists()
-    asks = bool(ask) or (ask is None and answers == Answers() and sys.stdin.isatty() and fresh)
+    asks = fresh and (bool(ask) or (ask is None and answers == Answers() and sys.stdin.isatty()))
+    provider = ""
     if asks:
-        answers, told = asked(answers)
+        try:
+            answers, told, provider = asked(answers, lambda some: _wrong(replace(some, state=state), place))
+        except click.Abort:
+            click.echo("\nnothing written", err=True)
+            raise SystemExit(1) from None
         secrets |= told
-    shipped = {name: _shipped(kind, name) for kind, name in (("config", "rtmail.toml"), ("policies", f"{answers.policy}.toml"))}
     try:
-        roles = tuple(schema.parse(shipped[f"{answers.policy}.toml"], f"{answers.policy}.toml").roles)
-        text, secret = filled(shipped["rtmail.toml"], replace(answers, roles=roles, state=state)), env(secrets)
+        texts, secret = _texts(replace(answers, state=state)), env(secrets)
     except (ValueError, PolicyError) as error:
         raise click.UsageError(str(error)) from None
-    files = {
-        target: (text, 0o644),
-        place / "policies" / f"{answers.policy}.toml": (shipped[f"{answers.policy}.toml"], 0o644),
-        place / ".env": (secret, 0o600),
-    }
-    if fresh:
-        _check({path.relative_to(place): text for path, (text, _) in files.items() if path.suffix == ".toml"}, target)
+    if fresh and (problems := _problems(texts, place)):
+        for problem in problems:
+            click.echo(str(problem), err=True)
+        click.echo("nothing written", err=True)
+        raise SystemExit(EX_CONFIG)
+    files = {**{place / name: (text, 0o644) for name, text in texts.items()}, place / ".env": (secret, 0o600)}
     for path, (text, mode) in files.items():
         written = _written(path, text, mode, over=unchanged and path == target)
         if written and state and path.name == ".env":
             share_secrets(path, Path(state))
         click.echo(f"{'wrote' if written else 'kept '} {path}")
     if fresh and tries and (answers.mailbox or answers.relay):
-        _try(target, (lambda to: click.confirm(f"Send a first mail to {to}?", default=True)) if asks and first_mail is None
-             else lambda _: bool(first_mail))
-    queue = _FIRST_QUEUE.search(target.read_text("utf-8"))
+        # What root makes in trying, the folder of a maildir: relay, is the daemon's to write to.
+        with giving_back(Path(state)) if state else nullcontext():
+            _try(target, (lambda to: click.confirm(f"Send a first mail to {to}?", default=True)) if asks and first_mail is None
+                 else lambda _: bool(first_mail))
+    _tell_next(target, provider)
+
+
+def _tell_next(target: Path, provider: str) -> None:
+    """Print the commands that come next, so that they can be pasted as they are: also from a virtual environment, and at once."""
+    text = target.read_text("utf-8")
+    command = _command()
+    named = "" if target == config.LAST_RESORT else f" -c {shlex.quote(str(target))}"
+    unit = not named and Path("/run/systemd/system").is_dir()
+    queue, admin = _FIRST_QUEUE.search(text), _ADMIN.search(text)
+    # A first customer: the admin can look into his mailbox for the answer. Mail in the name of staff would wait to be proved.
+    sender = admin[1] if admin and admin[1] not in _PERSON.findall(text) else "customer@example.net"
     click.echo("\nNext:")
-    named = "" if target == config.LAST_RESORT else f" -c {target}"
-    click.echo(f"    rtmail check{named}")
-    click.echo("    systemctl enable --now rtmail" if not named and Path("/run/systemd/system").is_dir() else f"    rtmail serve{named}")
-    click.echo(f"    rtmail receive{named} --to {queue[1] if queue else 'ADDRESS'} < a-mail.eml")
+    if provider:
+        click.echo(f"    {command} snippet {provider}{named}")
+    click.echo(f"    {command} check{named}")
+    click.echo("    systemctl enable --now rtmail" if unit else f"    {command} serve{named}")
+    click.echo(f"\nThen a mail as a customer writes it{'' if unit else ', from a second terminal'}:")
+    click.echo(rf"    printf 'From: %s\nSubject: A try\n\nHello\n' {shlex.quote(sender)} |")
+    click.echo(f"    {command} receive{named} --to {shlex.quote(queue[1]) if queue else 'ADDRESS'}")
+
+
+def _command() -> str:
+    """Return how a shell finds this command: by its name, or by the path that it was called by."""
+    called = Path(sys.argv[0])
+    found = shutil.which("rtmail")
+    return "rtmail" if called.name != "rtmail" or (found and Path(found).resolve() == called.resolve()) else shlex.quote(str(called))
 
 
 def _unchanged(target: Path, state: str) -> bool:
@@ -127,20 +157,38 @@ def _shipped(kind: str, name: str) -> str:
     raise click.ClickException(f"this installation lacks {name}: reinstall rtmail")
 
 
-def _check(files: Mapping[Path, str], target: Path) -> None:
-    """End with the mistakes that the values make, before anything is written."""
+def _texts(answers: Answers) -> dict[str, str]:
+    """Return the files of a config, by their place in its folder. Raises ValueError or PolicyError."""
+    name = f"{answers.policy}.toml"
+    policy = _shipped("policies", name)
+    roles = tuple(schema.parse(policy, name).roles)
+    return {"rtmail.toml": filled(_shipped("config", "rtmail.toml"), replace(answers, roles=roles)), f"policies/{name}": policy}
+
+
+def _problems(texts: Mapping[str, str], place: Path) -> list[Problem]:
+    """Return the mistakes that the values make, told as if the files lay in `place` already; passwords may come later."""
     with tempfile.TemporaryDirectory() as scratch:
         trial = Path(scratch).resolve() / "config"
-        for path, text in files.items():
-            (trial / path).parent.mkdir(parents=True, exist_ok=True)
-            (trial / path).write_text(text, "utf-8")
+
+        def there(text: str) -> str:
+            return text.replace(str(trial), str(place))
+
+        for name, text in texts.items():
+            (trial / name).parent.mkdir(parents=True, exist_ok=True)
+            (trial / name).write_text(text, "utf-8")
         try:
             config.load(trial / "rtmail.toml", {RELAY_PASSWORD: "given later", mailbox_secret(): "given later"})
         except ConfigError as error:
-            for problem in error.problems:
-                click.echo(str(problem).replace(str(trial), str(target.parent)), err=True)
-            click.echo("nothing written", err=True)
-            raise SystemExit(EX_CONFIG) from None
+            return [Problem(there(one.file), one.line, there(one.what), there(one.cure)) for one in error.problems]
+    return []
+
+
+def _wrong(answers: Answers, place: Path) -> str:
+    """Return the first mistake that these answers make, and its cure; "" when there is none."""
+    try:
+        return next((f"{one.what}; {one.cure}" for one in _problems(_texts(answers), place)), "")
+    except ValueError as error:
+        return str(error)
 
 
 def _try(target: Path, sends: Callable[[str], bool]) -> None:

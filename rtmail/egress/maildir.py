@@ -42,8 +42,10 @@ class MaildirRelay:
         return Examined(True, "maildir", f"mail is written to {self._folder}")
 
     def _make(self) -> None:
-        for part in PARTS:
-            (self._folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Folders that are missing on the way, the state folder first of all, must be as private: mkdir(parents=True) leaves them open.
+        missing = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
+        for folder in (*reversed(missing), *(self._folder / part for part in PARTS)):
+            folder.mkdir(mode=0o700, exist_ok=True)
 
     def _deliver(self, sender: str, recipient: str, raw: bytes, outbox_id: int, again: bool) -> Fate:
         head = f"Return-Path: <{sender}>\nDelivered-To: {recipient}\n".encode()

@@ -125,9 +125,10 @@ def env(secrets: Mapping[str, str]) -> str:
     """Return the `.env` with these secrets. Raises ValueError for one that cannot stand there."""
     lines = []
     for name, value in secrets.items():
-        if "'" in value or not value.isprintable():
-            raise ValueError(f"{name} has a ' or a control character: write it into .env by hand")
-        lines.append(f"{name}='{value}'\n")
+        if not value.isprintable():
+            raise ValueError(f"{name} has a control character: leave it empty, and set it in the daemon's environment")
+        quoted = value.replace("\\", r"\\").replace("'", r"\'")
+        lines.append(f"{name}='{quoted}'\n")
     return ENV + "".join(lines)
 
 
