@@ -422,6 +422,19 @@ def test_a_package_is_filled_in_where_its_example_lies(tmp_path: Path, monkeypat
     assert "acme.example" in (etc / "rtmail.toml").read_text("utf-8")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
+def test_what_a_trial_makes_belongs_to_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    os.chown(state, 12345, 12345)
+    monkeypatch.setattr("rtmail.cli.init.SYSTEM", tmp_path / "etc")
+    monkeypatch.setattr(config, "SYSTEM_STATE", str(state))
+    code, out, err = run_init(tmp_path / "etc" / "rtmail", "--relay", "maildir:sent")
+    assert (code, err) == (0, "")
+    assert f"mail is written to {state}/sent" in out
+    assert {path.stat().st_uid for path in state.rglob("*")} == {12345}
+
+
 def test_a_password_is_asked_for_or_read_and_only_its_hash_is_printed() -> None:
     result = CliRunner().invoke(password, ["jane"], input="hunter2\n")
     assert result.exit_code == 0

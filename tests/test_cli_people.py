@@ -228,3 +228,12 @@ def test_every_command_says_what_it_is() -> None:
     result = CliRunner().invoke(rtmail, ["--help"])
     for name in COMMANDS:
         assert re.search(rf"^  {name} +\S", result.stdout, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if isinstance(rtmail.get_command(click.Context(rtmail), name), click.Group)])
+def test_every_command_below_another_says_what_it_is_in_a_whole_sentence(command: str) -> None:
+    result = CliRunner().invoke(rtmail, [command, "--help"], terminal_width=80)
+    sentences = result.stdout.partition("Commands:\n")[2]
+    assert sentences
+    assert not re.search(r"\.\.\.$", sentences, re.MULTILINE), sentences
+    assert max(map(len, result.stdout.splitlines())) <= 80

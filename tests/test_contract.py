@@ -224,6 +224,22 @@ def test_every_command_takes_a_config_and_fits_a_narrow_terminal(config: Path, w
         assert max(map(len, ran.stdout.splitlines())) <= 80
 
 
+def test_a_list_of_what_cannot_be_says_so(config: Path) -> None:
+    ran = run("ticket", "list", "--queue", "suport", config=config)
+    assert (ran.exit_code, ran.stderr) == (2, "rtmail: there is no queue 'suport'; the config has support\n")
+    assert run("ticket", "list", "--requestor", "nobody@far.example", config=config).stdout == "no such requests\n"
+    assert run("ticket", "list", "--requestor", "nobody@far.example", "--json", config=config).stdout == ""
+
+
+@pytest.mark.parametrize("words", ["ticket show 1", "why 1"])
+def test_a_request_that_is_not_there_yet_is_told_with_the_mails_that_wait(tmp_path: Path, words: str) -> None:
+    assert run("init", str(tmp_path)).exit_code == 0
+    config = tmp_path / "config" / "rtmail.toml"
+    assert "there is no request #1; rtmail" in run(*words.split(), config=config).stderr
+    assert run("receive", "--to", "support@example.com", config=config, input=mail()).exit_code == 0
+    assert "there is no request #1 (1 mail waits for rtmail serve); rtmail" in run(*words.split(), config=config).stderr
+
+
 WITHOUT_JSON = {"init", "password", "serve", "receive", "demo", "snippet", "oauth login", "privacy export"}
 """Commands that run until they end, ask, hand something on as it is, or print JSON anyway."""
 

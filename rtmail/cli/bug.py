@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, policies_of, put
+from rtmail.cli.common import Commands, config_option, end, json_option, opened, policies_of, put
 from rtmail.cli.tables import columns
 from rtmail.config import Config
 from rtmail.desk import bugs, filled, notes
@@ -18,7 +18,7 @@ _MOST = 10_000
 """Bugs that one list shows."""
 
 
-@click.group()
+@click.group(cls=Commands)
 def bug() -> None:
     """Bugs that are kept elsewhere: list them, show one with what reproduces it."""
 

@@ -25,6 +25,16 @@ from rtmail.store import Store
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class Commands(click.Group):
+    """A command with commands of its own."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each does in a whole sentence: click would cut it to one line."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(limit=1000)) for name, one in commands.items() if one is not None])
+
+
 def load(path: Path | None) -> Config:
     """Return the config; root's command goes on as the owner of the data, who must be able to read it too. Raises ConfigError."""
     found = config.load(path)
@@ -96,6 +106,13 @@ def known_queue(found: Config, queue: str) -> str:
     if queue and queue not in found.queues:
         end(f"rtmail: there is no queue {queue!r}; the config has {', '.join(found.queues)}", 2)
     return queue
+
+
+def no_request(store: Store, number: int, cure: str) -> NoReturn:
+    """End a command that names a request which is not there: perhaps it is not there yet."""
+    waiting = store.spool_depth()
+    wait = f" ({waiting} mail{' waits' if waiting == 1 else 's wait'} for rtmail serve)" if waiting else ""
+    end(f"rtmail: there is no request #{number}{wait}; {cure}")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli.common import config_option, end, files_option, json_option, opened, put, refuse, tell
+from rtmail.cli.common import Commands, config_option, end, files_option, json_option, opened, put, refuse, tell
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
@@ -21,7 +21,7 @@ from rtmail.mail import table_csv
 from rtmail.mail.address import key
 
 
-@click.group()
+@click.group(cls=Commands)
 def customer() -> None:
     """Customers: organisations, their contacts and plans, of the config and imported."""
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli.common import end, files_option, json_option, known_queue, opened, put, several
+from rtmail.cli.common import Commands, end, files_option, json_option, known_queue, opened, put, several
 from rtmail.cli.importing import shown_progress
 from rtmail.config import Config
 from rtmail.desk.ticket import Ticket
@@ -25,7 +25,7 @@ from rtmail.store import Store
 FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
-@click.group()
+@click.group(cls=Commands)
 def export() -> None:
     """Move out: requests as an mbox file, as JSON lines or as a table. Comments of staff are in it; erased and withheld words are not."""
 

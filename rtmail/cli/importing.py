@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from rtmail.cli.common import Command, config_option, end, json_option, known_queue, opened, put, several
+from rtmail.cli.common import Command, Commands, config_option, end, json_option, known_queue, opened, put, several
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.engine.history import Became, Historian, Terms
@@ -37,7 +37,7 @@ _SAYS = {
 }
 
 
-@click.group()
+@click.group(cls=Commands)
 def import_() -> None:
     """Move in: an archive of mail, or the database of another tracker, becomes requests. No mail goes out.
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from rtmail.cli import shell
-from rtmail.cli.common import config_option, end, json_option, known_queue, opened, put, shown, utc
+from rtmail.cli.common import Commands, config_option, end, json_option, known_queue, opened, put, shown, utc
 from rtmail.cli.tables import columns
 from rtmail.config import Config
 from rtmail.desk import about
@@ -22,7 +22,7 @@ text_option = click.option("--text", default="", help=_TEXT)
 affects_option = click.option("--affects", required=True, help="all, or organisations, plans, queues, services, parted by commas")
 
 
-@click.group()
+@click.group(cls=Commands)
 def incident() -> None:
     """Incidents: open one, say what is new of it, close it with a summary."""
 
@@ -65,7 +65,7 @@ def close(found: Config, number: int, text: str, as_json: bool) -> None:
     _speak(found, number, ["close"], text, as_json)
 
 
-@click.group()
+@click.group(cls=Commands)
 def maintenance() -> None:
     """Planned work: announce it, say how it goes, take it back."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from rtmail.cli.common import config_option, end
+from rtmail.cli.common import Commands, config_option, end
 from rtmail.config import Config
 from rtmail.ops import building
 from rtmail.ops.oauth import NoToken
 
 
-@click.group()
+@click.group(cls=Commands)
 def oauth() -> None:
     """Logins by token instead of password, for Microsoft 365."""
 

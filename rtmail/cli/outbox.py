@@ -6,14 +6,14 @@ import getpass
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put, shown, tell, utc
+from rtmail.cli.common import Commands, config_option, end, json_option, opened, put, shown, tell, utc
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.store import Fate, NotThere, OutboxRow
 
 
-@click.group()
+@click.group(cls=Commands)
 def outbox() -> None:
     """Mail that is to go out, and what became of it."""
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put, utc
+from rtmail.cli.common import Commands, config_option, end, json_option, opened, put, utc
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.desk.ticket import Ticket
@@ -23,7 +23,7 @@ from rtmail.store import Store
 WIDTH = 80
 
 
-@click.group()
+@click.group(cls=Commands)
 def policy() -> None:
     """Changed policies: new requests take them on reload, open ones when you say so."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put
+from rtmail.cli.common import Commands, config_option, end, json_option, opened, put
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.mail.address import key
 from rtmail.ops import privacy as ops
 
 
-@click.group(help="What is kept of one person, handed out or erased.")
+@click.group(cls=Commands, help="What is kept of one person, handed out or erased.")
 def privacy() -> None:
     pass
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put, shown, tell, utc
+from rtmail.cli.common import Commands, config_option, end, json_option, opened, put, shown, tell, utc
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
@@ -18,7 +18,7 @@ _RETRIED = {Outcome.QUARANTINED: "is worked on again", Outcome.HELD: "goes its w
 
 
 def _group(outcome: Outcome, help_: str) -> click.Group:
-    group = click.Group(help=help_)
+    group = Commands(help=help_)
 
     @group.command("list", help="List them, oldest first.")
     @json_option

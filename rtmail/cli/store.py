@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, tell, told
+from rtmail.cli.common import Commands, config_option, end, json_option, tell, told
 from rtmail.config import Config
 from rtmail.errors import RtmailError
 from rtmail.store import Store
 
 
-@click.group()
+@click.group(cls=Commands)
 def store() -> None:
     """The database: copy it into another one."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from rtmail.cli.check import template_problems
-from rtmail.cli.common import config_option, end, json_option, known_queue, put, tell
+from rtmail.cli.common import Commands, config_option, end, json_option, known_queue, put, tell
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG
 from rtmail.mail.compose import Workshop, compose
@@ -24,7 +24,7 @@ _KEYRING = Keyring(0, {0: bytes(32)})
 _SHOWN = ("From", "To", "Cc", "Reply-To", "Subject")
 
 
-@click.group()
+@click.group(cls=Commands)
 def template() -> None:
     """Show mails as they look, and try your own templates."""
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, policies_of, put, shown, utc
+from rtmail.cli.common import Commands, config_option, end, json_option, known_queue, no_request, opened, policies_of, put, shown, utc
 from rtmail.cli.tables import columns
 from rtmail.config import Config
 from rtmail.desk import filled, history, notes
@@ -18,7 +18,7 @@ _MARKS = {"proposed": "?", "suggested": "*", "disputed": "!"}
 """How `list` shows a priority: waiting for the customer's consent, set by him, disputed by him; agreed ones have none."""
 
 
-@click.group()
+@click.group(cls=Commands)
 def ticket() -> None:
     """Requests: list them, show one, act on one."""
 
@@ -40,11 +40,12 @@ def list_(
     with opened(found) as store:
         owner_id = _owner(store, found, owner)
         person = store.party_by_address(requestor) if requestor else None
-        if requestor and person is None:
-            return
         wanted = [Status(status)] if status else list(Status) if everything or mark else [Status.NEW, Status.OPEN, Status.WAITING]
-        rows = store.list_tickets(queue=queue, owner=owner_id, requestor=person.id if person else None, mark=mark, statuses=wanted)
-        table = []
+        # Somebody of whom nothing is known has asked nothing.
+        nobody = bool(requestor) and person is None
+        asker = person.id if person else None
+        rows = () if nobody else store.list_tickets(queue=queue, owner=owner_id, requestor=asker, mark=mark, statuses=wanted)
+        table, some = [], False
         for row in rows:
             if as_json:
                 put(
@@ -70,6 +71,10 @@ def list_(
                 said = filled.in_lists(policy, row.filled, "en", staff=True) if policy else ()
                 subject = " ".join([row.subject, *(f"[{one['label']}: {one['value']}]" for one in said)])
                 table.append((f"#{row.number}", str(row.status), prio, row.owner or "-", due[:17], subject))
+            some = True
+    if not some:
+        # A queue that has left the config may have requests still; one that never was is a slip.
+        known_queue(found, queue)
     if table:
         columns(("request", "status", "prio", "owner", "next due", "subject"), table)
     elif not as_json:
@@ -102,7 +107,7 @@ def show(found: Config, number: int, as_json: bool) -> None:
     with opened(found) as store:
         one = store.by_number(number)
         if one is None:
-            end(f"rtmail: there is no request #{number}; rtmail ticket list --all shows them")
+            no_request(store, number, "rtmail ticket list --all shows them")
         events = store.events(one.id)
         names = _names(store, one, events)
         if as_json:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, opened, put, shown, utc
+from rtmail.cli.common import config_option, end, json_option, no_request, opened, put, shown, utc
 from rtmail.config import Config
 from rtmail.desk.ticket import EventKind
 from rtmail.policy.rows import ClockKind
@@ -97,7 +97,7 @@ def _departure(store: Store, row: OutboxRow, found: Config) -> None:
 def _request(store: Store, found: Config, number: int, as_json: bool) -> None:
     one = store.by_number(number)
     if one is None:
-        end(f"rtmail: there is no request #{number}")
+        no_request(store, number, "rtmail ticket list --all shows them")
     zone = found.settings.timezone
     version = store.policy(one.policy_version)
     history: dict[tuple[str, int], list[dict[str, Any]]] = {}
