@@ -240,6 +240,13 @@ def test_a_request_that_is_not_there_yet_is_told_with_the_mails_that_wait(tmp_pa
     assert "there is no request #1 (1 mail waits for rtmail serve); rtmail" in run(*words.split(), config=config).stderr
 
 
+@pytest.mark.parametrize("words", ["export bob", "erase bob", "erase --dry-run bob"])
+def test_privacy_wants_an_address(config: Path, words: str) -> None:
+    ran = run("privacy", *words.split(), config=config)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "'bob' is no address; write one as jane@example.net" in ran.stderr
+
+
 WITHOUT_JSON = {"init", "password", "serve", "receive", "demo", "snippet", "oauth login", "privacy export"}
 """Commands that run until they end, ask, hand something on as it is, or print JSON anyway."""
 

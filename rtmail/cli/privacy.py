@@ -11,13 +11,20 @@ from rtmail.mail.address import key
 from rtmail.ops import privacy as ops
 
 
+def _address(_: click.Context, __: click.Parameter, given: str) -> str:
+    # A slip must not read as if somebody had been erased.
+    if "@" not in given:
+        raise click.BadParameter(f"{given!r} is no address; write one as jane@example.net")
+    return given
+
+
 @click.group(cls=Commands, help="What is kept of one person, handed out or erased.")
 def privacy() -> None:
     pass
 
 
 @privacy.command("export", help="Print what is kept of a person, one JSON object a line.")
-@click.argument("address")
+@click.argument("address", callback=_address)
 @click.option("--raw", is_flag=True, help="His mails as they came, too, in base64.")
 @config_option
 def export(found: Config, address: str, raw: bool) -> None:
@@ -30,7 +37,7 @@ def export(found: Config, address: str, raw: bool) -> None:
 
 
 @privacy.command("erase", help="Erase a person: his words, mails, name and addresses. The log of events stays.")
-@click.argument("address")
+@click.argument("address", callback=_address)
 @click.option("--dry-run", is_flag=True, help="Only say how much that is.")
 @json_option
 @config_option

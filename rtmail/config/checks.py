@@ -33,6 +33,7 @@ ADMIN_BOXES = ("postmaster", "abuse")
 TRUSTED_HEADERS = {"authentication-results", *INTERNAL_HEADERS}
 SCHEMES = ("smtp", "smtp+starttls", "smtps", "maildir")
 
+_OR_TOKEN = "; where only tokens are taken (Microsoft 365): oauth"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 _WHERE: Mapping[str, str] = {"people": "person", "queues": "queue", "roles": "role", "organisations": "organisation", "plans": "plan"}
 
@@ -336,7 +337,7 @@ def imap(tables: Tables, report: Report, folder: Path, found: Secrets) -> None:
         if table.oauth:
             oauth.used(tables, report, (*path, "oauth"), table.oauth)
         elif not found.get(secrets.imap_password(name)):
-            report.tell(path, "the mailbox has no password", f"set {secrets.imap_password(name)} in .env beside the config")
+            report.tell(path, "the mailbox has no password", f"set {secrets.imap_password(name)} in .env beside the config{_OR_TOKEN}")
         for n, header in enumerate(table.trusted_headers):
             if header.lower() not in TRUSTED_HEADERS:
                 cure = "known are X-MS-Exchange-Organization-AuthAs and Authentication-Results"
@@ -365,7 +366,7 @@ def relay(tables: Tables, report: Report, folder: Path, found: Secrets, site: Si
         report.tell(
             ("relay", "user" if table.user else "url"),
             f"user {user!r} has no password",
-            f"set {secrets.RELAY_PASSWORD} in .env beside the config",
+            f"set {secrets.RELAY_PASSWORD} in .env beside the config{_OR_TOKEN}",
         )
     if table.hostname and not is_domain(table.hostname):
         report.tell(("relay", "hostname"), f"{table.hostname!r} is no host name", 'write the name in DNS: "mail.example.com"')
