@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from psycopg.pq.abc import PGconn
 
 from rtmail.errors import Deferred
 from rtmail.mail import address
@@ -45,9 +47,22 @@ def test_only_the_mail_whose_row_is_kept_waits(tmp_path: Path) -> None:
     server.drop(url)
 
 
+def _within_a_statement(session: PGconn) -> None:
+    """As executemany goes on before its end."""
+    session.send_query_params(b"SELECT 1", None)
+    session.send_flush_request()
+
+
+def _after_a_word_without_an_end(session: PGconn) -> None:
+    """As the driver gives up a prepared statement after an executemany."""
+    session.send_close_prepared(b"none")
+    session.send_flush_request()
+
+
 @pytest.mark.servers
-def test_a_session_that_stopped_in_the_middle_of_a_statement_is_ended(tmp_path: Path) -> None:
-    """The server waits for the rest of it without end: none of its own limits count then, and its rows were kept for as long."""
+@pytest.mark.parametrize("stops", [_within_a_statement, _after_a_word_without_an_end])
+def test_a_session_that_stopped_where_the_server_does_not_count_is_ended(stops: Callable[[PGconn], None], tmp_path: Path) -> None:
+    """The server's limit for idle transactions does not count there, and the rows were kept for as long as the daemon stood still."""
     server = cluster()
     url = server.database()
     with closing(Store(url, busy=timedelta(seconds=1))) as waits, closing(Store(url)) as stands:
@@ -58,8 +73,7 @@ def test_a_session_that_stopped_in_the_middle_of_a_statement_is_ended(tmp_path: 
         stands.count("key", NOW, HOUR)
         session = stands._engine.connection().pgconn
         session.enter_pipeline_mode()
-        session.send_query_params(b"SELECT 1", None)  # as executemany does, and no Sync
-        session.send_flush_request()
+        stops(session)
         session.flush()
 
         def counted() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import smtplib
@@ -14,7 +13,7 @@ import pytest
 
 from rtmail import __version__
 from tests.fakes.daemon import wait_for
-from tests.fakes.machine import Bare, Machine, wheel_of_rtmail
+from tests.fakes.machine import Bare, Machine, deb_of_rtmail, wheel_of_rtmail
 from tests.fakes.needed import program
 
 pytestmark = [pytest.mark.long, pytest.mark.servers]
@@ -29,13 +28,7 @@ INIT = ("rtmail init /etc/rtmail --site Acme --domain acme.example --admin ops@o
 
 @pytest.fixture(scope="module")
 def deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make deb` makes; packed less tightly, since nobody downloads it."""
-    program("dh", "debhelper")
-    folder = tmp_path_factory.mktemp("deb")
-    quick = {**os.environ, "DPKG_DEB_COMPRESSOR_TYPE": "gzip", "DPKG_DEB_COMPRESSOR_LEVEL": "1"}
-    subprocess.run(["sh", ROOT / "tools" / "deb.sh", folder], check=True, env=quick, timeout=1800)
-    (made,) = folder.glob("rtmail_*.deb")
-    return made
+    return deb_of_rtmail(tmp_path_factory.mktemp("deb"))
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import CodeType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -95,11 +96,7 @@ class Templates:
         self._zone = ZoneInfo(timezone)
         self._language = language
         loader = FunctionLoader(self._source)
-        self._text = _Sandbox(loader=loader, undefined=StrictUndefined, finalize=_finalized, trim_blocks=True, lstrip_blocks=True)
-        self._html = _Sandbox(loader=loader, undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-        self._html.filters["words"] = words_html
-        self._html.filters["bars"] = bars_html
-        self._html.filters["runs"] = runs_html
+        self._text, self._html = _Sandbox(html=False, loader=loader), _Sandbox(html=True, loader=loader)
         self._found: dict[tuple[str, str, str, str], tuple[Template, str]] = {}
         self._used: dict[str, frozenset[str]] = {}
 
@@ -153,15 +150,13 @@ class Templates:
         found = []
         for path in sorted(self._texts):
             name = path.rpartition("/")[2].partition(".")[0]
-            environment = self._html if path.endswith(".html.j2") else self._text
             shared = name.startswith("_")
             if name not in known and not shared:
                 found.append(Problem(path, 1, f"no mail is called {name!r}", f"name it after one of: {', '.join(sorted(known))}"))
                 continue
             try:
                 _fits(self._texts[path], path)
-                tree = environment.parse(self._texts[path], path)
-                environment.compile(tree, path, path)
+                read = _read(self._texts[path], path)
             except TemplateSyntaxError as error:
                 found.append(_syntax(error, path))
                 continue
@@ -169,7 +164,7 @@ class Templates:
                 found.append(error.problem)
                 continue
             facts = {fact for each in known.values() for fact in each} if shared else set(known[name])
-            for unknown in sorted(meta.find_undeclared_variables(tree) - facts - _ALWAYS):
+            for unknown in sorted(read.names - facts - _ALWAYS):
                 line = next((n for n, text in enumerate(self._texts[path].split("\n"), 1) if unknown in text), 1)
                 found.append(Problem(path, line, f"no fact is called {unknown!r}", f"use one of: {', '.join(sorted(facts))}"))
         return found
@@ -178,9 +173,8 @@ class Templates:
         """Return the names that the template at `path` does not make itself, with those of what it includes."""
         if path not in self._used:
             self._used[path] = frozenset()  # one that includes itself ends here
-            tree = self._text.parse(self._texts.get(path, ""), path)
-            below = (self._facts_of(included) for included in meta.find_referenced_templates(tree) if included)
-            self._used[path] = frozenset(meta.find_undeclared_variables(tree)).union(*below)
+            read = _read(self._texts.get(path, ""), path)
+            self._used[path] = read.names.union(*map(self._facts_of, read.includes))
         return self._used[path]
 
     def _find(self, name: str, kind: str, queue: str, language: str) -> tuple[Template, str]:
@@ -238,8 +232,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     intercepted_binops = _GROWING
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, html: bool, loader: FunctionLoader | None = None) -> None:
+        super().__init__(loader=loader, undefined=StrictUndefined, finalize=None if html else _finalized, autoescape=html,
+                         trim_blocks=True, lstrip_blocks=True)
         self.turns = 0
         self._turns = self._turn  # one object: each look at a method makes another
         self.globals = {"range": _short_range, "dict": dict, "_turn": self._turns, "_joined": _joined}
@@ -252,6 +247,17 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         self.filters["workdays"] = _workdays
         self.filters["size"] = _size
         self.filters["term"] = _term
+        if html:
+            self.filters["words"] = words_html
+            self.filters["bars"] = bars_html
+            self.filters["runs"] = runs_html
+
+    def compile(self, source: str | nodes.Template, name: str | None = None, filename: str | None = None, raw: Any = False,
+                defer_init: bool = False) -> Any:
+        """Return the code of a template; of a text that was compiled before in this process, the same."""
+        if isinstance(source, str):
+            return _read(source, name or "").code
+        return super().compile(source, name, filename, raw, defer_init)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         """Return the tree with a count in each loop and macro, and with "~" that knows a limit."""
@@ -297,6 +303,30 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         if operator == "**":
             raise SecurityError("no powers here")
         return super().call_binop(context, operator, left, right)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A compiled template, the names that it does not make itself, and what it includes."""
+
+    code: CodeType
+    names: frozenset[str]
+    includes: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=1024)
+def _read(text: str, path: str) -> _Read:
+    """Read a template once, however often the config is read. Raises TemplateSyntaxError."""
+    sandbox = _reader(path.endswith(".html.j2"))
+    tree = sandbox.parse(text, path, path)
+    code = sandbox.compile(tree, path, path)
+    included = tuple(name for name in meta.find_referenced_templates(tree) if name)
+    return _Read(code, frozenset(meta.find_undeclared_variables(tree)), included)
+
+
+@functools.cache
+def _reader(html: bool) -> _Sandbox:
+    return _Sandbox(html=html)
 
 
 def _fits(text: str, path: str) -> None:

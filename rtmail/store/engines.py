@@ -350,11 +350,12 @@ class PostgreSQL(Engine):
         return not self.database.is_closed() and self.database.connection().pgconn.transaction_status != 0
 
     def end_who_stands_still(self) -> None:
-        # The server's own limit counts from an answer to the next word, and executemany is one long word with answers in it.
+        # The server's own limit counts from an answer to the next word: not within executemany, and not after the driver said that it
+        # gives up a prepared statement, which it says when an executemany is over and lets nothing follow.
         with suppress(Exception):  # whoever waits for the row tries again, and so does this
             self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
                          "AND usename = current_user AND application_name = current_setting('application_name') "
-                         "AND state = 'active' AND wait_event = 'ClientRead' "
+                         "AND state IN ('active', 'idle in transaction') AND wait_event = 'ClientRead' "
                          f"AND state_change < clock_timestamp() - interval '{_STANDS_STILL_SECONDS} s'")
 
     def reserve(self, name: str, n: int) -> list[int]:

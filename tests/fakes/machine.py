@@ -177,6 +177,15 @@ def wheel_of_rtmail(folder: Path) -> Path:
     return wheel
 
 
+def deb_of_rtmail(folder: Path) -> Path:
+    """Build the Debian package of this checkout into `folder` and return it: packed less tightly, since nobody downloads it."""
+    program("dh", "debhelper")
+    quick = {**os.environ, "DPKG_DEB_COMPRESSOR_TYPE": "gzip", "DPKG_DEB_COMPRESSOR_LEVEL": "1"}
+    subprocess.run(["sh", ROOT / "tools" / "deb.sh", folder], check=True, env=quick, timeout=1800, stdout=subprocess.DEVNULL)
+    (made,) = folder.glob("rtmail_*.deb")
+    return made
+
+
 def _base(packages: str) -> Path:
     """Return the cached root, made now if there is none of these packages and dependencies."""
     suite, mirror = _debian()
