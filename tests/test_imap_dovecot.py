@@ -6,6 +6,7 @@ import itertools
 import random
 import signal
 from collections import Counter
+from contextlib import ExitStack
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -83,8 +84,9 @@ def endure(folder: Path, after: str, mails: int, kills: int, *, cut: bool) -> No
     cut   also cut the line without a FIN
     """
     dice = random.Random(mails + kills)
-    with Dovecot({BOX: PASSWORD}) as dovecot, Line(dovecot.tls_port) as line:
+    with Dovecot({BOX: PASSWORD}) as dovecot, Line(dovecot.tls_port) as line, ExitStack() as last:
         daemon = Running(folder, ingress=table(dovecot, port=line.port, after=after, poll="1s"), environ=ENVIRON, policy="default")
+        last.push(daemon)
         numbers = iter(range(1, mails + 1))
         portion = -(-mails // (kills + 1))
 
@@ -142,7 +144,9 @@ def endure(folder: Path, after: str, mails: int, kills: int, *, cut: bool) -> No
             assert len(moved) == mails
             assert sum(moved.values()) == mails
         assert "the sum closes" in daemon.cli("audit")
-        assert daemon.cli("quarantine", "list").strip() == "none"
+        # Three kills may have met the same mail: nobody knows then that it was not the mail's fault.
+        aside = [line for line in daemon.cli("quarantine", "list").splitlines() if "died while this mail was worked on" not in line]
+        assert aside in (["none"], ["mail  arrived            from  why"]), aside
         assert daemon.stop() == 0
 
 

@@ -60,7 +60,7 @@ def test_lives_on_a_small_disk(nursery: Nursery, tmp_path: Path) -> None:
         for kinds in LIVES:
             siege.live([kind(siege.dice) for kind in kinds])
         sums = siege.home()
-    assert not sums, (sums, siege.log)
+    assert not sums, f"{sums} {siege.log}"
     assert sums.mails > 20, "there was no load"
 
 
@@ -79,7 +79,7 @@ def test_postgresql_killed_twenty_times_under_load(nursery: Nursery, tmp_path: P
         faults.Split(siege.dice).act(siege)
         assert all(siege.alive(daemon) for daemon in siege.daemons)
         sums = siege.home()
-    assert not sums, (sums, siege.log)
+    assert not sums, f"{sums} {siege.log}"
 
 
 @pytest.mark.servers
@@ -106,7 +106,7 @@ def test_one_of_two_daemons_stands_still_beyond_its_leases(nursery: Nursery, tmp
             tell(there, signal.SIGCONT)
             still, goes_on = goes_on, still
         sums = siege.home()
-    assert not sums, (sums, siege.log)
+    assert not sums, f"{sums} {siege.log}"
 
 
 # the books
