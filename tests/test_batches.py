@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rtmail.engine import batches
 from rtmail.engine.batches import BATCH
-from rtmail.engine.engine import Engine
+from rtmail.engine.engine import STORM, Engine
 from rtmail.engine.intake import Intake
 from rtmail.engine.reader import Job, ReadFailed
 from rtmail.mail.model import Envelope, Mail
@@ -138,3 +140,15 @@ def test_a_batch_of_large_mails_is_cut_and_the_rest_blamed_for_nothing(house: Ho
     house.settle()
     assert {house.store.spool_row(spool_id).outcome for spool_id in ids} == {"event"}
     assert {house.store.spool_row(spool_id).attempts for spool_id in ids} == {1}
+
+
+@pytest.mark.parametrize(("at_once", "pauses"), [(0, 0), (STORM - 1, 0), (STORM, 3)])
+def test_in_a_storm_who_accepts_has_most_of_the_time(house: House, monkeypatch: pytest.MonkeyPatch, at_once: int, pauses: int) -> None:
+    """With what we can keep up nobody waits: we would fall behind, and stay there."""
+    monkeypatch.setattr(type(house.store), "wanted", property(lambda _: True))
+    slept = list[float]()
+    monkeypatch.setattr("rtmail.engine.engine.time", SimpleNamespace(monotonic=time.monotonic, sleep=slept.append))
+    left = [len(some) for some in house.engine._commits(range(4), lambda number: put(house, at_once, str(number)) and None)]
+    assert left == [3, 2, 1, 0]
+    assert len(slept) == pauses
+    assert all(pause > 0 for pause in slept)

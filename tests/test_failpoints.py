@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.daemon import parsed, reply, wait_for
-from tests.fakes.family import family
+from tests.fakes.family import family, tell
 from tests.fakes.house import mail
 from tests.fakes.imap import ImapServer
 from tests.fakes.looking import rests, rows
@@ -410,6 +410,16 @@ def test_failed_at_every_point(scene: Scene) -> None:
     assert len(silent) <= 1, silent
 
 
+def stopped(pid: int) -> bool:
+    with suppress(FileNotFoundError):  # it has ended meanwhile
+        return _state(pid) == "T"
+    return False
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("effect", ["delay=1", "error", "stop"])
 @pytest.mark.parametrize(("point", "nth"), FLOW, ids=str)
@@ -417,8 +427,16 @@ def test_each_point_alone(old_scene: Scene, point: str, nth: int, effect: str) -
     old_scene.daemon.start(RTMAIL_FAILPOINT=f"{point}:{nth}:{effect}")
     old_scene.post()
     if effect == "stop":
-        wait_for(lambda: Path(f"/proc/{old_scene.daemon._pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", 30, "not passed")
-        os.kill(old_scene.daemon._pid, signal.SIGCONT)
+        wait_for(lambda: stopped(old_scene.daemon._pid), 30, "not passed")
+
+        def awake() -> bool:
+            """Nobody stands still any more. Who is at the point stops right after the daemon, if it is another process."""
+            there = family(old_scene.daemon._pid)
+            still = any(stopped(pid) for pid in there)
+            tell(there, signal.SIGCONT)
+            return not still
+
+        wait_for(awake, 30)
     old_scene.taken()
     old_scene.rests()
     assert old_scene.daemon.stop() == 0

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -250,10 +251,10 @@ class Counting(Store):
         self.commits: list[int] = []
         self.go = threading.Event()
 
-    def put_many(self, mails):  # type: ignore[no-untyped-def]
+    def _put(self, mails):  # type: ignore[no-untyped-def]
         self.commits.append(len(mails))
         assert self.go.wait(20)
-        return super().put_many(mails)
+        return super()._put(mails)
 
 
 def test_mails_that_wait_share_a_commit(url: str) -> None:
@@ -296,19 +297,23 @@ def test_a_full_writer_answers_not_now_instead_of_growing(url: str) -> None:
 class Picky(Store):
     """Fails as told by a mail's words."""
 
-    def put_many(self, mails):  # type: ignore[no-untyped-def]
+    def put_many(self, mails, more=tuple):  # type: ignore[no-untyped-def]
         self.started.set()
         assert self.go.wait(20)
+        return super().put_many(self.looked_at(mails), lambda: self.looked_at(more()))
+
+    def looked_at(self, mails):  # type: ignore[no-untyped-def]
+        mails = list(mails)
         for raw, _ in mails:
             if raw == b"full":
                 raise DiskFull
             if raw == b"bug":
                 raise ValueError("secret")
-        return super().put_many(mails)
+        return mails
 
 
 @pytest.mark.parametrize(("words", "answers"), [
-    ((b"a", b"full", b"b"), (DiskFull, DiskFull, DiskFull)),
+    ((b"a", b"full", b"b"), (int, DiskFull, int)),
     ((b"a", b"bug", b"b"), (int, Deferred, int)),
 ])
 def test_what_the_writer_tells_when_the_store_fails(url: str, words: tuple[bytes, ...], answers: tuple[type, ...]) -> None:
@@ -383,3 +388,19 @@ def test_times_are_those_of_the_envelope_to_the_microsecond(store: Store) -> Non
     (spool_id,) = store.put_many([(b"x", replace(ENVELOPE, arrived_at=at))])
     assert store.spool_row(spool_id).arrived_at == at
     assert store.spool_row(spool_id).arrived_at.utcoffset() == timedelta(0)
+
+
+def test_what_comes_while_another_one_writes_shares_the_next_commit(tmp_path: Path) -> None:
+    with closing(Store(f"sqlite:///{tmp_path / 'rtmail.db'}")) as store:
+        store.open()
+        kept: list[int] = []
+        writer = SpoolWriter(store, kept.append)
+        mails = raws(6)
+        with store.transaction():
+            first = writer.submit(*mails[0])
+            until(lambda: store.wanted, 10)
+            others = [writer.submit(*one) for one in mails[1:]]
+        ids = [future.result(10) for future in (first, *others)]
+        writer.close()
+        assert kept == [6]
+        assert [store.raw(store.spool_row(id_).raw_id) for id_ in ids] == [raw for raw, _ in mails]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -32,6 +33,8 @@ PATIENCE_SECONDS = 0.008
 as much as half a mail. Much longer, and the few mails that may be under way at once would be what limits how many leave."""
 _AT_ONCE = 500
 """So many values stand in one statement at most: databases have limits for their number."""
+_CLAIMS = 1000
+"""So many claims of one owner are told from each other by their ends."""
 _PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)
 """Seconds before each repetition of a job; afterwards the caller is told "not now"."""
 
@@ -55,6 +58,8 @@ class Database:
         self._local = _Local()
         self._busy: set[int] = set()
         """Threads that are in a transaction."""
+        self._claims: dict[str, tuple[set[int], deque[int]]] = {}
+        """Whose -> the ends of those claims whose commit was never answered, and of the last ones."""
         self.failed = ""
         """Why the database cannot be trusted any more, "" while it can."""
         self.gave_up: Callable[[], None] = lambda: None
@@ -136,6 +141,29 @@ class Database:
                 return job()
 
         return self._repeat(whole)
+
+    def _claim(self, whose: str, until: int, take: Callable[[int], list[T]], put_back: Callable[[int], object]) -> list[T]:
+        """Return what `take` claims until an instant that it is given; nobody waits for the disk, as with `claims`.
+
+        Where a connection broke before the commit was answered, nobody knows whether it claimed something, and nobody would work on
+        that before the claim's end: `put_back` undoes what was claimed until then, before anything else is claimed.
+
+        until  microseconds; a claim lasts by so many longer that no two of one owner end together
+        """
+        unsure, ends = self._claims.setdefault(whose, (set(), deque(maxlen=_CLAIMS)))
+        while until in ends:
+            until += 1
+        ends.append(until)
+
+        def whole() -> list[T]:
+            for instant in unsure:
+                put_back(instant)
+            unsure.add(until)
+            return take(until)
+
+        claimed = self.run(whole, lasting=False, patience=PATIENCE_SECONDS)
+        unsure.clear()
+        return claimed
 
     def _look(self, job: Callable[[], T]) -> T:
         """Return what the reading `job` returns; all it reads is of one instant."""

@@ -158,30 +158,34 @@ class Outbox(Database):
         self._many("INSERT INTO outbox_mail (id, packed) VALUES (?, ?)", [(i.id, pack(i.raw)) for i in items])
         failpoint("outbox-added-before-commit")
 
-    @claims
     def lease_outbox(self, owner: str, now: datetime, limit: int, seconds: float) -> list[OutboxItem]:
         """Claim up to `limit` due mails for `seconds`, urgent ones first, then by due time.
 
         Mails of one ticket to one recipient go out in their order: a later one waits for an earlier one of the same or
         a higher urgency that still waits, unless that one was put off for a reason of its own.
         """
-        at = micros(now)
-        rows = self._rows(
-            "WITH due AS MATERIALIZED (SELECT o.id FROM outbox o WHERE o.state = 'waiting' AND o.due_at <= ? AND o.lease_until <= ? "
-            f"AND (o.template = '{ADMIN_TEMPLATE}' OR NOT EXISTS (SELECT 1 FROM meta WHERE key = 'pause:outbox')) "
-            "AND (o.ticket_id = 0 OR NOT EXISTS (SELECT 1 FROM outbox e WHERE e.state = 'waiting' AND e.ticket_id = o.ticket_id "
-            "AND e.recipient = o.recipient AND e.id < o.id AND e.urgency <= o.urgency AND e.blocks = 1)) "
-            f"ORDER BY o.urgency, o.due_at, o.id LIMIT ?{self._engine.skip_locked}) UPDATE outbox SET owner = ?, lease_until = ?, "
-            "attempts = attempts + 1, fence = fence + 1 WHERE id IN (SELECT id FROM due) "
-            "RETURNING urgency, due_at, id, ticket_id, event, person, recipient, envelope_sender, message_id, template, not_before, "
-            "expires_at, report, attempts, fence",
-            (at, at, limit, clean(owner), at + length(timedelta(seconds=seconds))))
-        packed = self._packed([row[2] for row in rows])
-        failpoint("outbox-leased-before-commit")
-        return [OutboxItem(id_, ticket, event, person, recipient, sender, unpack(packed[id_]), message_id, template, urgency,
-                           instant(not_before), instant_or_none(expires), report, attempts, fence)
-                for (urgency, _, id_, ticket, event, person, recipient, sender, message_id, template, not_before, expires, report,
-                     attempts, fence) in sorted(rows, key=lambda row: row[:3])]
+        at, name = micros(now), clean(owner)
+
+        def take(until: int) -> list[OutboxItem]:
+            rows = self._rows(
+                "WITH due AS MATERIALIZED (SELECT o.id FROM outbox o WHERE o.state = 'waiting' AND o.due_at <= ? AND o.lease_until <= ? "
+                f"AND (o.template = '{ADMIN_TEMPLATE}' OR NOT EXISTS (SELECT 1 FROM meta WHERE key = 'pause:outbox')) "
+                "AND (o.ticket_id = 0 OR NOT EXISTS (SELECT 1 FROM outbox e WHERE e.state = 'waiting' AND e.ticket_id = o.ticket_id "
+                "AND e.recipient = o.recipient AND e.id < o.id AND e.urgency <= o.urgency AND e.blocks = 1)) "
+                f"ORDER BY o.urgency, o.due_at, o.id LIMIT ?{self._engine.skip_locked}) UPDATE outbox SET owner = ?, lease_until = ?, "
+                "attempts = attempts + 1, fence = fence + 1 WHERE id IN (SELECT id FROM due) "
+                "RETURNING urgency, due_at, id, ticket_id, event, person, recipient, envelope_sender, message_id, template, not_before, "
+                "expires_at, report, attempts, fence", (at, at, limit, name, until))
+            packed = self._packed([row[2] for row in rows])
+            failpoint("outbox-leased-before-commit")
+            return [OutboxItem(id_, ticket, event, person, recipient, sender, unpack(packed[id_]), message_id, template, urgency,
+                               instant(not_before), instant_or_none(expires), report, attempts, fence)
+                    for (urgency, _, id_, ticket, event, person, recipient, sender, message_id, template, not_before, expires, report,
+                         attempts, fence) in sorted(rows, key=lambda row: row[:3])]
+
+        return self._claim(f"outbox {name}", at + length(timedelta(seconds=seconds)), take, lambda until: self._do(
+            "UPDATE outbox SET lease_until = 0, attempts = attempts - 1 WHERE state = 'waiting' AND owner = ? AND lease_until = ?",
+            (name, until)))
 
     def _packed(self, ids: Sequence[int]) -> dict[int, bytes]:
         found: dict[int, bytes] = {}

@@ -14,12 +14,13 @@ from concurrent.futures import Future
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
-from rtmail.errors import Deferred
+from rtmail.errors import Deferred, DiskFull
 from rtmail.failpoint import failpoint
 from rtmail.mail.model import Cut, Envelope
-from rtmail.store.database import Database, chunks, claims, places, reads, writes
+from rtmail.store.database import Database, chunks, places, reads, writes
 from rtmail.store.faults import LeaseLost, NotThere
 from rtmail.store.values import clean, dump, instant, instant_or_none, length, load, micros, pack, unpack
 
@@ -128,24 +129,29 @@ _ROW = ("s.id, s.raw_id, s.envelope, s.arrived_at, s.attempts, s.outcome, s.reas
 class Spool(Database):
     """The spool's part of the store."""
 
-    def put_many(self, mails: Sequence[tuple[bytes, Envelope]]) -> list[int]:
-        """Keep `mails` in one commit and return their spool ids, in order; when it returns they are on the disk."""
-        packed = [(hashlib.sha256(raw).hexdigest(), len(raw), pack(raw)) for raw, _ in mails]
-        envelopes = [(envelope_text(envelope), micros(envelope.arrived_at)) for _, envelope in mails]
-        return self.run(lambda: self._put(packed, envelopes))
+    def put_many(self, mails: Sequence[tuple[bytes, Envelope]], more: Callable[[], Iterable[tuple[bytes, Envelope]]] = tuple) -> list[int]:
+        """Keep `mails` in one commit and return their spool ids, in order; when it returns they are on the disk.
 
-    def _put(self, packed: Sequence[tuple[str, int, bytes]], envelopes: Sequence[tuple[str, int]]) -> list[int]:
-        raw_ids = self._keep_raw(packed)
-        ids = self._engine.reserve("spool", len(envelopes))
+        more  asked when it is our turn to write, for what came while we waited for it and shall share the commit; each mail once
+        """
+        kept = [_packed(raw, envelope) for raw, envelope in mails]
+
+        def put() -> list[int]:
+            kept.extend(_packed(raw, envelope) for raw, envelope in more())
+            return self._put(kept)
+
+        return self.run(put)
+
+    def _put(self, mails: Sequence[_Packed]) -> list[int]:
+        raw_ids = self._keep_raw({one.digest: (one.size, one.data) for one in mails})
+        ids = self._engine.reserve("spool", len(mails))
         self._many("INSERT INTO spool (id, raw_id, envelope, arrived_at) VALUES (?, ?, ?, ?)",
-                   [(id_, raw_ids[digest], text, at)
-                    for id_, (digest, _, _), (text, at) in zip(ids, packed, envelopes, strict=True)])
+                   [(id_, raw_ids[one.digest], one.envelope, one.at) for id_, one in zip(ids, mails, strict=True)])
         failpoint("spool-before-commit")
         return ids
 
-    def _keep_raw(self, packed: Sequence[tuple[str, int, bytes]]) -> dict[str, int]:
+    def _keep_raw(self, by_digest: Mapping[str, tuple[int, bytes]]) -> dict[str, int]:
         """Keep each mail once; return row ids by digest. In order of digest, so that two daemons never wait for each other."""
-        by_digest = {digest: (size, data) for digest, size, data in packed}
         digests = sorted(by_digest)
         ids = dict(zip(digests, self._engine.reserve("raw", len(digests)), strict=True))
         # A mail whose bytes were erased and which comes again is kept again: whether it is wanted is decided later.
@@ -167,19 +173,23 @@ class Spool(Database):
             raise NotThere(f"raw mail {raw_id}")
         return unpack(bytes(row[0]))
 
-    @claims
     def lease_spool(self, owner: str, now: datetime, limit: int, seconds: float) -> list[SpoolItem]:
         """Claim up to `limit` waiting mails for `seconds`, oldest first; the attempts are committed on return."""
-        at = micros(now)
-        rows = self._rows(
-            "WITH due AS MATERIALIZED (SELECT id FROM spool WHERE outcome = '' AND due_at <= ? AND lease_until <= ? ORDER BY id LIMIT ?"
-            f"{self._engine.skip_locked}) UPDATE spool SET owner = ?, lease_until = ?, attempts = attempts + 1, fence = fence + 1 "
-            "WHERE id IN (SELECT id FROM due) RETURNING id, raw_id, envelope, attempts, fence, arrived_at, "
-            "CASE WHEN event = 0 THEN ticket_id ELSE 0 END",
-            (at, at, limit, clean(owner), at + length(timedelta(seconds=seconds))))
-        failpoint("spool-leased-before-commit")
-        return [SpoolItem(id_, raw_id, _envelope(text), attempts, fence, instant(arrived), stub_ticket)
-                for id_, raw_id, text, attempts, fence, arrived, stub_ticket in sorted(rows)]
+        at, name = micros(now), clean(owner)
+
+        def take(until: int) -> list[SpoolItem]:
+            rows = self._rows(
+                "WITH due AS MATERIALIZED (SELECT id FROM spool WHERE outcome = '' AND due_at <= ? AND lease_until <= ? ORDER BY id LIMIT ?"
+                f"{self._engine.skip_locked}) UPDATE spool SET owner = ?, lease_until = ?, attempts = attempts + 1, fence = fence + 1 "
+                "WHERE id IN (SELECT id FROM due) RETURNING id, raw_id, envelope, attempts, fence, arrived_at, "
+                "CASE WHEN event = 0 THEN ticket_id ELSE 0 END", (at, at, limit, name, until))
+            failpoint("spool-leased-before-commit")
+            return [SpoolItem(id_, raw_id, _envelope(text), attempts, fence, instant(arrived), stub_ticket)
+                    for id_, raw_id, text, attempts, fence, arrived, stub_ticket in sorted(rows)]
+
+        return self._claim(f"spool {name}", at + length(timedelta(seconds=seconds)), take, lambda until: self._do(
+            "UPDATE spool SET lease_until = 0, attempts = attempts - 1 WHERE outcome = '' AND owner = ? AND lease_until = ?",
+            (name, until)))
 
     @writes
     def note_checked(self, item: SpoolItem, proof: str, why: str) -> None:
@@ -234,6 +244,12 @@ class Spool(Database):
         """Return how many mails wait or are in work."""
         row = self._row("SELECT count(*) FROM spool WHERE outcome = ''")
         return int(row[0]) if row else 0
+
+    @reads
+    def newest_spooled(self) -> int:
+        """Return the spool id of the mail that was kept last, 0 for none."""
+        row = self._row("SELECT max(id) FROM spool")
+        return int((row and row[0]) or 0)
 
     @reads
     def spool_oldest(self) -> datetime | None:
@@ -384,7 +400,7 @@ class _Submitted:
 
 
 class SpoolWriter:
-    """A thread that keeps mails for many connections at once: whatever waits when it comes round shares one commit.
+    """A thread that keeps mails for many connections at once: whatever waits when it is its turn to write shares one commit.
 
     on_kept      called after each commit with the number of mails kept, from the writer's thread
     limit_mails, limit_bytes   what may wait; beyond it `submit` answers "not now" at once instead of growing
@@ -437,11 +453,13 @@ class SpoolWriter:
                 self._bytes -= sum(len(one.raw) for one in batch)
 
     def _batch(self) -> list[_Submitted]:
-        """Wait for a mail, take what else is there; an empty list when closed."""
+        """Wait for a mail; an empty list when closed."""
         first = self._waiting.get()
-        if first is None:
-            return []
-        batch, size = [first], len(first.raw)
+        return [] if first is None else [first]
+
+    def _more(self, batch: list[_Submitted]) -> Iterator[tuple[bytes, Envelope]]:
+        """Put into the batch, and yield, what else waits by now."""
+        size = sum(len(one.raw) for one in batch)
         while len(batch) < self.BATCH_MAILS and size < self.BATCH_BYTES:
             try:
                 one = self._waiting.get_nowait()
@@ -452,18 +470,18 @@ class SpoolWriter:
                 break
             batch.append(one)
             size += len(one.raw)
-        return batch
+            yield one.raw, one.envelope
 
-    def _keep(self, batch: Sequence[_Submitted]) -> None:
+    def _keep(self, batch: list[_Submitted], *, alone: bool = False) -> None:
         self._tries += 1
         try:
-            ids = self._store.put_many([(one.raw, one.envelope) for one in batch])
+            ids = self._store.put_many([(one.raw, one.envelope) for one in batch], tuple if alone else partial(self._more, batch))
             failpoint("spool-after-commit")
         except Exception as error:
-            if not isinstance(error, Deferred) and len(batch) > 1:
-                # One mail that the database cannot take must not turn the others away.
+            if len(batch) > 1 and (isinstance(error, DiskFull) or not isinstance(error, Deferred)):
+                # One mail that the database cannot take must not turn the others away, nor all of them the one for which there is room.
                 for one in batch:
-                    self._keep([one])
+                    self._keep([one], alone=True)
                 return
             for one in batch:
                 one.kept.set_exception(error if isinstance(error, Deferred) else _not_now(error))
@@ -472,6 +490,21 @@ class SpoolWriter:
             one.kept.set_result(spool_id)
         if self._on_kept:
             self._on_kept(len(batch))
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A mail as it is kept: the digest and size of its bytes, these compressed, its envelope, and when it arrived (microseconds)."""
+
+    digest: str
+    size: int
+    data: bytes
+    envelope: str
+    at: int
+
+
+def _packed(raw: bytes, envelope: Envelope) -> _Packed:
+    return _Packed(hashlib.sha256(raw).hexdigest(), len(raw), pack(raw), envelope_text(envelope), micros(envelope.arrived_at))
 
 
 def _not_now(error: Exception) -> Deferred:

@@ -313,19 +313,22 @@ class Tickets(Search, WorkedTime):
         return [(Rung(clock, generation, rung), event, instant(at)) for clock, generation, rung, event, at in self._rows(
             "SELECT clock, generation, rung, event, at FROM rung WHERE ticket_id = ? ORDER BY at, rung", (ticket_id,))]
 
-    @writes
     def due_tickets(self, now: datetime, limit: int, owner: str, seconds: float) -> list[int]:
         """Claim up to `limit` tickets on which time has something to do, longest due first; return their row ids.
 
         A claim ends with the ticket's next `save`, or after `seconds`. The cost grows with what is due, not with what is open.
         """
-        at = micros(now)
-        rows = self._rows(
-            "WITH due AS MATERIALIZED (SELECT id FROM ticket WHERE wake_at IS NOT NULL AND wake_at <= ? AND sweep_until <= ? "
-            f"ORDER BY wake_at LIMIT ?{self._engine.skip_locked}) UPDATE ticket SET sweep_owner = ?, sweep_until = ? "
-            "WHERE id IN (SELECT id FROM due) RETURNING wake_at, id",
-            (at, at, limit, clean(owner), at + length(timedelta(seconds=seconds))))
-        return [ticket_id for _, ticket_id in sorted(rows)]
+        at, name = micros(now), clean(owner)
+
+        def take(until: int) -> list[int]:
+            rows = self._rows(
+                "WITH due AS MATERIALIZED (SELECT id FROM ticket WHERE wake_at IS NOT NULL AND wake_at <= ? AND sweep_until <= ? "
+                f"ORDER BY wake_at LIMIT ?{self._engine.skip_locked}) UPDATE ticket SET sweep_owner = ?, sweep_until = ? "
+                "WHERE id IN (SELECT id FROM due) RETURNING wake_at, id", (at, at, limit, name, until))
+            return [ticket_id for _, ticket_id in sorted(rows)]
+
+        return self._claim(f"ticket {name}", at + length(timedelta(seconds=seconds)), take, lambda until: self._do(
+            "UPDATE ticket SET sweep_until = 0 WHERE wake_at IS NOT NULL AND sweep_owner = ? AND sweep_until = ?", (name, until)))
 
     @reads
     def next_wake_at(self) -> datetime | None:
