@@ -12,6 +12,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,8 @@ class Nursery:
                                         cwd=ROOT, env=self._environ)
         self._ended: dict[int, int] = {}
         self._buffer = b""
+        self._lock = threading.Lock()
+        """Whoever listens to the parent: faults act in threads of their own."""
         self._tell(60)
         return self
 
@@ -52,26 +55,30 @@ class Nursery:
         """Run `rtmail WORDS` and return its process id; an empty variable is one that is not there."""
         assert self._parent.stdin is not None
         order = {"words": words, "log": str(log), "environ": environ, "hasty": hasty}
-        self._parent.stdin.write(json.dumps(order).encode() + b"\n")
-        self._parent.stdin.flush()
-        while "born" not in (told := self._tell(60)):
-            self._ended[told["dead"]] = told["code"]
-        return int(told["born"])
+        with self._lock:
+            self._parent.stdin.write(json.dumps(order).encode() + b"\n")
+            self._parent.stdin.flush()
+            while "born" not in (told := self._tell(60)):
+                self._ended[told["dead"]] = told["code"]
+            return int(told["born"])
 
     def poll(self, pid: int) -> int | None:
         """Return how a child ended (negative: the signal), None while it lives."""
-        while pid not in self._ended and (told := self._tell(0)):
-            self._ended[told["dead"]] = told["code"]
+        self._listen(pid, 0)
         return self._ended.get(pid)
 
     def wait(self, pid: int, seconds: float = 20) -> int:
         """Return how a child ended; fails when it does not in time."""
         until = time.monotonic() + seconds
         while pid not in self._ended:
-            told = self._tell(max(0.0, until - time.monotonic()))
-            assert told, f"process {pid} did not end within {seconds} s"
-            self._ended[told["dead"]] = told["code"]
+            assert time.monotonic() < until, f"process {pid} did not end within {seconds} s"
+            self._listen(pid, 0.05)  # no longer at once: somebody else may want to start one
         return self._ended[pid]
+
+    def _listen(self, pid: int, seconds: float) -> None:
+        with self._lock:
+            while pid not in self._ended and (told := self._tell(seconds)):
+                self._ended[told["dead"]] = told["code"]
 
     def kill(self, pid: int) -> None:
         if self.poll(pid) is None:
