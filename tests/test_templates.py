@@ -292,6 +292,14 @@ def test_the_layout_escapes_what_it_draws() -> None:
     assert 'href="mailto:x@y?subject=&quot;"' in html
 
 
+def test_what_an_html_page_includes_is_escaped_whatever_it_is_called() -> None:
+    """And in a plain mail it is not, though the same text was read before."""
+    including = "s\n\n{% include '_foot.txt.j2' %}"
+    templates = Templates({"x.html.j2": including, "x.txt.j2": including, "_foot.txt.j2": "{{ word }}"})
+    assert plain(templates.render("x", {"word": "<b>"}).blocks) == "<b>"
+    assert templates.page("x", {"word": "<b>"}) == "s\n\n&lt;b&gt;\n"
+
+
 # Instants and lengths
 
 

@@ -156,7 +156,7 @@ class Templates:
                 continue
             try:
                 _fits(self._texts[path], path)
-                read = _read(self._texts[path], path)
+                read = _read(self._texts[path], path, path.endswith(".html.j2"))
             except TemplateSyntaxError as error:
                 found.append(_syntax(error, path))
                 continue
@@ -173,7 +173,7 @@ class Templates:
         """Return the names that the template at `path` does not make itself, with those of what it includes."""
         if path not in self._used:
             self._used[path] = frozenset()  # one that includes itself ends here
-            read = _read(self._texts.get(path, ""), path)
+            read = _read(self._texts.get(path, ""), path, path.endswith(".html.j2"))
             self._used[path] = read.names.union(*map(self._facts_of, read.includes))
         return self._used[path]
 
@@ -236,6 +236,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(loader=loader, undefined=StrictUndefined, finalize=None if html else _finalized, autoescape=html,
                          trim_blocks=True, lstrip_blocks=True)
         self.turns = 0
+        self._escapes = html
         self._turns = self._turn  # one object: each look at a method makes another
         self.globals = {"range": _short_range, "dict": dict, "_turn": self._turns, "_joined": _joined}
         del self.filters["random"]
@@ -256,7 +257,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
                 defer_init: bool = False) -> Any:
         """Return the code of a template; of a text that was compiled before in this process, the same."""
         if isinstance(source, str):
-            return _read(source, name or "").code
+            return _read(source, name or "", self._escapes).code
         return super().compile(source, name, filename, raw, defer_init)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -315,9 +316,12 @@ class _Read:
 
 
 @functools.lru_cache(maxsize=1024)
-def _read(text: str, path: str) -> _Read:
-    """Read a template once, however often the config is read. Raises TemplateSyntaxError."""
-    sandbox = _reader(path.endswith(".html.j2"))
+def _read(text: str, path: str, html: bool) -> _Read:
+    """Read a template once, however often the config is read. Raises TemplateSyntaxError.
+
+    html  values are escaped: asked by whoever draws, since an HTML page may include what is called .txt.j2
+    """
+    sandbox = _reader(html)
     tree = sandbox.parse(text, path, path)
     code = sandbox.compile(tree, path, path)
     included = tuple(name for name in meta.find_referenced_templates(tree) if name)
