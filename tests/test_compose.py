@@ -218,7 +218,7 @@ def test_mails_about_no_event_have_an_id_each() -> None:
 
 
 def test_long_references_are_never_encoded() -> None:
-    """An id longer than the line came out RFC 2047-encoded from the standard library (DEPENDENCIES P6)."""
+    """An id longer than the line came out RFC 2047-encoded from the standard library."""
     ids = tuple(f"<{'x' * 300}.{at}@{'y' * 100}.example>" for at in range(30))
     mail = parsed(composed(kind("words", references=ids[:-1], in_reply_to=ids[-1])))
     assert mail["In-Reply-To"].strip() == ids[-1]
@@ -533,7 +533,7 @@ def test_html_shows_words_and_loads_nothing() -> None:
     assert set(re.findall(r'href="([a-z]+):', html)) == {"http"}
 
 
-# Bytes say what was meant (F1, F4)
+# Bytes say what was meant
 
 FUEL = [
     "=?UTF-8?Q?=0A?=",

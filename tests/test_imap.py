@@ -1,4 +1,4 @@
-"""Polled mailboxes against a server that serves, lies, drops, renumbers and hangs (DEPENDENCIES I1-I7, RELIABILITY R14-R16)."""
+"""Polled mailboxes against a server that serves, lies, drops, renumbers and hangs (docs/faults.md R14-R16)."""
 
 from __future__ import annotations
 

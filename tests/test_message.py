@@ -250,7 +250,7 @@ def test_references_keep_the_root_and_the_latest() -> None:
     assert (mail.references[0], mail.references[-1]) == ("<0@acme.example>", "<499@acme.example>")
 
 
-# --- bombs (F5, F6) -------------------------------------------------------------------------------------------------------
+# --- bombs ----------------------------------------------------------------------------------------------------------------
 
 BOMBS: dict[str, Callable[[], bytes]] = {
     "1,000 parentheses in To": lambda: b"From: bob@acme.example\r\nTo: " + b"(" * 1000 + b"\r\n\r\nhi",

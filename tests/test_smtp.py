@@ -669,7 +669,7 @@ EMPTY_LINES = """
 
 
 def test_empty_lines_do_not_swell(tmp_path: Path) -> None:
-    """Six times 8 MiB at once: aiosmtpd's own list of lines took 24 times that (F7)."""
+    """Six times 8 MiB at once: aiosmtpd's own list of lines took 24 times that."""
     root = Path(__file__).resolve().parent.parent
     ended = subprocess.run([sys.executable, "-c", textwrap.dedent(EMPTY_LINES), str(root), str(tmp_path)], capture_output=True, text=True,
                            timeout=120, cwd=root, env={**os.environ, "MALLOC_ARENA_MAX": "2"}, check=False)

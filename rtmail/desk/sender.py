@@ -94,7 +94,7 @@ def stand_in(mail: Mail, written_by: Address, site: Site, directory: Directory) 
 def claimed(mail: Mail, named: Iterable[Address], directory: Directory) -> Person | None:
     """Return the member of staff that the mail claims as its author.
 
-    Where From leaves a choice (F2, F3), every address that any reader could find in it is a claim: a mail that some client
+    Where From leaves a choice, every address that any reader could find in it is a claim: a mail that some client
     shows as a colleague's is held, whatever another client shows.
     """
     specs = [one.spec for one in named]

@@ -1,8 +1,8 @@
 """The door to one IMAP server: an authenticated connection to one folder, and what may be asked of it.
 
-`mailbox` calls it from one thread (RELIABILITY R14-R16). Everything that a server says is taken as a claim: it may lie, hang,
+`mailbox` calls it from one thread (docs/faults.md R14-R16). Everything that a server says is taken as a claim: it may lie, hang,
 drip, or send without end, so each request has a deadline and a size, and whatever goes wrong ends in an exception after
-which the connection is closed and never used again. Nothing that stands in a mail ever enters a command (F9): commands are
+which the connection is closed and never used again. Nothing that stands in a mail ever enters a command: commands are
 made of UIDs, which are integers, and of names from the config.
 """
 

@@ -2,7 +2,7 @@
 
 The listeners ask here before they give anything; all counting is in memory, since what it guards dies with the
 process. Built once by the daemon and shared by every listener, so that SMTP and LMTP together stay below one ceiling
-(RELIABILITY F7: aiosmtpd has no cap of its own).
+(aiosmtpd has no cap of its own).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Limits:
     """What a listener allows. Sizes are bytes, times are seconds.
 
     message_bytes        announced as SIZE, checked at MAIL and while DATA flows
-    line_bytes           longest line of content; real mail from PHP and Outlook passes 1,000 (DEPENDENCIES S4)
+    line_bytes           longest line of content; real mail from PHP and Outlook passes 1,000
     hops                 Received fields before a mail counts as looping
     recipients           RCPT per mail; the rest is told 452 and comes in a second transaction
     connections          at once, over all; per_address and per_network (/24, /64) spare the networks of `exempt`

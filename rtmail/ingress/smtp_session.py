@@ -1,8 +1,8 @@
 """One SMTP or LMTP session: aiosmtpd's command loop with our own answers, limits and DATA phase.
 
-Made by the doorman of `smtp.Listener`. What aiosmtpd 1.4.6 leaves open is closed here, by the names of DEPENDENCIES.md:
-S1 (errors leak and bounce), S2 (LMTP answers once), S3 (timeouts cut slow senders), S4 (long lines), S6 (no caps),
-S7 (null sender, banner), S8 (PROXY). Content goes to `content`, never line by line into a list.
+Made by the doorman of `smtp.Listener`. What aiosmtpd 1.4.6 leaves open is closed here: errors leak and bounce, LMTP answers
+once, timeouts cut slow senders, long lines, no caps, the null sender and the banner, PROXY. Content goes to `content`, never line by
+line into a list.
 """
 
 # ruff: noqa: N802 - aiosmtpd finds commands and hooks by their names
@@ -337,7 +337,7 @@ class Session(SMTP):
         await super().push(status)
 
     async def handle_exception(self, error: Exception) -> str:
-        """Our trouble is told as "not now", without a word of what it is (S1)."""
+        """Our trouble is told as "not now", without a word of what it is."""
         log.failed(stage=self._house.kind, error=error)
         return Deferred().reply
 
@@ -472,7 +472,7 @@ class Session(SMTP):
     async def _take(self, content: Content) -> int | Answered:
         """Receive and keep one mail; returns its spool number or the failure to tell."""
         refusal = await self._receive(content)
-        # The commit is ours: a client's idle time must not cancel it, and ours must end before the client gives up (S3).
+        # The commit is ours: a client's idle time must not cancel it, and ours must end before the client gives up.
         self._reset_timeout(2 * KEEP_SECONDS)
         envelope = self._noted()
         try:
@@ -572,7 +572,7 @@ class LmtpSession(Session):
         return await super().check_helo_needed("LHLO")
 
     def _answer(self, outcome: int | Answered, recipients: list[str]) -> str:
-        # Without a line each the client waits for ever (S2); on errors too.
+        # Without a line each the client waits for ever; on errors too.
         if isinstance(outcome, Answered):
             return "\r\n".join(outcome.reply for _ in recipients)
         return "\r\n".join(f"250 2.1.5 <{recipient}> kept as {outcome}" for recipient in recipients)

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 MAX_ADDRESSES = 1000
-"""Of one mail's list; what comes after is not read (F6: 8,000 addresses took another parser 1.2 s)."""
+"""Of one mail's list; what comes after is not read (8,000 addresses took another parser 1.2 s)."""
 MAX_LIST_CHARACTERS = 200_000
 MAX_NAME_CHARACTERS = 200
 
@@ -146,7 +146,7 @@ def strict_identity(raw_from_values: Sequence[str]) -> str:
 
     "" for none or more than one header, more than one address, groups, comments, routes, escapes, control characters,
     unquoted @ or brackets in the name, and encoded-words that would change the meaning for a parser that decodes before
-    it splits (F2, F3; CVE-2019-16056, CVE-2023-27043).
+    it splits (CVE-2019-16056, CVE-2023-27043).
     """
     if len(raw_from_values) != 1 or len(raw_from_values[0]) > 2000:
         return ""
@@ -175,7 +175,7 @@ def parse_list(values: Iterable[str]) -> tuple[Address, ...]:
     found: dict[str, Address] = {}
     budget = MAX_LIST_CHARACTERS
     for value in values:
-        # A line end that is no fold begins another header in some hands (F1): nothing behind it is read.
+        # A line end that is no fold begins another header in some hands: nothing behind it is read.
         for spec, name in _mailboxes(_LINE_END.split(value[:budget], maxsplit=1)[0]):
             # The dot of the root, which some write behind a domain.
             valid = normalise(spec) or normalise(spec.strip().removesuffix("."))

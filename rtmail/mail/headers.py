@@ -15,7 +15,7 @@ from rtmail.mail import charset
 HEADER_FIELDS = 1000
 HEADER_BYTES = 100_000
 ENCODED_WORDS = 500
-"""Encoded-words decoded in one field; what follows stays as it is (F6: 16,000 took 3.4 s)."""
+"""Encoded-words decoded in one field; what follows stays as it is (16,000 took 3.4 s)."""
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _BLANK_LINE = re.compile(rb"\n\r?\n")

@@ -1,4 +1,4 @@
-"""The bytes that we are about to send, read back and compared with what was meant (RELIABILITY F1, F4).
+"""The bytes that we are about to send, read back and compared with what was meant.
 
 `compose` calls `verify` on every mail before it is fixed. Who reads is not the writer in `wire`: `readback`, which takes
 only what leaves no choice, and for all else the standard library. A header, a recipient or a part that crept in through a

@@ -154,7 +154,7 @@ class _Reading:
         fields = Fields(tree.root.fields, hint)
         self._look_for_tricks(fields)
         ambiguous = fields.bare_cr or fields.nul or BLANK_START in tree.defects
-        # A bare CR or a NUL ends a line for some parsers, and an empty line the header: who sees which From is open (F3).
+        # A bare CR or a NUL ends a line for some parsers, and an empty line the header: who sees which From is open.
         identity = "" if ambiguous else self._guarded("From", lambda: address.strict_identity(fields.all("from")), "")
         # Before the bodies are decoded: a signature is checked over copies of the whole mail.
         proof, proof_reason = self._proof(tree, identity)

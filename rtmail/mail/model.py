@@ -157,7 +157,7 @@ class Mail:
     sender: Address
     """The From line for display; `identity` is what may be believed."""
     identity: str
-    """Strict identity: the addr-spec of the one From header with one address, "" where parsers could disagree (F2, F3)."""
+    """Strict identity: the addr-spec of the one From header with one address, "" where parsers could disagree."""
     reply_to: tuple[Address, ...]
     to: tuple[Address, ...]
     cc: tuple[Address, ...]

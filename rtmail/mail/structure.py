@@ -1,7 +1,7 @@
 """The MIME tree of a mail as spans of its bytes, and a light copy of it that any parser can take.
 
 Parsers recurse per level, keep a line list, and decode every attachment while they look for the text: a crafted mail of
-100 kB costs them seconds or the stack, an honest one of 25 MB half a gigabyte (F5, F6). So `message` first lets `survey`
+100 kB costs them seconds or the stack, an honest one of 25 MB half a gigabyte. So `message` first lets `survey`
 find the parts in one pass over the bytes, within limits, and hands mail-parser a `light` copy in which large bodies are
 left out and each part carries the number of its node. Bodies are read from the mail itself, by their spans.
 """

@@ -1,7 +1,7 @@
 """Header lines and MIME parts as bytes: the last step before a mail is fixed; `compose` calls it.
 
 Everything is written from validated values: one place cleans text, RFC 2047 is used only where ASCII does not do, ids are
-never encoded (DEPENDENCIES P6), and what comes out is 7-bit, CRLF only, with no line over 998 octets (RFC 5322 2.1.1). Only an
+never encoded, and what comes out is 7-bit, CRLF only, with no line over 998 octets (RFC 5322 2.1.1). Only an
 address with a local part beyond ASCII stands in the header as the UTF-8 that it is, since nothing else would be it (RFC 6532).
 """
 

@@ -9,7 +9,7 @@ from rtmail.errors import EX_CONFIG, Deferred, RtmailError
 class StoreFailed(Deferred):
     """The database can no longer be trusted (an fsync failed, a page is damaged): stop and start again, never carry on.
 
-    Peers are told "not now"; `Store.failed` keeps the reason for the daemon (RELIABILITY R5).
+    Peers are told "not now"; `Store.failed` keeps the reason for the daemon (docs/faults.md R5).
     """
 
 

@@ -1,7 +1,7 @@
 """The schema: which version stands in the database, and the way up to ours. Forward only.
 
 Each migration is one transaction under a lock, so a process killed at any statement leaves either the old version or
-the new one, and the next start goes on from there (RELIABILITY R26).
+the new one, and the next start goes on from there (docs/faults.md R26).
 """
 
 from __future__ import annotations
