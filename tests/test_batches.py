@@ -12,7 +12,7 @@ import pytest
 
 from rtmail.engine import batches
 from rtmail.engine.batches import BATCH
-from rtmail.engine.engine import STORM, Engine
+from rtmail.engine.engine import STEPS_BACK_SECONDS, STORM, Engine
 from rtmail.engine.intake import Intake
 from rtmail.engine.reader import Job, ReadFailed
 from rtmail.mail.model import Envelope, Mail
@@ -152,3 +152,13 @@ def test_in_a_storm_who_accepts_has_most_of_the_time(house: House, monkeypatch: 
     assert left == [3, 2, 1, 0]
     assert len(slept) == pauses
     assert all(pause > 0 for pause in slept)
+
+
+def test_who_waited_long_for_the_disk_does_not_step_back_as_long_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each commit of a batch may wait so: deadlines would be told, and we would be stopped, four times as late."""
+    monkeypatch.setattr(type(house.store), "wanted", property(lambda _: True))
+    slept, now = list[float](), iter(range(0, 1000, 4))
+    monkeypatch.setattr("rtmail.engine.engine.time", SimpleNamespace(monotonic=now.__next__, sleep=slept.append))
+    for _ in house.engine._commits(range(4), lambda number: put(house, STORM, str(number)) and None):
+        pass
+    assert slept == [STEPS_BACK_SECONDS] * 3

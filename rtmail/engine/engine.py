@@ -47,6 +47,8 @@ ATTEMPTS = 3
 """After so many failures a mail is set aside."""
 STORM = 3
 """So many mails were accepted while we worked on what one commit holds."""
+STEPS_BACK_SECONDS = 0.5
+"""So long at most, though the disk stood still meanwhile: deadlines, the watchdog and who stops us wait for the whole batch."""
 
 
 class NoSuchRequest(RtmailError, LookupError):  # noqa: N818
@@ -125,7 +127,7 @@ class Engine:
             left = self.store.run(partial(self._until_wanted, left, do))
             yield left
             if left and self.store.newest_spooled() - newest >= STORM:
-                time.sleep(3 * (time.monotonic() - begun))
+                time.sleep(min(3 * (time.monotonic() - begun), STEPS_BACK_SECONDS))
 
     def _until_wanted(self, things: Sequence[T], do: Callable[[T], None]) -> Sequence[T]:
         for count, thing in enumerate(things, 1):
