@@ -404,3 +404,17 @@ def test_what_comes_while_another_one_writes_shares_the_next_commit(tmp_path: Pa
         writer.close()
         assert kept == [6]
         assert [store.raw(store.spool_row(id_).raw_id) for id_ in ids] == [raw for raw, _ in mails]
+
+
+def test_who_waits_while_the_database_is_kept_is_told_with_the_first_one(tmp_path: Path) -> None:
+    """Each by a try of his own, the last of a hundred peers would wait for minutes, give up and come again."""
+    with closing(Store(f"sqlite:///{tmp_path / 'rtmail.db'}", busy=timedelta(seconds=1))) as store:
+        store.open()
+        writer = SpoolWriter(store)
+        with store.transaction():
+            futures = [writer.submit(*one) for one in raws(20)]
+            until(lambda: all(future.done() for future in futures), 5)
+        assert {type(future.exception(0)) for future in futures} == {Deferred}
+        assert writer.submit(b"another one", ENVELOPE).result(10)
+        writer.close()
+        assert writer.progress is None

@@ -15,6 +15,7 @@ from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from rtmail.errors import Deferred, DiskFull
@@ -474,6 +475,7 @@ class SpoolWriter:
 
     def _keep(self, batch: list[_Submitted], *, alone: bool = False) -> None:
         self._tries += 1
+        waiting = 0 if alone else self._waiting.qsize()
         try:
             ids = self._store.put_many([(one.raw, one.envelope) for one in batch], tuple if alone else partial(self._more, batch))
             failpoint("spool-after-commit")
@@ -483,6 +485,10 @@ class SpoolWriter:
                 for one in batch:
                     self._keep([one], alone=True)
                 return
+            if isinstance(error, Deferred) and not isinstance(error, DiskFull):
+                # Perhaps it was never our turn. Who waited through all of it is answered, too: else each would wait for a try of his own.
+                for _ in islice(self._more(batch), max(waiting + 1 - len(batch), 0)):
+                    pass
             for one in batch:
                 one.kept.set_exception(error if isinstance(error, Deferred) else _not_now(error))
             return
