@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
-from rtmail.errors import Deferred
+from rtmail.errors import Deferred, DiskFull
 from rtmail.store import Again, Outcome, Store
 from rtmail.store.outbox import Sent
 from tests.fakes.stores import ENVELOPE, NOW, minutes, store, ticket_of, url
@@ -72,3 +73,68 @@ def test_the_next_claim_takes_what_one_took_that_was_given_up(store: Store, unan
     with pytest.raises(Deferred):
         store.lease_spool("me", NOW, 9, LONG)
     assert [(item.id, item.attempts) for item in store.lease_spool("me", NOW, 9, LONG)] == [(id_, 1)]
+
+
+@pytest.fixture
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No try is repeated."""
+    monkeypatch.setattr("rtmail.store.database._PAUSES", ())
+
+
+def test_what_is_on_its_way_is_not_put_back_with_a_claim_that_ends_together(store: Store, unanswered: Callable[[int], None],
+                                                                            once: None) -> None:
+    """The clock stands still: a claim was never answered, and another one is renewed at the same moment."""
+    first, second = add(store, 2, ticket=0)
+    (held,) = store.lease_outbox("me", NOW, 1, LONG)
+    unanswered(1)
+    later = NOW + minutes(1)
+    with pytest.raises(Deferred):
+        store.lease_outbox("me", later, 9, LONG)
+    store.renew_outbox(held, later, LONG)
+    assert [item.id for item in store.lease_outbox("me", later, 9, LONG)] == [second.id]
+    assert held.id == first.id
+
+
+def test_a_commit_that_comes_through_after_the_next_claim_is_put_back_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that was slow to make it does not know that the connection is gone."""
+    first, second = add(store, 2, ticket=0)
+    commit, ends = store._engine.commit, list[int]()
+
+    def lost() -> None:
+        monkeypatch.setattr(store._engine, "commit", commit)
+        ends.extend(store._claims["outbox me"][1])
+        raise Again("database connection lost")
+
+    monkeypatch.setattr(store._engine, "commit", lost)
+    (held,) = store.lease_outbox("me", NOW, 1, LONG)
+    with store.transaction():
+        store._do("UPDATE outbox SET owner = 'me', lease_until = ?, attempts = 1, fence = 1 WHERE id = ?", (ends[0], second.id))
+    (claimed,) = store.lease_outbox("me", NOW, 9, LONG)
+    assert (held.id, claimed.id, claimed.attempts) == (first.id, second.id, 1)
+
+
+def test_nothing_is_put_back_that_another_thread_is_about_to_be_given(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = store.put_many([(b"raw %d" % n, ENVELOPE) for n in range(2)])
+    run, between = store.run, list[int]()
+
+    def whole(job, **how):  # type: ignore[no-untyped-def]
+        monkeypatch.setattr(store, "run", run)
+        claimed = run(job, **how)
+        between.extend(item.id for item in store.lease_spool("me", NOW, 9, LONG))
+        return claimed
+
+    monkeypatch.setattr(store, "run", whole)
+    assert [item.id for item in store.lease_spool("me", NOW, 1, LONG)] == ids[:1]
+    assert between == ids[1:], "each is given to one of the two"
+
+
+def test_claims_that_fail_for_hours_do_not_add_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each claim would look for those of all tries before."""
+    def full() -> None:
+        raise DiskFull
+
+    monkeypatch.setattr(store._engine, "commit", full)
+    for second in range(30):
+        with pytest.raises(DiskFull):
+            store.lease_spool("me", NOW + timedelta(seconds=second), 9, 10)
+    assert len(store._claims["spool me"][0]) <= 10

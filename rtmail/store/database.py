@@ -142,27 +142,39 @@ class Database:
 
         return self._repeat(whole)
 
-    def _claim(self, whose: str, until: int, take: Callable[[int], list[T]], put_back: Callable[[int], object]) -> list[T]:
+    def _claim(self, whose: str, now: int, last: int, take: Callable[[int], list[T]],
+               put_back: Callable[[Sequence[int]], object]) -> list[T]:
         """Return what `take` claims until an instant that it is given; nobody waits for the disk, as with `claims`.
 
         Where a connection broke before the commit was answered, nobody knows whether it claimed something, and nobody would work on
-        that before the claim's end: `put_back` undoes what was claimed until then, before anything else is claimed.
+        that before the claim's end: `put_back` undoes what was claimed until then, before anything else is claimed. It does so with
+        each claim until that end: the commit may come through later than our next word, which a new connection brings.
 
-        until  microseconds; a claim lasts by so many longer that no two of one owner end together
+        now, last  microseconds; a claim lasts by so many longer that no two of one owner end together, whichever try made them
         """
         unsure, ends = self._claims.setdefault(whose, (set(), deque(maxlen=_CLAIMS)))
-        while until in ends:
-            until += 1
-        ends.append(until)
+        tried = list[int]()
 
         def whole() -> list[T]:
-            for instant in unsure:
-                put_back(instant)
-            unsure.add(until)
+            # Not what another thread is about to claim: that is unsure only once it failed.
+            if lost := sorted(end for end in {*unsure, *tried} if end > now):
+                put_back(lost)
+            until = (now + last) // 2 * 2  # an odd one is that of a claim that was renewed
+            while until in ends or until in unsure:
+                until += 2
+            ends.append(until)
+            tried.append(until)
             return take(until)
 
-        claimed = self.run(whole, lasting=False, patience=PATIENCE_SECONDS)
-        unsure.clear()
+        claimed = None
+        try:
+            claimed = self.run(whole, lasting=False, patience=PATIENCE_SECONDS)
+        finally:
+            if claimed is not None:
+                tried.pop()
+            unsure.update(tried)
+            # The others have ended by themselves. Where nothing can be written for hours, there would be one of each try.
+            unsure.difference_update([end for end in tuple(unsure) if end <= now])
         return claimed
 
     def _look(self, job: Callable[[], T]) -> T:

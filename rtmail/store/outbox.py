@@ -183,9 +183,9 @@ class Outbox(Database):
                     for (urgency, _, id_, ticket, event, person, recipient, sender, message_id, template, not_before, expires, report,
                          attempts, fence) in sorted(rows, key=lambda row: row[:3])]
 
-        return self._claim(f"outbox {name}", at + length(timedelta(seconds=seconds)), take, lambda until: self._do(
-            "UPDATE outbox SET lease_until = 0, attempts = attempts - 1 WHERE state = 'waiting' AND owner = ? AND lease_until = ?",
-            (name, until)))
+        return self._claim(f"outbox {name}", at, length(timedelta(seconds=seconds)), take, lambda ends: self._do(
+            "UPDATE outbox SET lease_until = 0, attempts = attempts - 1 WHERE state = 'waiting' AND owner = ? "
+            f"AND lease_until IN {places(len(ends))}", (name, *ends)))
 
     def _packed(self, ids: Sequence[int]) -> dict[int, bytes]:
         found: dict[int, bytes] = {}
@@ -197,8 +197,9 @@ class Outbox(Database):
     @claims
     def renew_outbox(self, item: OutboxItem, now: datetime, seconds: float) -> None:
         """Keep a claim for `seconds` from now on, as is due right before sending; raises LeaseLost when it is no longer ours."""
+        # Odd, so that it ends with no claim of which nobody knows whether it was made: what is put back must not be on its way.
         if not self._do("UPDATE outbox SET lease_until = ? WHERE id = ? AND fence = ? AND state = 'waiting'",
-                        (micros(now) + length(timedelta(seconds=seconds)), item.id, item.fence)):
+                        (micros(now) + length(timedelta(seconds=seconds)) | 1, item.id, item.fence)):
             raise LeaseLost(f"outbox {item.id}")
 
     def settle_outbox(self, item: OutboxItem, settled: Settled, now: datetime) -> None:

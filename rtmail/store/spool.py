@@ -188,9 +188,9 @@ class Spool(Database):
             return [SpoolItem(id_, raw_id, _envelope(text), attempts, fence, instant(arrived), stub_ticket)
                     for id_, raw_id, text, attempts, fence, arrived, stub_ticket in sorted(rows)]
 
-        return self._claim(f"spool {name}", at + length(timedelta(seconds=seconds)), take, lambda until: self._do(
-            "UPDATE spool SET lease_until = 0, attempts = attempts - 1 WHERE outcome = '' AND owner = ? AND lease_until = ?",
-            (name, until)))
+        return self._claim(f"spool {name}", at, length(timedelta(seconds=seconds)), take, lambda ends: self._do(
+            "UPDATE spool SET lease_until = 0, attempts = attempts - 1 WHERE outcome = '' AND owner = ? "
+            f"AND lease_until IN {places(len(ends))}", (name, *ends)))
 
     @writes
     def note_checked(self, item: SpoolItem, proof: str, why: str) -> None:

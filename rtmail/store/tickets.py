@@ -327,8 +327,9 @@ class Tickets(Search, WorkedTime):
                 "WHERE id IN (SELECT id FROM due) RETURNING wake_at, id", (at, at, limit, name, until))
             return [ticket_id for _, ticket_id in sorted(rows)]
 
-        return self._claim(f"ticket {name}", at + length(timedelta(seconds=seconds)), take, lambda until: self._do(
-            "UPDATE ticket SET sweep_until = 0 WHERE wake_at IS NOT NULL AND sweep_owner = ? AND sweep_until = ?", (name, until)))
+        return self._claim(f"ticket {name}", at, length(timedelta(seconds=seconds)), take, lambda ends: self._do(
+            f"UPDATE ticket SET sweep_until = 0 WHERE sweep_until > 0 AND sweep_owner = ? AND sweep_until IN {places(len(ends))}",
+            (name, *ends)))
 
     @reads
     def next_wake_at(self) -> datetime | None:
