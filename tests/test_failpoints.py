@@ -130,8 +130,8 @@ class Scene:
         finally:
             self.daemon.kill()
 
-    def rests(self) -> None:
-        wait_for(lambda: rests(self.daemon.state), 30, "mail waits for ever")
+    def rests(self, seconds: float = 30) -> None:
+        wait_for(lambda: rests(self.daemon.state), seconds, "mail waits for ever")
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return rows(self.daemon.state, query)
@@ -424,8 +424,13 @@ def _state(pid: int) -> str:
 @pytest.mark.parametrize("effect", ["delay=1", "error", "stop"])
 @pytest.mark.parametrize(("point", "nth"), FLOW, ids=str)
 def test_each_point_alone(old_scene: Scene, point: str, nth: int, effect: str) -> None:
-    # One that stops may do so before it listens.
-    (old_scene.daemon.spawn if effect == "stop" else old_scene.daemon.start)(RTMAIL_FAILPOINT=f"{point}:{nth}:{effect}")
+    daemon = old_scene.daemon
+    daemon.spawn(RTMAIL_FAILPOINT=f"{point}:{nth}:{effect}")
+    if effect != "stop":  # which may be before it listens
+        wait_for(lambda: daemon._listens() or daemon._ended(), 60)
+    if effect == "error" and daemon._ended():
+        assert "rtmail: cannot start: " in daemon.told().splitlines()[-1]
+        daemon.start()
     old_scene.post()
     if effect == "stop":
         wait_for(lambda: stopped(old_scene.daemon._pid), 30, "not passed")
@@ -439,7 +444,7 @@ def test_each_point_alone(old_scene: Scene, point: str, nth: int, effect: str) -
 
         wait_for(awake, 30)
     old_scene.taken()
-    old_scene.rests()
+    old_scene.rests(90)  # a claim of the courier's that came to nothing lasts for 60 s
     assert old_scene.daemon.stop() == 0
     old_scene.check()
 

@@ -200,10 +200,13 @@ class Siege:
     def _stuck(self) -> str:
         waiting = books.rows(self.url, "SELECT id, template, attempts, said FROM outbox WHERE state = 'waiting' LIMIT 3")
         spooled = books.rows(self.url, "SELECT id, attempts, owner FROM spool WHERE outcome = '' LIMIT 3")
+        claimed = books.rows(self.url, "SELECT id, number, wake_at, sweep_owner, sweep_until FROM ticket WHERE sweep_until > 0 LIMIT 3")
+        unreported = books.rows(self.url, "SELECT id, state, due_at, settled_at FROM outbox WHERE unreported = 1 LIMIT 3")
         sessions = "" if self.cluster is None else books.rows(
             self.url, "SELECT pid, state, wait_event, pg_blocking_pids(pid), now() - state_change, left(query, 80) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()")
-        return f"outbox {waiting}, spool {spooled}, mailbox {self.mailbox.flagged()} of {len(self.mailbox.inbox())}, sessions {sessions}"
+        return (f"outbox {waiting}, spool {spooled}, due {claimed}, unreported {unreported}, "
+                f"mailbox {self.mailbox.flagged()} of {len(self.mailbox.inbox())}, sessions {sessions}")
 
     def heal(self) -> None:
         """Take everything away that was done to them, the daemons' own troubles excepted."""
