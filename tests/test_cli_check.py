@@ -20,11 +20,12 @@ import trustme
 from click.testing import CliRunner
 
 from rtmail import config
-from rtmail.cli import rtmail
+from rtmail.cli import asking, rtmail
 from rtmail.cli.check import check
 from rtmail.cli.init import init
 from rtmail.cli.password import password
 from rtmail.config import Config, passwords
+from rtmail.config.values import read_listen
 from rtmail.errors import EX_CONFIG
 from rtmail.ops import opening
 from rtmail.ops.beginning import example
@@ -324,6 +325,11 @@ def test_a_command_in_path_is_named_by_its_name(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("sys.argv", [str(command)])
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert "\n    rtmail check -c " in run_init(tmp_path / "rt")[1]
+
+
+def test_an_answer_may_stand_in_quotes_as_it_does_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtmail.cli.asking.click.prompt", lambda *_, **__: ' "127.0.0.1:2424" ')
+    assert asking._until("Where to listen", "", lambda text: str(read_listen(text))) == "127.0.0.1:2424"
 
 
 INTERRUPT, END = "\x03", "\x04"

@@ -135,10 +135,10 @@ def _password(name: str, question: str, provider: str) -> dict[str, str]:
 
 
 def _until(question: str, default: str, read: Callable[[str], T]) -> T:
-    """Ask until the answer can be read; each wrong one is answered with the cure."""
+    """Ask until the answer can be read; each wrong one is answered with the cure. It may stand in quotes, as it does in the file."""
     while True:
         try:
-            return read(click.prompt(question, default=default or None).strip())
+            return read(re.sub(r'^"(.*)"$', r"\1", click.prompt(question, default=default or None).strip()))
         except ValueError as error:
             click.echo(textwrap.fill(str(error), 79, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
 
