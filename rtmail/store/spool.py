@@ -408,7 +408,8 @@ class SpoolWriter:
     """
 
     BATCH_MAILS = 200
-    BATCH_BYTES = 32 << 20
+    BATCH_BYTES = 4 << 20
+    """Together; a single one may be larger. They are compressed while others wait for their turn to write, some 2 ms for 1 MB."""
 
     def __init__(self, store: Spool, on_kept: Callable[[int], None] | None = None, *,
                  limit_mails: int = 1000, limit_bytes: int = 128 << 20) -> None:
