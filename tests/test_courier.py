@@ -447,6 +447,24 @@ def test_a_store_in_trouble_is_asked_again(office: Office, monkeypatch: pytest.M
     assert not troubles
 
 
+def test_what_went_out_is_not_sent_again_because_it_could_not_be_recorded_at_once(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtmail.egress.courier.STORE_PAUSE_SECONDS", 0.01)
+    a, b = office.add("a@x.test", "b@x.test")
+    settle, troubles = office.store.settle_outbox_many, [Deferred(), OSError(5, "the disk"), Deferred()]
+
+    def faulty(*arguments: Any) -> None:
+        if troubles:
+            raise troubles.pop()
+        settle(*arguments)
+    monkeypatch.setattr(office.store, "settle_outbox_many", faulty)
+
+    async def story(courier: Courier) -> None:
+        await office.until(lambda: office.settled(a, b))
+    office.run(story)
+    assert not troubles
+    assert [office.fate(one)[2] for one in (a, b)] == [1, 1], "at the first attempt"
+
+
 @pytest.mark.parametrize("point", ["outbox-leased", "outbox-before-settle"])
 def test_a_failure_on_the_way_costs_no_mail(tmp_path: Path, point: str) -> None:
     office = Office(tmp_path, lease_seconds=30)

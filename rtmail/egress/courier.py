@@ -238,7 +238,7 @@ class Courier:
             if outcome is None:
                 await asyncio.to_thread(self._store.release_outbox, [item])
             else:
-                await self._settler.settle(item, outcome)
+                await self._settled(item, outcome)
             failpoint("outbox-after-settle")
         except LeaseLost:
             log.lease_lost(outbox=item.id)
@@ -248,6 +248,18 @@ class Courier:
             raise
         except Exception as error:
             log.failed(stage="courier", error=error, outbox=item.id)
+
+    async def _settled(self, item: OutboxItem, outcome: Settled) -> None:
+        """Record an outcome, as often as it takes while the claim is ours: what went out and is not recorded goes out again."""
+        while True:
+            try:
+                await self._settler.settle(item, outcome)
+                return
+            except LeaseLost:
+                raise
+            except Exception as error:
+                log.failed(stage="courier", error=error, outbox=item.id)
+            await asyncio.sleep(STORE_PAUSE_SECONDS)
 
     async def _outcome(self, item: OutboxItem, leased: float) -> Settled | None:
         """Try one mail; returns what to settle, None to put it back as if untried. Raises LeaseLost."""
