@@ -6,6 +6,7 @@ the new one, and the next start goes on from there (docs/faults.md R26).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,16 @@ def bring_up(engine: Engine, folder: Path = MIGRATIONS) -> list[str]:
     done: list[str] = []
     engine.connection()
     runner: Any = migrations.Runner(engine.database, str(folder), table_name=HISTORY)  # type: ignore[no-untyped-call]
-    while pending(engine, runner):
+    known = {migration.name: migration for migration in runner.migrations()}
+    while pending(runner, known):
         with engine.turn():
             engine.begin(write=True)
             try:
                 engine.exclusive()
                 # Looked at again under the lock: another process may have been faster.
-                waiting = pending(engine, runner)
+                waiting = pending(runner, known)
                 if waiting:
-                    _apply(runner, waiting[0])
+                    _apply(runner, known[waiting[0]])
                     done.append(waiting[0])
                 failpoint("migration-before-commit")
                 engine.commit()
@@ -44,21 +46,20 @@ def bring_up(engine: Engine, folder: Path = MIGRATIONS) -> list[str]:
     return done
 
 
-def _apply(runner: Any, name: str) -> None:
+def _apply(runner: Any, migration: Any) -> None:
     """Run one migration and note it, in the transaction that is open (the runner would begin one of its own)."""
-    module = next(m for m in runner.migrations() if m.name == name).load()
+    module = migration.load()
     runner.History.create_table()
     module.up(runner.migrator, runner.database)
-    runner.History.create(name=name)
+    runner.History.create(name=migration.name)
 
 
-def pending(engine: Engine, runner: Any) -> list[str]:
-    """Return the names of the migrations still to be applied; raises SchemaError as `bring_up` does."""
-    known = [migration.name for migration in runner.migrations()]
+def pending(runner: Any, known: Collection[str]) -> list[str]:
+    """Return the names of the known migrations that are still to be applied, in order; raises SchemaError as `bring_up` does."""
     applied = runner.applied()
     newer = sorted(set(applied) - set(known))
     if newer:
         raise SchemaError(
-            f"the database was written by a newer rtmail (it holds {newer[-1]}, this one knows up to {known[-1]}): "
+            f"the database was written by a newer rtmail (it holds {newer[-1]}, this one knows up to {max(known)}): "
             "install that version again, or restore a backup made before the upgrade")
     return [name for name in known if name not in applied]
