@@ -173,13 +173,13 @@ class Siege:
         """Heal everything, let all of it come to rest, and compare; the daemons are ended."""
         if heal:
             self.heal()
-        for daemon in self.daemons:
-            if not self.alive(daemon):
-                self.spawn(daemon, RTMAIL_FAILPOINT="")
-        for daemon in self.daemons:
-            wait_for(lambda daemon=daemon: daemon._listens() or daemon._ended(), 90, "a daemon did not listen")  # type: ignore[misc]
         trouble = []
+        over = threading.Event()
+        supervisor = threading.Thread(target=self._restart, args=(over,))
+        supervisor.start()
         try:
+            for daemon in self.daemons:
+                wait_for(daemon._listens, 90, "a daemon did not listen")
             for senders in self.senders:
                 senders.finish(PATIENCE)
             wait_for(lambda: len(self.mailbox.flagged()) == len(self.mailbox.inbox()), PATIENCE, "mail stays in the mailbox")
@@ -187,6 +187,9 @@ class Siege:
             wait_for(lambda: books.rests(self.url), PATIENCE, "mail waits for ever")
         except AssertionError as error:
             trouble.append(f"{error}: {self._stuck()}")
+        finally:
+            over.set()
+            supervisor.join()
         for daemon in self.daemons:
             code = self.end(daemon, gently=True)
             if code:
@@ -196,6 +199,14 @@ class Siege:
         sums.wrong += trouble
         sums.wrong += books.audited(self.daemon.cli("audit", "--json", check=False))
         return sums
+
+    def _restart(self, over: threading.Event) -> None:
+        """Start what ended, as systemd does: of a daemon whose engine was killed it may be only now."""
+        while not over.is_set():
+            for daemon in self.daemons:
+                if not self.alive(daemon):
+                    self.spawn(daemon, RTMAIL_FAILPOINT="")
+            over.wait(0.2)
 
     def _stuck(self) -> str:
         waiting = books.rows(self.url, "SELECT id, template, attempts, said FROM outbox WHERE state = 'waiting' LIMIT 3")
