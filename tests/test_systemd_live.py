@@ -207,7 +207,9 @@ def test_the_journal_has_every_line_with_its_priority(serving: Machine) -> None:
     serving.run("systemctl reload rtmail")
     wait_for(lambda: "event=broken_config" in serving.journal("--lines 5"))
     entries = [json.loads(line) for line in serving.run("journalctl -u rtmail -o json --no-pager -b").splitlines()]
-    ours = [entry for entry in entries if entry.get("_PID") == process(serving) and " event=" in str(entry["MESSAGE"])]
+    # Of the daemon and of its engine, since they started together.
+    this = serving.shown("rtmail", "InvocationID")
+    ours = [entry for entry in entries if entry.get("_SYSTEMD_INVOCATION_ID") == this and " event=" in str(entry["MESSAGE"])]
     by_level = {re.search(r"level=(\w+)", entry["MESSAGE"])[1]: entry["PRIORITY"] for entry in ours}  # type: ignore[index]
     assert by_level == {"info": "6", "error": "3"}
     assert all(entry["MESSAGE"].startswith("at=") for entry in ours)
