@@ -9,6 +9,7 @@ import re
 import select
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -340,6 +341,7 @@ def talk(folder: Path, answers: Sequence[tuple[str, str]], last: str) -> tuple[i
     """Answer `rtmail init` at a real terminal: each question waits for its answer. Returns the exit code and all that was heard."""
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever was started in the background ignores it, and would hand that on
         os.execve(sys.executable, [sys.executable, "-m", "rtmail", "init", str(folder)], {**os.environ, "TERM": "xterm"})
     heard = b""
     seen = 0
