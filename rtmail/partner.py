@@ -309,6 +309,9 @@ def _hang_on(line: int) -> None:
     fcntl.fcntl(line, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(line, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([line], [], [], 0)[0]:
+        # It was closed before we listened: nobody would tell us any more, and no other daemon could start beside us.
+        os.kill(os.getpid(), signal.SIGKILL)
     # A test that kills the daemon at a point means all of it.
     failpoint.together(os.getppid())
     with suppress(OSError):

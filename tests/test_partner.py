@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import smtplib
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.fakes.daemon import Running, wait_for
@@ -46,6 +48,13 @@ def test_each_ends_with_the_other_and_the_next_start_goes_on(tmp_path: Path) -> 
         assert rows(daemon.state, "SELECT outcome, count(*) FROM spool GROUP BY outcome") == [("event", 2)]
         assert daemon.stop() == 0
         assert {recipient for came in sink.mails for recipient in came.recipients} >= {"bob1@acme.example", "bob2@acme.example"}
+
+
+def test_an_engine_whose_daemon_died_at_its_birth_does_not_outlive_it() -> None:
+    """It kept the lock of the state folder, and no daemon could start any more (torture, seed 113951600)."""
+    born_late = "import os; from rtmail import partner; line, daemon = os.pipe(); os.close(daemon); partner._hang_on(line); print('lives')"
+    ran = subprocess.run([sys.executable, "-c", born_late], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (-signal.SIGKILL, ""), ran.stderr
 
 
 def test_an_engine_that_stands_still_is_killed_by_the_drain(tmp_path: Path) -> None:
