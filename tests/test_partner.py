@@ -51,7 +51,7 @@ def test_each_ends_with_the_other_and_the_next_start_goes_on(tmp_path: Path) -> 
 
 
 def test_an_engine_whose_daemon_died_at_its_birth_does_not_outlive_it() -> None:
-    """It kept the lock of the state folder, and no daemon could start any more (torture, seed 113951600)."""
+    """It kept the lock of the state folder, and no daemon could start any more."""
     born_late = "import os; from rtmail import partner; line, daemon = os.pipe(); os.close(daemon); partner._hang_on(line); print('lives')"
     ran = subprocess.run([sys.executable, "-c", born_late], capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stdout) == (-signal.SIGKILL, ""), ran.stderr

@@ -60,6 +60,7 @@ class Siege:
         self.ledger, self.acked_lost = Ledger(), list[str]()
         self._by_mailbox: dict[bytes, Posted] = {}
         self.lives = 0
+        self._starting = threading.Lock()
 
     def __enter__(self) -> Self:
         enter = self._stack.enter_context
@@ -129,7 +130,10 @@ class Siege:
     # the daemons
 
     def spawn(self, daemon: Nursed, **environ: str) -> None:
-        daemon.spawn(**self.environ, **environ)
+        """Start a daemon, unless another fault of this life has just done so."""
+        with self._starting:
+            if not self.alive(daemon):
+                daemon.spawn(**self.environ, **environ)
 
     def alive(self, daemon: Nursed) -> bool:
         return bool(daemon._pid) and not daemon._ended()
