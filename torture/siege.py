@@ -316,11 +316,12 @@ def _copied(source: Path, copy: Path) -> None:
         return [(one.stat().st_mtime_ns, one.stat().st_size) for one in found if one.exists()]
 
     for _ in range(100):
-        before = stamps()
-        for end in ("", "-wal"):
-            Path(f"{copy}{end}").unlink(missing_ok=True)
-            if Path(f"{source}{end}").exists():
-                shutil.copy(f"{source}{end}", f"{copy}{end}")
-        if stamps() == before:
-            return
+        with suppress(FileNotFoundError):  # the log was brought to its place between two looks
+            before = stamps()
+            for end in ("", "-wal"):
+                Path(f"{copy}{end}").unlink(missing_ok=True)
+                if Path(f"{source}{end}").exists():
+                    shutil.copy(f"{source}{end}", f"{copy}{end}")
+            if stamps() == before:
+                return
     raise AssertionError(f"{source} is never still")
