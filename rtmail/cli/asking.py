@@ -25,7 +25,7 @@ MICROSOFT, GMAIL = "microsoft", "gmail"
 PROVIDERS = {"office365.com": MICROSOFT, "outlook.com": MICROSOFT, "gmail.com": GMAIL, "googlemail.com": GMAIL}
 TOKENS_ONLY = """\
   Microsoft 365 takes no password but a token, and for that an app must be
-  registered first. It is left out of the file for now: the snippet below prints
+  registered first. Until then it is not in the file: the snippet below prints
   what to do there, and what to write here."""
 
 

@@ -236,7 +236,6 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(loader=loader, undefined=StrictUndefined, finalize=None if html else _finalized, autoescape=html,
                          trim_blocks=True, lstrip_blocks=True)
         self.turns = 0
-        self._escapes = html
         self._turns = self._turn  # one object: each look at a method makes another
         self.globals = {"range": _short_range, "dict": dict, "_turn": self._turns, "_joined": _joined}
         del self.filters["random"]
@@ -257,7 +256,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
                 defer_init: bool = False) -> Any:
         """Return the code of a template; of a text that was compiled before in this process, the same."""
         if isinstance(source, str):
-            return _read(source, name or "", self._escapes).code
+            return _read(source, name or "", bool(self.autoescape)).code
         return super().compile(source, name, filename, raw, defer_init)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:

@@ -36,8 +36,8 @@ from rtmail.store.spool import (
     Settlement,
     SpoolItem,
     SpoolRow,
-    SpoolWriter,
 )
+from rtmail.store.spool_writer import SpoolWriter
 from rtmail.store.tickets import Content, LinkKind, Rung, TicketLink, TicketSummary
 from rtmail.store.writeback import WriteBack
 

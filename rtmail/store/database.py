@@ -166,12 +166,10 @@ class Database:
             tried.append(until)
             return take(until)
 
-        claimed = None
         try:
             claimed = self.run(whole, lasting=False, patience=PATIENCE_SECONDS)
+            tried.pop()
         finally:
-            if claimed is not None:
-                tried.pop()
             unsure.update(tried)
             # The others have ended by themselves. Where nothing can be written for hours, there would be one of each try.
             unsure.difference_update([end for end in tuple(unsure) if end <= now])
