@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.fakes.machine import Bare, deb_of_rtmail, wheel_of_rtmail
+from tests.fakes.machine import Bare, brought, deb_of_rtmail, wheel_of_rtmail
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,8 +27,7 @@ def fresh(folder: Path) -> None:
         box = folder / package.suffix[1:]
         box.mkdir()
         bare = Bare(box)
-        for file in (package, *(ROOT / "tests" / "fresh").iterdir()):
-            shutil.copy(file, bare.path(f"/root/{file.name}"))
+        brought(bare, package, *(ROOT / "tests" / "fresh").iterdir())
         said = bare.run(f"sh house.sh /root/{package.name}", seconds=900)
         print(f"\n## a house on a machine with nothing but Python, by the {kind}\n")
         for step, clock, processors in re.findall(r"^(.+): (\d+) ms, (\d+) ms of processors$", said, re.MULTILINE):

@@ -13,7 +13,7 @@ import pytest
 
 from rtmail import __version__
 from tests.fakes.daemon import wait_for
-from tests.fakes.machine import Bare, Machine, deb_of_rtmail, wheel_of_rtmail
+from tests.fakes.machine import Bare, Machine, brought, deb_of_rtmail, wheel_of_rtmail
 from tests.fakes.needed import program
 
 pytestmark = [pytest.mark.long, pytest.mark.servers]
@@ -47,12 +47,6 @@ def newer(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", tree, made], check=True, timeout=300)
     shutil.rmtree(tree)
     return made
-
-
-def brought(machine: Bare | Machine, *files: Path) -> None:
-    """Copy files into /root of the machine."""
-    for file in files:
-        shutil.copy(file, machine.path(f"/root/{file.name}"))
 
 
 # -- from nothing to an answer ---------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.daemon import CONFIG, parsed, wait_for
-from tests.fakes.machine import Machine, wheel_of_rtmail
+from tests.fakes.machine import Machine, brought, wheel_of_rtmail
 from tests.test_systemd import HANGS
 
 pytestmark = [pytest.mark.long, pytest.mark.servers]
@@ -50,7 +50,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("machine")
     wheel = wheel_of_rtmail(folder)
     with Machine(folder) as machine:
-        machine.path(f"/root/{wheel.name}").write_bytes(wheel.read_bytes())
+        brought(machine, wheel)
         machine.run(blocks("Install")[0], seconds=300)
         configure(machine, GOOD)
         yield machine

@@ -170,6 +170,12 @@ class Bare:
         return ran.stdout
 
 
+def brought(machine: Bare | Machine, *files: Path) -> None:
+    """Copy files into /root of the machine."""
+    for file in files:
+        shutil.copy(file, machine.path(f"/root/{file.name}"))
+
+
 def wheel_of_rtmail(folder: Path) -> Path:
     """Build the wheel of this checkout into `folder` and return it."""
     subprocess.run([*WHEEL, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT], check=True, timeout=300)
