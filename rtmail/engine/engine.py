@@ -23,6 +23,7 @@ from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded, Delivered, Spoken, Tick
 from rtmail.desk.ticket import Event, Status, Ticket
 from rtmail.engine import announcing, breaker, bundles, canary, holding, junk, notices, retention, watching
+from rtmail.engine.background import Background
 from rtmail.engine.batches import AGAIN_AFTER, BATCH, DEATHS, LEASE_SECONDS, Batches
 from rtmail.engine.digests import Digests
 from rtmail.engine.intake import Intake
@@ -31,6 +32,7 @@ from rtmail.engine.office import Office
 from rtmail.engine.overheard import at_the_shell
 from rtmail.engine.reader import ReaderPool, ReadFailed
 from rtmail.engine.sender_checks import SenderChecks
+from rtmail.engine.spawning import spawn
 from rtmail.engine.statements import Statements
 from rtmail.engine.status import StatusPage
 from rtmail.errors import RtmailError
@@ -84,7 +86,7 @@ class Engine:
         """Work with another office from the next batch on (reload)."""
         self.office = office
         self._intake = Intake(self.store, office)
-        self._keeper = Keeper(self.store, office)
+        self._keeper, self._background = Keeper(self.store, office), Background(self.store, office)
         self._digests = Digests(self._keeper)
         self._statements = Statements(self._keeper)
 
@@ -226,7 +228,7 @@ class Engine:
                 number = ticket.number
                 decision = decide(self.office.policy(ticket.policy_version), ticket, Tick(), now, self.office.house)
                 kept = self._keeper.keep(decision, now)
-                self._intake.split_off(decision, kept, now)
+                spawn(self._keeper, decision, kept, now)
                 if about.tellings(kept.fields):
                     self._left |= announcing.go_on(self._keeper, kept, now)
         except Exception as error:
@@ -344,11 +346,11 @@ class Engine:
             policy = self.office.policy(found.policy_version)
             parsed = commands.parse(text, fields=filled.staff_names(policy))
             parties: dict[str, int] = {}
-            known = self._intake.know(parsed, found, 0, parties, now)
+            known = self._background.know(parsed, found, 0, parties, now)
             stimulus = Commanded(person=person, parsed=parsed, strong=True, shell_user=unix_user, parties=parties, known=known,
                                  said=at_the_shell(self.store, found.id, parsed))  # fmt: skip
             decision = decide(policy, found, stimulus, now, self.office.house)
-            self._intake.split_off(decision, self._keeper.keep(decision, now), now)
+            spawn(self._keeper, decision, self._keeper.keep(decision, now), now)
             return [dict(result) for result in decision.results]
 
         return self._done(text, job)

@@ -6,9 +6,9 @@ commits with that ending, or not at all (promises 2, 3, 4).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from rtmail.desk import commands, filled, incidents, monitoring, trackers
@@ -16,48 +16,39 @@ from rtmail.desk.about import Plan
 from rtmail.desk.absence import SEEN_FOR, Absence
 from rtmail.desk.accepting import ALIAS
 from rtmail.desk.decide import decide
-from rtmail.desk.decision import Decision, Words
+from rtmail.desk.decision import Decision
 from rtmail.desk.effects import ACTIONS
 from rtmail.desk.errands import only_errands
 from rtmail.desk.evidence import Evidence, bare_of_details, gather
-from rtmail.desk.known import Known, Other, wanted
-from rtmail.desk.match import Result, StaffProof, Verdict, judge
+from rtmail.desk.known import Known
+from rtmail.desk.match import Result, Verdict, judge
 from rtmail.desk.outcome import Result as Line
 from rtmail.desk.queries import asked_by_participant, stands_alone
-from rtmail.desk.splitting import split_off
-from rtmail.desk.stimulus import AlsoSent, CameBack, Delivered, Received
+from rtmail.desk.stimulus import AlsoSent, Delivered, Received
 from rtmail.desk.ticket import Status, Ticket
 from rtmail.desk.wording import Said
 from rtmail.engine import alerts, breaker, junk, notices, privacy, tracking
 from rtmail.engine.asking import HOLD_ACTIONS, Asking
+from rtmail.engine.background import Background
 from rtmail.engine.breaker import Trip
 from rtmail.engine.holding import STAFF_CLAIM
 from rtmail.engine.keeping import Keeper, ids_of
-from rtmail.engine.lookup import alike_bugs, heard, linked, look_up, survivor
+from rtmail.engine.lookup import look_up, survivor
 from rtmail.engine.office import Office
 from rtmail.engine.overheard import HELD_WORDS, overheard
+from rtmail.engine.revised import ANSWERED_RULE, BY_OTHERS, OPENING, as_answered, of_program, read_at_last, whole_at_last
+from rtmail.engine.spawning import next_turn, spawn
 from rtmail.mail import address
 from rtmail.mail.model import Address, Kind, Mail, Proof
-from rtmail.mail.site import Door, Site
-from rtmail.mail.token import Action, read_message_id
+from rtmail.mail.site import Site
+from rtmail.mail.token import Action
 from rtmail.mail.transit import taken_at
 from rtmail.mail.tripwire import LeakError
 from rtmail.policy.model import Policy
-from rtmail.store import Duplicate, Held, Hold, NotThere, Origin, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
+from rtmail.store import Duplicate, Held, Hold, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
 
-_BY_OTHERS = frozenset({Result.NEW_REQUEST, Result.NEW_LINKED, Result.CONTINUES})
-_OPENING = _BY_OTHERS | frozenset(
-    {
-        Result.STAFF_FORWARD_NEW,
-        Result.STAFF_ON_BEHALF,
-        Result.STAFF_TO_US,
-    }
-)
-_FROM_OUTSIDE = _BY_OTHERS | {Result.CORRESPONDENCE, Result.UNVERIFIED, Result.COLLEAGUE_JOINS, Result.OUTSIDE}
+_FROM_OUTSIDE = BY_OTHERS | {Result.CORRESPONDENCE, Result.UNVERIFIED, Result.COLLEAGUE_JOINS, Result.OUTSIDE}
 _LET_GO = (Held.RELEASED, Held.WRITTEN, Held.COMMENTED)
-ANSWERED_RULE = "answered"
-"""Its author was asked what he meant, and has said it."""
-_FOR_EVER = timedelta(days=365_000)
 
 
 class Intake:
@@ -67,6 +58,7 @@ class Intake:
         self.store, self.office = store, office
         self.keeper = Keeper(store, office)
         self.asking = Asking(self.keeper)
+        self.background = Background(store, office)
 
     def take(self, item: SpoolItem, mail: Mail, now: datetime) -> Settlement:
         """Return how `item` ends; what follows from it is written in the caller's transaction."""
@@ -97,27 +89,27 @@ class Intake:
             # Of somebody whom no filter sets aside: then it is what it would be without.
             mail, evidence = junk.beneath(mail), replace(evidence, mail=junk.beneath(evidence.mail))
             verdict = judge(evidence, lookups, self.office.site, self.office.directory, now, confirmed=key)
-        verdict = _as_answered(verdict, answered_holds)
-        alert = monitoring.read(self.office.monitors, mail) if verdict.result in _BY_OTHERS else None
+        verdict = as_answered(verdict, answered_holds)
+        alert = monitoring.read(self.office.monitors, mail) if verdict.result in BY_OTHERS else None
         if item.envelope.begun:
-            verdict = self._whole_at_last(verdict, item.envelope.begun)
-            if verdict.number:
-                tickets = {**tickets, **{other.ticket.number: other.ticket for other in filter(None, [self._other(verdict.number)])}}
-        elif item.stub_ticket and verdict.result in _BY_OTHERS:
-            opened = self._other(self.store.ticket(item.stub_ticket).number)
-            if opened:
-                tickets = {**tickets, opened.ticket.number: opened.ticket}
-                verdict = _read_at_last(verdict, opened.ticket.number)
+            begun = self.background.opened_by(item.envelope.begun)
+            verdict = whole_at_last(verdict, begun.number if begun else 0)
+            tickets = {**tickets, begun.number: begun} if begun else tickets
+        elif item.stub_ticket and verdict.result in BY_OTHERS:
+            begun = survivor(self.store, self.store.ticket(item.stub_ticket).number)
+            if begun:
+                tickets = {**tickets, begun.number: begun}
+                verdict = read_at_last(verdict, begun.number)
         trace = trace_of(verdict, mail, flagged=flagged, seen=seen)
         if alert:
             if (settled := alerts.again(self.keeper, item, mail, verdict, alert, trace, now)) is not None:
                 return settled
-            verdict = _of_program(verdict)
+            verdict = of_program(verdict)
         note = trackers.read(self.office.trackers, mail) if verdict.result not in tracking.UNTOUCHED else None
         if note:
             if (settled := tracking.comment(self.keeper, item, mail, verdict, note, trace, now)) is not None:
                 return settled
-            verdict = _of_program(verdict)
+            verdict = of_program(verdict)
         return self._end(item, mail, verdict, tickets, trace, now, flagged=flagged, answered=answered_holds)
 
     def _again(self, item: SpoolItem, evidence: Evidence, seen: Duplicate, now: datetime) -> Settlement:
@@ -246,7 +238,7 @@ class Intake:
             (mail, parsed), raw_id = privacy.withheld(mail, parsed, verdict), 0
             trace["defects"] = []
         parties, languages = self._parties(verdict, mail, now)
-        opening = verdict.result in _OPENING
+        opening = verdict.result in OPENING
         at = _counts_from(item, mail, verdict, self.office.site, now, confirmed=bool(answered))
         if at != item.arrived_at:
             trace["counts_from"] = at.isoformat()
@@ -267,9 +259,9 @@ class Intake:
             policy = self.office.policy(ticket.policy_version)
         known = Known()
         if verdict.commands:
-            known = self.know(_with_action(parsed, verdict), ticket, verdict.sender.party, parties, now)
+            known = self.background.know(_with_action(parsed, verdict), ticket, verdict.sender.party, parties, now)
         elif verdict.detail and verdict.detail.action is Action.CONFIRM_ALIAS:
-            known = Known(people=self._people([(ticket.fields.get(ALIAS) or {}).get(str(verdict.sender.party), 0)]))
+            known = Known(people=self.background.people([(ticket.fields.get(ALIAS) or {}).get(str(verdict.sender.party), 0)]))
         shows = verdict.detail is not None and verdict.detail.action is Action.SHOW
         asks = not verdict.sender.staff and (shows or (verdict.sender.role is not None and asked_by_participant(parsed, mail)))
         if item.envelope.cut:
@@ -298,15 +290,15 @@ class Intake:
             flagged=flagged,
             confirmed=bool(answered),
             chosen=next((str(hold.state) for hold in answered if hold.kind == "asked"), ""),
-            came_back=self._came_back(verdict),
+            came_back=self.background.came_back(verdict),
             known=known,
-            turn=self._turn(ticket.queue, now) if opening else 0,
-            reached=self._reached(mail),
+            turn=next_turn(self.store, self.office, ticket.queue, now) if opening else 0,
+            reached=self.background.reached(mail),
             said=Said() if verdict.rule == ANSWERED_RULE else overheard(self.store, self.office, verdict, mail, ticket, parsed),
             private=private,
             cut=item.envelope.cut,
             problem=alerts.named(self.office, mail) if opening else ("", ""),
-            **self._state_answered(verdict, mail, ticket),
+            **self.background.state_answered(verdict, mail, ticket),
         )
         try:
             decision = self._decided(policy, ticket, received, now, trip)
@@ -315,7 +307,7 @@ class Intake:
             # What the rails in desk did not see: staff are asked, a customer's words are kept from the other participants.
             decision = self._decided(policy, ticket, replace(received, leak=leak.reason), now, trip)
             kept = self.keeper.keep(decision, now, mail.attachments)
-        self.split_off(decision, kept, now)
+        spawn(self.keeper, decision, kept, now)
         if trip:
             breaker.tell_admin(self.keeper, trip, now)
         seq = self._event_of(decision, item)
@@ -330,98 +322,9 @@ class Intake:
             notices.pass_to_admin(self.keeper, item, mail, now)
         return Settlement(item, Outcome.HELD if held else Outcome.EVENT, verdict.reason, kept.id, seq, trace)
 
-    def know(self, parsed: commands.Parsed, ticket: Ticket, person: int, parties: dict[str, int], now: datetime) -> Known:
-        """Look up what commands of staff name besides their request; new people get a row, and stand in `parties` as well."""
-        asked = wanted(parsed, ticket, person)
-        for one in asked.people:
-            organisation = self.office.directory.organisation_of(one.spec)
-            party = self.store.party_for(one.spec, one.name, now, organisation=organisation.key if organisation else "")
-            parties[address.key(one.spec)] = party.id
-        others = {number: other for number in asked.numbers if (other := self._other(number))}
-        if asked.merged and (merged := self.store.by_number(asked.merged, lock=True)):
-            others[asked.merged] = Other(merged, self.office.policy(merged.policy_version))
-        bugs: dict[str, tuple[int, ...]] = {}
-        for ref in asked.bugs:
-            waiting = linked(self.store, [ref])
-            bugs[ref] = tuple(one.number for one in waiting)
-            others |= {one.number: Other(one, self.office.policy(one.policy_version)) for one in waiting}
-        alike = alike_bugs(self.store, ticket) if any(not numbers for numbers in bugs.values()) else ()
-        opening, opening_id = self._opening(ticket) if asked.opening else (None, "")
-        subject, held = (self._put_away(ticket, seq) for seq in (asked.renamed, asked.filled))
-        return Known(others, opening, opening_id, subject, held, self._people(asked.waiting), bugs, alike)
-
-    def _put_away(self, ticket: Ticket, seq: int) -> str:
-        """The words of an event that a later one put away, "" for none."""
-        event = self.store.event(ticket.id, seq) if seq else None
-        return self.store.content(event.content_id).text if event and event.content_id else ""
-
-    def _whole_at_last(self, verdict: Verdict, spool_id: int) -> Verdict:
-        """All of a mail whose start came before: it belongs where that is; what its author was told then stays true."""
-        try:
-            ticket_id = self.store.spool_row(spool_id).ticket
-        except NotThere:
-            ticket_id = 0
-        opened = self._other(self.store.ticket(ticket_id).number) if ticket_id else None
-        if opened and verdict.result in _BY_OTHERS:
-            verdict = _read_at_last(verdict, opened.ticket.number)
-        elif opened and verdict.result in _OPENING:
-            verdict = replace(verdict, result=Result.STAFF_COMMENT, number=opened.ticket.number, rule="read-at-last", links=())
-        elif verdict.result is Result.STAFF_CORRESPONDENCE and verdict.rule != ANSWERED_RULE:
-            verdict = replace(verdict, result=Result.STAFF_ASK_FIRST, ask="all of it could be read only now; before, it was too large")
-        # Its start has moved the clocks, and its author was told that nothing of it is done.
-        return replace(verdict, reopens=False, commands=verdict.commands and verdict.rule == ANSWERED_RULE)
-
-    def _people(self, ids: Iterable[int]) -> dict[int, Address]:
-        """Whom these party ids are, where an address of theirs is known."""
-        return {one.id: Address(one.address, one.name) for one in self.store.parties(ids).values() if one.address}
-
-    def _other(self, number: int) -> Other | None:
-        """Another request by its number; for one that was merged, its survivor."""
-        found = survivor(self.store, number)
-        return Other(found, self.office.policy(found.policy_version)) if found else None
-
-    def _opening(self, ticket: Ticket) -> tuple[Words | None, str]:
-        """The words with which a request was opened, and their Message-ID."""
-        event = self.store.event(ticket.id, 1) if ticket.id else None
-        if event is None or not event.content_id:
-            return None, ""
-        content = self.store.content(event.content_id)
-        if content.erased:
-            return None, ""
-        words = Words(content.subject, content.text, content.text, content.raw_id, content.spool_id, content.party)
-        return words, event.message_id
-
-    def _came_back(self, verdict: Verdict) -> CameBack | None:
-        """The mail of ours that an automatic answer came back for."""
-        row = self.store.by_id(verdict.outbox_id) if verdict.result is Result.AUTO_REPLY and verdict.outbox_id else None
-        about = self.store.event(row.ticket, row.event) if row else None
-        return CameBack(row.template, about, row.person) if row and about else None
-
-    def _state_answered(self, verdict: Verdict, mail: Mail, ticket: Ticket) -> dict[str, Any]:
-        """What an engineer had before him when he answered: the event of the mail he answers, and a later answer of a colleague."""
-        if verdict.result is not Result.STAFF_CORRESPONDENCE:
-            return {}
-        ids = (read_message_id(self.office.keyring, one, self.office.site.domain) for one in mail.in_reply_to)
-        answers = next((event for number, event in filter(None, ids) if number == ticket.number), 0)
-        found: dict[str, Any] = {"answers": answers, "heard": heard(self.store, ticket, answers) if "\n>" in mail.reply_text else ""}
-        if 0 < answers < ticket.last_public_seq:
-            last = self.store.last_words(ticket.id, by_staff=True)
-            found["last_answer"] = last[0] if last else None
-        return found
-
-    def _reached(self, mail: Mail) -> frozenset[str]:
-        """Every address of those people whom the mail itself went to."""
-        people = self.store.parties_by_address(one.spec for one in (*mail.to, *mail.cc)).values()
-        return frozenset(address.key(spec) for party in people for spec in party.addresses)
-
     def _queue(self, verdict: Verdict) -> str:
         """The queue whose staff hear of a mail that reached no request."""
         return verdict.queue or next(iter(self.office.directory.queues))
-
-    def _turn(self, queue: str, now: datetime) -> int:
-        """Which request of its queue one that opens is, counted where that decides who gets it."""
-        in_turn = self.office.directory.queues[queue].assign == "round-robin"
-        return self.store.count(f"turn:{queue}", now, _FOR_EVER) if in_turn else 0
 
     def _decided(self, policy: Policy, ticket: Ticket, received: Received, now: datetime, trip: Trip | None) -> Decision:
         decision = decide(policy, ticket, received, now, self.office.house)
@@ -509,48 +412,6 @@ class Intake:
             self.keeper.keep(decide(self.office.policy(moved.policy_version), moved, fate, now, self.office.house), now)
         return ended
 
-    def split_off(self, decision: Decision, kept: Ticket, now: datetime) -> None:
-        """Open the requests that a kept decision splits off."""
-        for spawn in decision.spawns:
-            self.spawn(kept, spawn.seq, spawn.reason, now)
-
-    def spawn(self, ticket: Ticket, seq: int, reason: str, now: datetime) -> Ticket:
-        """Open a new request from the words of one event; its clocks start now, the arrival stays shown."""
-        event = self.store.event(ticket.id, seq)
-        assert event is not None
-        content = self.store.content(event.content_id)
-        party = self.store.party(content.party) if content.party else None
-        version, policy = self.office.current_policy(ticket.queue)
-        fresh = Ticket(
-            id=0,
-            number=self.store.next_number(),
-            queue=ticket.queue,
-            subject=content.subject,
-            status=Status.NEW,
-            opened_at=now,
-            policy_version=version,
-        )
-        decision = split_off(
-            policy,
-            fresh,
-            now,
-            self.office.house,
-            source=ticket,
-            event=event,
-            text=content.text,
-            raw_id=content.raw_id,
-            spool_id=content.spool_id,
-            person=content.party,
-            sender=Address(party.address, party.name) if party else Address("", ""),
-            language=party.language if party else "",
-            reason=reason,
-            turn=self._turn(ticket.queue, now),
-        )
-        kept = self.keeper.keep(decision, now, content.attachments)
-        if event.message_id:
-            self.store.record(event.message_id, kept.id, 1, Origin.RECEIVED, content.party)
-        return kept
-
 
 def _counts_from(item: SpoolItem, mail: Mail, verdict: Verdict, site: Site, now: datetime, *, confirmed: bool) -> datetime:
     """From when a mail counts: from when it was taken in, but staff words that waited for their author's yes from that (DESIGN 5)."""
@@ -572,48 +433,6 @@ def _orders(verdict: Verdict, parsed: commands.Parsed) -> bool:
     """Tell whether a mail has commands of staff that would run."""
     acts = verdict.result is Result.ACTION and verdict.detail is not None and verdict.detail.action in ACTIONS
     return verdict.commands and bool(verdict.sender.staff) and verdict.sender.authenticated and (acts or bool(parsed.commands))
-
-
-def _as_answered(verdict: Verdict, holds: list[Hold]) -> Verdict:
-    """A mail whose author was asked and has answered does what he said; he saw whose request it is for."""
-    answered = next((hold for hold in holds if hold.kind == "asked"), None)
-    claimed = any(hold.kind == STAFF_CLAIM for hold in holds)
-    if verdict.number is None or not (answered or (claimed and verdict.result is Result.STAFF_ASK_FIRST)):
-        return verdict
-    comment = answered is not None and answered.state is Held.COMMENTED
-    proof = max(verdict.sender.staff_proof, StaffProof.CONFIRMED, key=_weight)
-    return replace(
-        verdict,
-        result=Result.STAFF_COMMENT if comment else Result.STAFF_CORRESPONDENCE,
-        rule=ANSWERED_RULE if answered else "confirmed",
-        reason="its author said what he meant",
-        door=Door.COMMENT if comment else Door.CORRESPONDENCE,
-        ask="",
-        commands=not (answered and answered.details.get("ran")),
-        sender=replace(verdict.sender, authenticated=True, staff_proof=proof),
-    )
-
-
-def _of_program(verdict: Verdict) -> Verdict:
-    """A program reads no answer: nobody is written to but the staff."""
-    return replace(verdict, answerable=False, requestor=None, joins=(), ask_accept=())
-
-
-def _read_at_last(verdict: Verdict, number: int) -> Verdict:
-    """A mail out of quarantine that had its request opened from a stub: its words belong there, and open no second one."""
-    return replace(
-        verdict,
-        result=Result.CORRESPONDENCE,
-        number=number,
-        rule="read-at-last",
-        reason="its request was opened from what could be read of it before",
-        links=(),
-        answerable=False,
-    )
-
-
-def _weight(proof: StaffProof) -> int:
-    return list(reversed(StaffProof)).index(proof)
 
 
 def _unproven(verdict: Verdict) -> str:
