@@ -230,9 +230,9 @@ class Daemon:
             log.broken_config(problems=error.problems, keeps=True)
             first = error.problems[0]
             return f"{first.file}:{first.line}: {first.what}"
-        except (OSError, Deferred) as error:
+        except Exception as error:
             log.failed(stage="reload", error=error)
-            return str(error)
+            return str(error) or type(error).__name__
         failpoint("reload-read")
         # Both or neither: the engine says first whether it can.
         if problems := await self.engine.use(found):

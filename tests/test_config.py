@@ -116,6 +116,13 @@ def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path: Path) -> None:
         config.load(tmp_path, {})
 
 
+def test_the_mark_of_a_windows_editor_is_passed_over(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    for one in (file, tmp_path / "policies" / "quiet.toml"):
+        one.write_bytes(b"\xef\xbb\xbf" + one.read_bytes().replace(b"\n", b"\r\n"))
+    assert config.load(file, {}).policies()
+
+
 @pytest.mark.parametrize(
     ("given", "environ", "expected"),
     [
@@ -316,6 +323,32 @@ def test_an_env_file_that_everybody_reads_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("OTHER=1\n")
     (tmp_path / ".env").chmod(0o644)
     assert problems(file) == ["everybody on this machine can read the secrets"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "line", "what"),
+    [
+        (b"# ours\nRTMAIL_RELAY_PASSWORD='p\xe4ss'\n", 2, "the file is not UTF-8"),
+        (b"\nRTMAIL_RELAY_PASSWORD='pass\nRTMAIL_STORE_PASSWORD=x\n", 2, "the line cannot be read"),
+        (b"RTMAIL_RELAY_PASSWORD: pass\n", 1, "the line cannot be read"),
+    ],
+)
+def test_a_secret_that_is_read_by_halves_is_a_mistake(raw: bytes, line: int, what: str, tmp_path: Path) -> None:
+    """It would be a wrong password, hours later at another server."""
+    file = write(tmp_path)
+    (tmp_path / ".env").write_bytes(raw)
+    (tmp_path / ".env").chmod(0o600)
+    with pytest.raises(ConfigError) as told:
+        config.load(file, {})
+    assert (line, what) in [(problem.line, problem.what) for problem in told.value.problems]
+
+
+def test_a_credential_that_cannot_be_read_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "RTMAIL_RELAY_PASSWORD").write_bytes(b"p\xe4ss")
+    (tmp_path / "RTMAIL_STORE_PASSWORD").mkdir()
+    with pytest.raises(ConfigError) as told:
+        config.load(write(tmp_path / "config"), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert [problem.what for problem in told.value.problems] == ["the file is not UTF-8", "cannot be read: Is a directory"]
 
 
 def test_the_signing_key_is_made_once_and_kept(tmp_path: Path) -> None:

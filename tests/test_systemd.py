@@ -25,6 +25,7 @@ from typing import Any, Self
 import pytest
 
 from rtmail import systemd
+from rtmail.errors import EX_CONFIG
 from tests.fakes.daemon import Running, free_port, wait_for
 from tests.fakes.imap import ImapServer
 from tests.fakes.needed import program
@@ -216,12 +217,19 @@ def test_a_status_is_one_line(tmp_path: Path) -> None:
         assert manager.told[0][1] == {"WATCHDOG": "1", "STATUS": "the relay: 451 MAINPID=1 no"}
 
 
+BROKEN_TEMPLATES = {
+    "the file is not UTF-8": "Your request\nMit freundlichen Grüßen".encode("latin-1"),
+    "Unexpected end of template": b"Your request\n{% if number %}",
+    "no fact is called 'nmuber'": b"Your request\nis #{{ nmuber }}",
+}
+
+
 def test_a_changed_config_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> None:
     with watched(tmp_path) as (daemon, manager):
         good = daemon.config.read_text()
 
         def reload(text: str, times: int) -> dict[str, str]:
-            daemon.config.write_text(text)
+            daemon.config.write_text(text, "utf-8")
             assert daemon.process is not None
             daemon.process.send_signal(signal.SIGHUP)
             wait_for(lambda: manager.count("READY", "1") == times, told="the reload did not end")
@@ -243,7 +251,20 @@ def test_a_changed_config_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> No
         mended = reload(f"{good}\n{extra}", 3)
         assert mended["STATUS"] == f"takes mail at 127.0.0.1:{daemon.port}"
         daemon.send(MAIL % 2, to="sales@example.com")
+        template = daemon.config.parent / "templates" / "acknowledgement.txt.j2"
+        template.parent.mkdir()
+        for times, (said, bad) in enumerate(BROKEN_TEMPLATES.items(), 4):
+            template.write_bytes(bad)
+            status = reload(f"{good}\n{extra}", times)["STATUS"]
+            assert f"the config before goes on: {template}:2: {said}" in status
+        template.unlink()
+        (template.parent / f".#{template.name}").symlink_to("jane@desk.4711")
+        assert "the config before" not in reload(f"{good}\n{extra}", 3 + len(BROKEN_TEMPLATES) + 1)["STATUS"], "an editor's lock is none"
         assert daemon.stop() == 0
+        template.write_bytes(BROKEN_TEMPLATES["the file is not UTF-8"])
+        daemon.spawn()
+        assert daemon.process is not None
+        assert daemon.process.wait(60) == EX_CONFIG
 
 
 def test_a_reload_takes_other_mailboxes_and_names_what_needs_a_restart(tmp_path: Path) -> None:

@@ -206,6 +206,13 @@ def test_the_linter_finds_names_that_no_mail_has() -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["", "\n \n", "{# what it is for\n#}\n"])
+def test_a_template_with_nothing_in_it_is_a_mistake(text: str) -> None:
+    """What a full disk leaves behind an editor: customers would get empty mails."""
+    templates = Templates({"closing.txt.j2": text, "_shared.txt.j2": ""}, "UTC", "en")
+    assert [problem.what for problem in templates.problems({"closing": ()})] == ["nothing is written in it"]
+
+
 def test_files_to_be_included_are_no_mails() -> None:
     templates = Templates({"x.txt.j2": "s\n\n{% include '_foot.txt.j2' %}", "_foot.txt.j2": "Yours, {{ site }}"})
     assert templates.names() == ("x",)

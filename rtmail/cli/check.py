@@ -73,7 +73,10 @@ def _first(named: tuple[str, ...]) -> str:
 
 def template_problems(found: Config) -> list[Problem]:
     """Return the mistakes in the templates that `found` uses, and those that are missing."""
-    texts = found.templates()
+    try:
+        texts = found.templates()
+    except ConfigError as error:
+        return error.problems
     known = known_facts()
     problems = [
         Problem(str(config.find_shipped("templates", problem.file, found.folder) or problem.file), problem.line, problem.what, problem.cure)

@@ -17,11 +17,12 @@ import click
 from rtmail.cli.common import config_option, end, json_option, opened, put, refuse, utc
 from rtmail.clockwork import system
 from rtmail.config import Config, find_shipped
+from rtmail.config.reading import text_of
 from rtmail.desk.replay import PROMISES, Promise, nearest, promises, replay
 from rtmail.desk.simulate import Mail, Plan
 from rtmail.desk.simulate import simulate as rehearse
 from rtmail.desk.ticket import Status, Ticket
-from rtmail.errors import PolicyError
+from rtmail.errors import ConfigError
 from rtmail.mail.speech import duration
 from rtmail.policy import schema
 from rtmail.policy.model import Policy
@@ -103,11 +104,9 @@ def _policy(found: Config, name: str | None, zone: str) -> Policy:
     if file is None:
         end(f"rtmail: there is no policy {name!r}; policies lie in {found.folder / 'policies'} and in what is shipped", 2)
     try:
-        return schema.parse(file.read_text("utf-8"), str(file), zone)
-    except PolicyError as error:
+        return schema.parse(text_of(file), str(file), zone)
+    except ConfigError as error:
         refuse(error)
-    except (OSError, UnicodeDecodeError) as error:
-        end(f"rtmail: {file} cannot be read: {error}", 2)
 
 
 def _instant(option: str, text: str, zone: ZoneInfo) -> datetime:

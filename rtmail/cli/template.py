@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from rtmail.cli.check import template_problems
-from rtmail.cli.common import Commands, config_option, end, json_option, known_queue, put, tell
+from rtmail.cli.common import Commands, config_option, end, json_option, known_queue, put, refuse, tell
 from rtmail.config import Config
-from rtmail.errors import EX_CONFIG
+from rtmail.errors import EX_CONFIG, ConfigError
 from rtmail.mail.compose import Workshop, compose
 from rtmail.mail.draft import Outgoing
 from rtmail.mail.samples import SENT_AT, names, sample_draft
@@ -114,7 +114,10 @@ def _composed(found: Config, name: str, language: str, queue: str, templates: Te
 
 
 def _templates(found: Config) -> Templates:
-    return Templates(found.templates(), found.settings.timezone, found.settings.language)
+    try:
+        return Templates(found.templates(), found.settings.timezone, found.settings.language)
+    except ConfigError as error:
+        refuse(error)
 
 
 def _known(name: str) -> None:

@@ -279,11 +279,16 @@ class Config:
         return found
 
     def templates(self) -> dict[str, str]:
-        """Return the texts of all templates by their path below the templates folder; the config folder's come first."""
+        """Return the texts of all templates by their path below the templates folder; the config folder's come first.
+
+        What an editor hides beside a file that it has open is none.
+
+        Raises ConfigError for one that cannot be read.
+        """
         texts: dict[str, str] = {}
         for folder in _places("templates", self.folder):
-            for file in sorted(folder.rglob("*.j2")):
-                texts.setdefault(file.relative_to(folder).as_posix(), file.read_text("utf-8"))
+            for file in sorted(file for file in folder.rglob("*.j2") if not file.name.startswith(".")):
+                texts.setdefault(file.relative_to(folder).as_posix(), reading.text_of(file))
         return texts
 
     def files(self) -> list[Path]:
@@ -328,14 +333,7 @@ def load(path: Path | str | None = None, environ: Mapping[str, str] | None = Non
     """
     environ = os.environ if environ is None else environ
     file = find_config(path, environ)
-    try:
-        text = file.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError([Problem(str(file), line, "the file is not UTF-8", "save it as UTF-8")]) from None
-    except OSError as error:
-        raise ConfigError([Problem(str(file), 1, f"cannot be read: {error.strerror}", f"see ls -l {file}")]) from None
-    tables, report = reading.read(text, str(file))
+    tables, report = reading.read(reading.text_of(file), str(file))
     folder = file.resolve().parent
     found = secrets.gather(folder, environ)
     _check(tables, report, folder, found)
@@ -468,10 +466,8 @@ def _policies(tables: Tables, folder: Path, report: reading.Report | None = None
         elif name not in told:
             told.add(name)
             try:
-                found[name] = schema.parse(file.read_text("utf-8"), str(file), zone)
+                found[name] = schema.parse(reading.text_of(file), str(file), zone)
                 problems += policy_names.problems(found[name], str(file), [*tables.roles, *tables.people], tables.queues)
-            except PolicyError as error:
+            except ConfigError as error:
                 problems += error.problems
-            except (OSError, UnicodeDecodeError) as error:
-                problems.append(Problem(str(file), 1, f"cannot be read: {error}", "it must be a readable file in UTF-8"))
     return found, problems

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from rtmail.config.reading import Report, suggestion
+from rtmail.config.reading import Report, suggestion, text_of
 from rtmail.config.sections import MonitorTable, Tables
 from rtmail.desk.systems import Monitor
 
@@ -56,4 +56,4 @@ def _patterns(name: str, table: MonitorTable, rules: dict[str, Any]) -> tuple[st
 
 
 def _rules(file: Path | None) -> dict[str, Any]:
-    return tomllib.loads(file.read_text("utf-8")) if file else {}
+    return tomllib.loads(text_of(file)) if file else {}

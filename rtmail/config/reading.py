@@ -1,4 +1,4 @@
-"""TOML text -> tables, and every mistake of form with its line: syntax, unknown keys, wrong kinds, missing keys.
+"""Files -> text -> tables, and every mistake of form with its line: encoding, syntax, unknown keys, wrong kinds, missing keys.
 
 A value that cannot be used is told and left out, so that the rest is still checked: all mistakes come at once.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import pathlib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from rtmail.policy.lines import locate
 
 Path = tuple[str | int, ...]
 
+BOM = "\ufeff"
 _SECRET = re.compile(r"passw|secret|token|credential|api_?key", re.IGNORECASE)
 _KINDS = {
     "string_type": ("is not a text", "write it in quotes"),
@@ -52,6 +54,17 @@ class Report:
 
     def _line(self, path: Path) -> int:
         return next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), 1)
+
+
+def text_of(file: pathlib.Path) -> str:
+    """Return the text of a file of the config, without the mark that some editors put before it. Raises ConfigError."""
+    try:
+        return file.read_text("utf-8").removeprefix(BOM)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError([Problem(str(file), line, "the file is not UTF-8", "save it as UTF-8")]) from None
+    except OSError as error:
+        raise ConfigError([Problem(str(file), 1, f"cannot be read: {error.strerror}", f"see ls -l {file}")]) from None
 
 
 def read(text: str, file: str) -> tuple[Tables, Report]:

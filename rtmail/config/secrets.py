@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import dotenv
+from dotenv.parser import parse_stream
 
-from rtmail.errors import Problem
+from rtmail.config.reading import text_of
+from rtmail.errors import ConfigError, Problem
 from rtmail.failpoint import failpoint
 from rtmail.mail.token import Keyring
 
@@ -63,43 +64,52 @@ def auth_password(person: str) -> str:
 def gather(folder: Path, environ: Mapping[str, str]) -> Secrets:
     """Return every RTMAIL_* value; the environment wins over `.env` in `folder`, that over $CREDENTIALS_DIRECTORY.
 
-    A credential is a file named like the variable. A `.env` that others can read is a problem, and so is a line in it
-    that cannot be read.
+    A credential is a file named like the variable. A `.env` that others can read is a problem, and so is whatever of these
+    cannot be read: a password that is read by halves is a wrong one.
     """
     values: dict[str, str] = {}
     where: dict[str, tuple[str, int]] = {}
     problems: list[Problem] = []
     credentials = environ.get("CREDENTIALS_DIRECTORY", "")
     for path in sorted(Path(credentials).glob("RTMAIL_*")) if credentials else []:
-        values[path.name] = path.read_text("utf-8").strip()
+        try:
+            values[path.name] = text_of(path).strip()
+        except ConfigError as error:
+            problems += error.problems
         where[path.name] = ("credentials", 0)
     file = folder / ".env"
     if file.is_file():
         if stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO:
             problems.append(Problem(str(file), 1, "everybody on this machine can read the secrets", f"chmod o= {file}"))
         try:
-            lines = file.read_text("utf-8", "replace")
-        except OSError as error:
-            who = f"user {os.geteuid()}"
-            with contextlib.suppress(KeyError):
-                who = pwd.getpwuid(os.geteuid()).pw_name
-            cure = f"let the user of the daemon read it: chown root:rtmail {file} && chmod 640 {file}"
-            problems.append(Problem(str(file), 1, f"cannot be read by {who}: {error.strerror}", cure))
+            lines = text_of(file)
+        except ConfigError as error:
+            problems += error.problems if os.access(file, os.R_OK) else [_closed(file)]
             lines = ""
-        found = dotenv.dotenv_values(stream=io.StringIO(lines), interpolate=False)
-        for name, value in found.items():
+        for one in parse_stream(io.StringIO(lines)):
+            before = len(one.original.string) - len(one.original.string.lstrip())
+            line, name = one.original.line + one.original.string.count("\n", 0, before), one.key or ""
+            if one.error and "RTMAIL_" in one.original.string:
+                problems.append(Problem(str(file), line, "the line cannot be read", "write NAME='…', with a quote at both ends"))
             if not name.startswith("RTMAIL_"):
                 continue
-            line = next((n for n, text in enumerate(lines.splitlines(), 1) if re.match(rf"\s*(export\s+)?{re.escape(name)}\b", text)), 1)
             where[name] = (str(file), line)
-            if value is None:
+            if one.value is None:
                 problems.append(Problem(str(file), line, f"{name} has no value", f"write {name}='…'"))
-            values[name] = value or ""
+            values[name] = one.value or ""
     for name, value in environ.items():
         if name.startswith("RTMAIL_"):
             values[name] = value
             where[name] = ("environment", 0)
     return Secrets(values, where, tuple(problems))
+
+
+def _closed(file: Path) -> Problem:
+    who = f"user {os.geteuid()}"
+    with contextlib.suppress(KeyError):
+        who = pwd.getpwuid(os.geteuid()).pw_name
+    cure = f"let the user of the daemon read it: chown root:rtmail {file} && chmod 640 {file}"
+    return Problem(str(file), 1, f"cannot be read by {who}: Permission denied", cure)
 
 
 def read_keys(text: str) -> Keyring:

@@ -54,6 +54,7 @@ _LOOP = frozenset({"first", "last", "index", "index0", "length"})
 _GROWING = frozenset({"*", "**", "%"})
 _GROWING_FILTERS = ("batch", "center", "format", "indent", "join", "replace", "slice", "truncate", "wordwrap", "pprint")
 _WIDTH = re.compile(r"\d{4,}|\*")
+_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 
 
 class TemplateError(RtmailError):
@@ -141,14 +142,15 @@ class Templates:
         spoken = (language or self._language).lower().replace("_", "-").partition("-")[0]
         return self._run(template, {**facts, "lang": spoken, "zone": self._zone}) + "\n"
 
-    def problems(self, known: Mapping[str, Collection[str]]) -> list[Problem]:
-        """Return the mistakes that can be seen without rendering: syntax, size, and names that no mail of that kind has.
+    def problems(self, known: Mapping[str, Collection[str]], paths: Iterable[str] = ()) -> list[Problem]:
+        """Return the mistakes that can be seen without rendering: syntax, size, nothing in it, and names that no mail of that kind has.
 
         known   template name -> the facts that it may use; a file of no known name is a mistake too, unless it begins with
                 "_": such a file is there to be included
+        paths   the templates to look at; all of them where none is named
         """
         found = []
-        for path in sorted(self._texts):
+        for path in sorted(paths or self._texts):
             name = path.rpartition("/")[2].partition(".")[0]
             shared = name.startswith("_")
             if name not in known and not shared:
@@ -163,6 +165,10 @@ class Templates:
             except TemplateError as error:
                 found.append(error.problem)
                 continue
+            if not shared and not _COMMENT.sub("", self._texts[path]).strip():
+                # As a full disk leaves it behind an editor.
+                cure = "write the subject on the first line and the words below it; or remove the file: then the shipped one counts"
+                found.append(Problem(path, 1, "nothing is written in it", cure))
             facts = {fact for each in known.values() for fact in each} if shared else set(known[name])
             for unknown in sorted(read.names - facts - _ALWAYS):
                 line = next((n for n, text in enumerate(self._texts[path].split("\n"), 1) if unknown in text), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +16,7 @@ from rtmail.engine import canary as canaries
 from rtmail.engine.office import Ages, Blueprint, Caps, Retention, StatusSettings
 from rtmail.engine.resolver import DnsResolver
 from rtmail.engine.sender_checks import SenderChecks
+from rtmail.errors import ConfigError
 from rtmail.ingress import imap, mailbox
 from rtmail.ingress.limits import Limits
 from rtmail.mail.templates import Templates
@@ -29,7 +31,7 @@ def blueprint(config: Config) -> Blueprint:
         site=config.site(),
         directory=config.directory(),
         keyring=config.keyring(),
-        templates=Templates(config.templates(), config.settings.timezone, config.settings.language),
+        templates=templates(config),
         policies={name: policies[queue.policy] for name, queue in config.queues.items()},
         caps=Caps(
             per_address=caps.per_address,
@@ -53,6 +55,20 @@ def blueprint(config: Config) -> Blueprint:
         junk_digest=config.tables.junk.digest,
         statements_at=config.tables.statements.at,
     )
+
+
+def templates(config: Config) -> Templates:
+    """Return the words of our mails. Raises ConfigError for a mistake in the house's own: mails that need it would fail, one by one."""
+    texts = config.templates()
+    found = Templates(texts, config.settings.timezone, config.settings.language)
+    folder = config.folder / "templates"
+    own = [path for path in texts if (folder / path).is_file()]
+    if own:
+        from rtmail.mail.samples import known_facts  # few houses have templates of their own
+
+        if problems := found.problems(known_facts(), own):
+            raise ConfigError([replace(problem, file=str(folder / problem.file)) for problem in problems])
+    return found
 
 
 def _status(config: Config) -> StatusSettings | None:
