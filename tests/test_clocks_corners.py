@@ -9,6 +9,7 @@ import pytest
 
 from rtmail.policy.clocks import ClockKind, NoticeKind, State
 from rtmail.policy.model import Policy
+from rtmail.policy.rows import Basis
 from rtmail.policy.schema import parse
 from rtmail.policy.signals import (
     Answered,
@@ -23,6 +24,7 @@ from rtmail.policy.signals import (
     Prioritised,
     Promised,
     Refused,
+    Returned,
     StatusChanged,
     Tick,
 )
@@ -133,6 +135,41 @@ def test_a_priority_raised_and_lowered_again_and_again_never_gives_time_away() -
     assert told(request) == [(m(5), (TSM,)), (m(25), (TSM,))]
 
 
+def test_a_raise_brings_an_answer_that_the_customer_waits_for_forward_and_lowering_leaves_it() -> None:
+    request = opened(PORTACARE, "P4")
+    answer(request, 10, 3)
+    request.send(StatusChanged(m(20), "waiting"), CustomerWrote(m(30), event=4))
+    assert due(request, UPDATE) == datetime(2026, 6, 9, 8, 30, tzinfo=UTC)            # a business day
+    request.send(Prioritised(m(40), "P1", event=5))
+    assert (due(request, UPDATE), request.latest(UPDATE).basis) == (m(100), Basis.REPLY)      # P1 answers within the hour
+    request.send(Prioritised(m(50), "P4", event=6), Prioritised(m(55), "P2", event=7))
+    assert due(request, UPDATE) == m(100)
+    calm = changed(('reply_within = "1bd"', ""), ('first_response = "2bd"\nupdate_every = "2bd"\n', ""), ('code = 20', 'code = 90'))
+    request = opened(calm, "P1")
+    answer(request, 10, 3)
+    request.send(StatusChanged(m(20), "waiting"), CustomerWrote(m(30), event=4), Prioritised(m(40), "P4", event=5))
+    assert due(request, UPDATE) == m(90), "raised to one that promises nothing of the kind"
+
+
+# -- answers that came back -------------------------------------------------------------------------------------------
+
+
+def test_a_returned_answer_to_the_customers_words_is_owed_in_the_time_in_which_he_is_answered() -> None:
+    """Also where the priority promises no updates; and a promise that was in the answer never reached him."""
+    silent = changed(('update_every = "1bd"\nladder', "ladder"))
+    slow = changed(('update_every = "1bd"\nladder', 'update_every = "9bd"\nladder'))
+    for policy in (silent, slow):
+        request = opened(policy, "P3")
+        answer(request, 10, 3)
+        request.send(StatusChanged(m(20), "waiting"), CustomerWrote(m(30), event=4), Answered(m(40), event=5), Returned(m(45), event=5))
+        row = request.latest(UPDATE)
+        assert (row.running, row.due_at, row.basis) == (True, datetime(2026, 6, 9, 8, 45, tzinfo=UTC), Basis.REPLY)
+    request = opened(PORTACARE, "P1")
+    answer(request, 10, 3)
+    request.send(Answered(m(20), event=4), Promised(m(20), m(3000), event=5), Returned(m(25), event=4))
+    assert due(request, UPDATE) == m(85)
+
+
 # -- what happens while a request rests -------------------------------------------------------------------------------
 
 
@@ -157,6 +194,24 @@ def test_a_priority_raised_while_resolved_counts_when_it_opens_again() -> None:
     ladder = lowered.latest(LADDER)                           # 30 minutes in resolved do not count
     assert (ladder.generation, ladder.priority) == (1, "P2")
     assert [step.due_at for step in ladder.steps] == [m(90), m(270), m(510)]
+
+
+def test_a_resolution_follows_a_priority_that_was_set_while_resolved() -> None:
+    policy = changed(('update_every = "1bd"\nladder', 'update_every = "1bd"\nresolution = "5bd"\nladder'),
+                     ('update_every = "1h"\n', 'update_every = "1h"\nresolution = "4h"\n'))
+    raised = opened(policy, "P3")
+    raised.send(StatusChanged(m(20), "resolved"), Prioritised(m(30), "P1", event=4), Refused(m(50)))
+    assert (due(raised, RESOLUTION), raised.latest(RESOLUTION).priority) == (m(290), "P1")
+    lowered = opened(policy, "P1")
+    lowered.send(StatusChanged(m(20), "resolved"), Prioritised(m(30), "P3", event=4), Refused(m(50)))
+    assert due(lowered, RESOLUTION) == datetime(2026, 6, 15, 8, 30, tzinfo=UTC)       # 30 minutes in resolved do not count
+    there_and_back = opened(policy, "P1")
+    there_and_back.send(StatusChanged(m(20), "resolved"), Prioritised(m(30), "P3", event=4), Prioritised(m(40), "P1", event=5),
+                        Refused(m(50)))
+    assert due(there_and_back, RESOLUTION) == m(270)
+    ended = opened(policy, "P1")
+    ended.send(StatusChanged(m(20), "resolved"), Prioritised(m(30), "P2", event=4), Refused(m(50)))
+    assert ended.latest(RESOLUTION).state is State.VOID
 
 
 @pytest.mark.parametrize("status", ["waiting", "resolved"])
@@ -201,6 +256,15 @@ def test_a_rung_that_is_due_at_the_instant_of_the_merge_is_told_once_by_the_surv
     assert (told(theirs), told(mine)) == ([], [(m(60), (TSM,))])
     mine.until(m(200))
     assert told(mine) == [(m(60), (TSM,))]
+
+
+def test_a_ladder_that_stands_still_takes_the_earlier_instants_as_of_the_merge() -> None:
+    policy = changed(('waiting_pauses = ["update", "resolution"]', 'waiting_pauses = ["update", "resolution", "ladder"]'))
+    theirs, mine = opened(policy, "P2"), opened(policy, "P2")             # TSM at 60
+    mine.send(StatusChanged(m(30), "waiting"), Merged(m(45), theirs.clocks, event=3))
+    assert mine.latest(LADDER).state is State.PAUSED
+    mine.send(StatusChanged(m(50), "open"))
+    assert [step.due_at for step in mine.latest(LADDER).steps] == [m(65), m(245), m(485)]
 
 
 def test_a_request_of_another_policy_may_be_merged_and_its_calendar_is_missed_by_nobody() -> None:
@@ -257,6 +321,37 @@ def test_a_policy_with_a_shorter_ladder_and_back_tells_no_rung_twice() -> None:
     applied(applied(request, shorter, 600), PORTACARE, 610)
     request.until(m(2000))
     assert len(told(request)) == 3
+
+
+def test_a_role_that_was_not_told_yet_is_told_by_a_ladder_whose_first_rungs_are_others() -> None:
+    """Its own rung of that number was told, but to somebody else."""
+    policy = changed(*((old, new) for old, new in zip(_ladders(PORTACARE.text), (
+        'ladder = [\n  {after = "0", tell = "technical-support-manager"},\n  {after = "15m", tell = "cto"},\n]\n',
+        'ladder = [\n  {after = "1h", tell = "cto"},\n  {after = "2h", tell = "cto"},\n]\n',
+    ), strict=False)))
+    request = opened(policy, "P1")
+    request.send(Prioritised(m(5), "P2", event=3))
+    request.until(m(60))
+    applied(request, policy, 70)
+    request.until(m(1000))
+    assert told(request) == [(m(0), (TSM,)), (m(60), (CTO,)), (m(120), (CTO,))]
+    assert [step.rung for step in request.latest(LADDER).steps] == [1, 2, 3]
+    late = opened(PORTACARE, "P1")
+    late.until(m(30))
+    applied(late, changed(('tell = "technical-support-manager"', f'tell = "{CRM}"'), ('after = "1h"', 'after = "2h"')), 40)
+    assert told(late)[-1] == (m(40), (CRM,)), "the new policy would have told him long ago"
+
+
+def test_an_answer_that_the_customer_waits_for_stays_on_its_calendar_when_a_policy_is_applied() -> None:
+    policy = changed(('calendar = "always"\nfirst_response = "1h"\n',
+                      'calendar = "always"\nupdate_calendar = "office"\nfirst_response = "1h"\n'))
+    saturday = MONDAY - timedelta(days=2)
+    request = Clockwork(policy, saturday)
+    request.send(Opened(saturday, event=1), Prioritised(saturday, "P1", event=2), Answered(saturday, event=3),
+                 StatusChanged(saturday, "waiting"), CustomerWrote(saturday + timedelta(minutes=10), event=4))
+    before = due(request, UPDATE)
+    request.send(PolicyApplied(saturday + timedelta(minutes=20)))
+    assert before == due(request, UPDATE) == saturday + timedelta(minutes=70)
 
 
 def _ladders(text: str) -> list[str]:

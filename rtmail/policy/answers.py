@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from rtmail.policy.model import MetBy
 from rtmail.policy.rows import Basis, Clock, ClockKind, State
 from rtmail.policy.sheet import Sheet, What
 from rtmail.policy.signals import Answered
-from rtmail.policy.targets import ANSWERABLE, begin, unsettled
+from rtmail.policy.targets import ANSWERABLE, begin, begin_reply, unsettled
 
 
 def answered(sheet: Sheet, signal: Answered) -> None:
@@ -50,8 +51,8 @@ def delivered(sheet: Sheet, at: datetime, event: int) -> None:
 
 
 def returned(sheet: Sheet, at: datetime, event: int) -> None:
-    """The answer never reached the customer: what it met is owed again, from now."""
-    for row in [row for row in sheet.all_open(ClockKind.UPDATE) if row.started_event == event and row.basis is Basis.TARGET]:
+    """The answer never reached the customer, nor did what it promised: what it met is owed again, from now."""
+    for row in [row for row in sheet.all_open(ClockKind.UPDATE) if event and row.started_event == event]:
         sheet.void(row, "returned", at, "update: the answer that began it came back")
     late: list[Clock] = []
     for kind in ANSWERABLE:
@@ -65,17 +66,21 @@ def returned(sheet: Sheet, at: datetime, event: int) -> None:
                 undone = replace(row, settled_at=None, settled_by="", settled_event=0, settled_person=0, confirmed=False)
                 sheet.put(undone, What.RETURNED, "the answer came back: missed, and not kept since", at)
         if answered and sheet.open(kind) is None:
-            owed_again(sheet, kind, at, event)
+            owed_again(sheet, answered, at, event)
     if late:
         tell_missed(sheet, late, at, "the answer came back after the first response was due")
 
 
-def owed_again(sheet: Sheet, kind: ClockKind, at: datetime, event: int) -> None:
+def owed_again(sheet: Sheet, answered: Sequence[Clock], at: datetime, event: int) -> None:
+    """Promise anew what the answer had met, on the target of that: what the customer waits for in the time in which he is answered."""
+    kind, waits = answered[0].kind, any(row.basis is Basis.REPLY for row in answered)
     later = [row for row in sheet.rows.values()
              if row.settled_by == "human" and row.settled_event > event and row.state in (State.MET, State.MISSED)]
     if kind is ClockKind.UPDATE and (sheet.open(ClockKind.FIRST_RESPONSE) is not None or not (sheet.live or sheet.status == "resolved")):
         return  # the first response is owed again, and updates follow it
-    row = begin(sheet, kind, at, at, why="from the bounce")
+    row = None if waits else begin(sheet, kind, at, at, why="from the bounce")
+    if row is None and kind is ClockKind.UPDATE:
+        row = begin_reply(sheet, at, 0, "the answer came back")
     if row is not None and later:
         answer = max(later, key=lambda row: row.settled_event)
         sheet.settle(row, "human", at, "a later answer stands", event=answer.settled_event, person=answer.settled_person,

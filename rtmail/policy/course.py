@@ -12,7 +12,7 @@ from rtmail.policy import ladder
 from rtmail.policy.rows import Basis, ClockKind, State
 from rtmail.policy.sheet import Sheet, What
 from rtmail.policy.signals import CustomerWrote
-from rtmail.policy.targets import begin, begin_triage, owe, unsettled
+from rtmail.policy.targets import begin, begin_reply, begin_triage, move, owe, unsettled
 
 
 def customer_wrote(sheet: Sheet, signal: CustomerWrote) -> None:
@@ -64,8 +64,7 @@ def fresh_update(sheet: Sheet, at: datetime, event: int) -> None:
         sheet.void(row, "customer-wrote", at, "update: the customer wrote, a fresh one begins")
     if sheet.open(ClockKind.FIRST_RESPONSE) is not None or due_at is None:
         return
-    rule = f"update: the customer wrote, an answer within {length} on {calendar}"
-    sheet.start(ClockKind.UPDATE, at, due_at, calendar, rule, now=at, event=event, basis=Basis.REPLY)
+    begin_reply(sheet, at, event, "the customer wrote")
 
 
 def status_changed(sheet: Sheet, at: datetime, new: str) -> None:
@@ -140,6 +139,11 @@ def _caught_up(sheet: Sheet, at: datetime) -> None:
     if not sheet.priority:
         return
     owe(sheet, at, "open again")
+    resolution, new = sheet.open(ClockKind.RESOLUTION), sheet.target
+    if resolution is not None and resolution.basis is Basis.TARGET and resolution.priority != new.key:
+        raised = new.code > sheet.policy.priority(resolution.priority).code
+        why = f"{'raised' if raised else 'lowered'} from {resolution.priority} to {new.key}"
+        move(sheet, resolution, new.resolution, at, raised=raised, why=why)
     row = sheet.latest(ClockKind.LADDER)
     if row is None:
         ladder.begin(sheet, at, f"ladder: open again, by {sheet.target.key}")

@@ -5,6 +5,7 @@ Called by `policy.clocks` and `policy.due`; `choose` also by desk, which knows t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -98,7 +99,10 @@ def raised(sheet: Sheet, now: datetime) -> None:
 
 
 def retargeted(sheet: Sheet, old: Clock, now: datetime, rule: str) -> None:
-    """Let `old` go on with the present priority's rungs, from its own start; rungs done stay done, as whom they told."""
+    """Let `old` go on with the present priority's rungs, from its own start; rungs done stay done, as whom they told.
+
+    A rung whose roles were not told is still to come, whatever its number: behind those done, under one of its own.
+    """
     priority = sheet.target
     if not priority.ladder:
         sheet.void(old, "no-ladder", now, f"{rule}: {priority.key} has no ladder")
@@ -106,11 +110,17 @@ def retargeted(sheet: Sheet, old: Clock, now: datetime, rule: str) -> None:
     paused = old.paused_at is not None
     row = replace(sheet.unpaused(old, now), calendar=priority.ladder_calendar, priority=priority.key)
     done = {step.rung: step for step in old.steps if step.done_at is not None}
-    fresh = [_step(number, rung, sheet.from_start(row, rung.after, row.calendar)) for number, rung in enumerate(priority.ladder, 1)]
-    steps = tuple(replace(done[step.rung], due_at=step.due_at, ack_holds=step.ack_holds) if step.rung in done else step for step in fresh)
+    told = Counter(role for step in done.values() for role in step.tell)
+    ahead: list[Step] = []
+    for number, rung in enumerate(priority.ladder, 1):
+        step = _step(number, rung, sheet.from_start(row, rung.after, row.calendar))
+        if all(told[role] for role in step.tell):
+            told.subtract(step.tell)
+            done |= {number: replace(done[number], due_at=step.due_at, ack_holds=step.ack_holds)} if number in done else {}
+        else:
+            ahead.append(replace(step, rung=max(done, default=0) + len(ahead) + 1))
     # Rungs told beyond the present ladder's end stay told, should a longer one come again.
-    beyond = tuple(step for number, step in sorted(done.items()) if number > len(fresh))
-    row = settle_steps(replace(row, steps=(*steps, *beyond), rule=rule))
+    row = settle_steps(replace(row, steps=(*(done[number] for number in sorted(done)), *ahead), rule=rule))
     if paused:
         row = replace(row, state=old.state, paused_at=now)
     if row != old:
@@ -134,11 +144,15 @@ def taken_over(sheet: Sheet, theirs: Clock, now: datetime, event: int) -> None:
 def merged(sheet: Sheet, mine: Clock, theirs: Clock, now: datetime) -> None:
     """Take over the earlier instant of every rung that tells the same roles."""
     earlier = {step.tell: step.due_at for step in sheet.unpaused(theirs, now).steps if step.done_at is None}
+    ran = sheet.unpaused(mine, now)
     steps = tuple(replace(step, due_at=min(step.due_at, earlier.get(step.tell, step.due_at))) if step.done_at is None else step
-                  for step in mine.steps)
-    if steps != mine.steps:
+                  for step in ran.steps)
+    if steps != ran.steps:
         rule = "merged: each rung at the earlier of the two instants"
-        sheet.put(settle_steps(replace(mine, steps=steps, rule=rule)), What.DUE, rule, now)
+        row = settle_steps(replace(ran, steps=steps, rule=rule))
+        if mine.paused_at is not None:
+            row = replace(row, state=mine.state, paused_at=now)
+        sheet.put(row, What.DUE, rule, now)
 
 
 def acknowledged(sheet: Sheet, now: datetime, role: str, until: datetime | None) -> None:

@@ -33,8 +33,9 @@ def length_of(priority: Priority, kind: ClockKind) -> Duration | None:
             return None
 
 
-def calendar_of(priority: Priority, kind: ClockKind) -> str:
-    return priority.update_calendar if kind is ClockKind.UPDATE else priority.calendar
+def calendar_of(priority: Priority, kind: ClockKind, basis: Basis = Basis.TARGET) -> str:
+    """What a clock counts on: an answer that the customer waits for on the calendar of the first one, not on that of the cadence."""
+    return priority.update_calendar if kind is ClockKind.UPDATE and basis is not Basis.REPLY else priority.calendar
 
 
 def begin(sheet: Sheet, kind: ClockKind, base: datetime, now: datetime, event: int = 0, why: str = "") -> Clock | None:
@@ -49,6 +50,16 @@ def begin(sheet: Sheet, kind: ClockKind, base: datetime, now: datetime, event: i
     return sheet.start(kind, base, length.after(base, sheet.policy.hours(calendar)), calendar, rule, now=now, event=event)
 
 
+def begin_reply(sheet: Sheet, at: datetime, event: int, why: str) -> Clock | None:
+    """Owe the customer an answer within `reply_within`; None when the policy promises nothing at all."""
+    length, calendar = sheet.reply_within(), sheet.target.calendar
+    if length is None:
+        return None
+    rule = f"update: {why}, an answer within {length} on {calendar}"
+    due_at = length.after(at, sheet.policy.hours(calendar))
+    return sheet.start(ClockKind.UPDATE, at, due_at, calendar, rule, now=at, event=event, basis=Basis.REPLY)
+
+
 def begin_triage(sheet: Sheet, at: datetime, event: int) -> Clock | None:
     policy = sheet.policy
     if policy.triage is None:
@@ -61,11 +72,16 @@ def begin_triage(sheet: Sheet, at: datetime, event: int) -> Clock | None:
 
 
 def retarget(sheet: Sheet, at: datetime, *, raised: bool, why: str) -> None:
-    """The priority changed: what runs on its targets moves, and what only the new one promises begins."""
+    """The priority changed: what runs on its targets moves, and what only the new one promises begins.
+
+    An answer that the customer waits for comes sooner by a raise, and never later.
+    """
     for kind in PROMISES[1:]:
         row = sheet.open(kind)
         if row is not None and row.basis is Basis.TARGET and not (kind is ClockKind.UPDATE and sheet.cadence is not None):
             move(sheet, row, length_of(sheet.target, kind), at, raised=raised, why=why)
+        elif row is not None and row.basis is Basis.REPLY and raised and (length := sheet.reply_within()) is not None:
+            move(sheet, row, length, at, raised=True, why=why)
     owe(sheet, at, why)
 
 
@@ -88,7 +104,7 @@ def move(sheet: Sheet, row: Clock, length: Duration | None, at: datetime, *, rai
         return
     paused = row.paused_at is not None
     ran = replace(sheet.unpaused(row, at), priority=sheet.target.key)
-    calendar = calendar_of(sheet.target, row.kind)
+    calendar = calendar_of(sheet.target, row.kind, row.basis)
     if raised:
         due = length.after(at, sheet.policy.hours(calendar))
         old_due = ran.due_at or due
