@@ -465,6 +465,30 @@ def test_what_went_out_is_not_sent_again_because_it_could_not_be_recorded_at_onc
     assert [office.fate(one)[2] for one in (a, b)] == [1, 1], "at the first attempt"
 
 
+def test_what_went_out_is_not_sent_again_when_its_claim_ran_out_unrecorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database was away for longer than a claim lasts; back again, it hears first of a new claim."""
+    monkeypatch.setattr("rtmail.egress.courier.STORE_PAUSE_SECONDS", 0.01)
+    office = Office(tmp_path, lease_seconds=60)
+    a, b = office.add("a@x.test", "b@x.test")
+    settle, troubled = office.store.settle_outbox_many, []
+
+    def faulty(settled: Any, now: datetime) -> None:
+        if all(item.attempts == 1 for item, _ in settled) and not all(office.fate(item.id)[2] == 2 for item, _ in settled):
+            troubled.append(now)
+            raise Deferred
+        settle(settled, now)
+    monkeypatch.setattr(office.store, "settle_outbox_many", faulty)
+
+    async def story(courier: Courier) -> None:
+        await office.until(lambda: len(troubled) > 2)
+        office.at += timedelta(seconds=61)
+        await office.until(lambda: office.settled(a, b))
+    office.run(story)
+    assert [office.fate(one)[0] for one in (a, b)] == [Fate.SENT, Fate.SENT]
+    assert sorted(office.relay.seen) == [("a@x.test", False), ("b@x.test", False)]
+    office.store.close()
+
+
 @pytest.mark.parametrize("point", ["outbox-leased", "outbox-before-settle"])
 def test_a_failure_on_the_way_costs_no_mail(tmp_path: Path, point: str) -> None:
     office = Office(tmp_path, lease_seconds=30)

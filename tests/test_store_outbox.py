@@ -224,6 +224,16 @@ def test_erasing_a_sent_mail_keeps_only_its_fate(store: Store) -> None:
     assert store.outbox_mail(waits.id) == waits.raw
 
 
+def test_an_erased_mail_is_not_tried_again(store: Store) -> None:
+    """Without its bytes it could not be claimed, nor could any other with it."""
+    failed, other = add(store, 2, ticket=0)
+    (item,) = store.lease_outbox("a", NOW, 1, 30)
+    store.settle_outbox(item, Failed("550"), NOW)
+    store.erase_outbox_mail(failed.id)
+    assert not store.retry_outbox(failed.id, NOW)
+    assert [one.id for one in store.lease_outbox("a", NOW, 9, 30)] == [other.id]
+
+
 def test_two_couriers_send_each_mail_once_and_in_order(store: Store, url: str) -> None:
     """Four couriers on two connections pools; each recipient of each ticket sees his five mails in order."""
     for n in range(60):

@@ -87,7 +87,7 @@ def retry(found: Config, number: int, as_json: bool) -> None:
     now = system()
     with opened(found) as store:
         if not store.retry_outbox(number, now, now + found.relay.retry_for):
-            end(f"rtmail: mail {number} was sent or dropped, is being sent right now, or never was")
+            end(f"rtmail: mail {number} was sent, dropped or erased, is being sent right now, or never was")
     tell(as_json, {"id": number, "done": "retry"}, f"mail {number} is tried again now")
 
 

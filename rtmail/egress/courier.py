@@ -112,6 +112,8 @@ class Courier:
         self._clock, self._random = clock, random
         self._health = Health()
         self._settler = _Settler(store, clock)
+        self._unrecorded: dict[int, tuple[int, Settled]] = {}
+        """Mail that was tried and could not be recorded -> the fence of that claim, and what came of it."""
         self._deliveries: set[asyncio.Task[None]] = set()
         self._claimed: deque[tuple[OutboxItem, float]] = deque()
         """What is claimed and waits for its turn on the wire, and since when."""
@@ -233,7 +235,9 @@ class Courier:
     async def _deliver(self, item: OutboxItem, leased: float) -> None:
         """Take one mail from its lease to its settlement; whatever fails on the way, the lease's end brings it back."""
         try:
-            outcome = await self._outcome(item, leased)
+            fence, outcome = self._unrecorded.pop(item.id, (0, None))
+            if outcome is None or item.fence != fence + 1:  # somebody else had it since
+                outcome = await self._outcome(item, leased)
             failpoint("outbox-before-settle")
             if outcome is None:
                 await asyncio.to_thread(self._store.release_outbox, [item])
@@ -250,14 +254,19 @@ class Courier:
             log.failed(stage="courier", error=error, outbox=item.id)
 
     async def _settled(self, item: OutboxItem, outcome: Settled) -> None:
-        """Record an outcome, as often as it takes while the claim is ours: what went out and is not recorded goes out again."""
+        """Record an outcome, as often as it takes while the claim is ours: what went out and is not recorded goes out again.
+
+        When the claim runs out meanwhile, it is ours who claims the mail next, if it is us.
+        """
         while True:
             try:
                 await self._settler.settle(item, outcome)
+                self._unrecorded.pop(item.id, None)
                 return
             except LeaseLost:
                 raise
             except Exception as error:
+                self._unrecorded[item.id] = item.fence, outcome
                 log.failed(stage="courier", error=error, outbox=item.id)
             await asyncio.sleep(STORE_PAUSE_SECONDS)
 

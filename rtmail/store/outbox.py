@@ -287,11 +287,12 @@ class Outbox(Database):
 
     @writes
     def retry_outbox(self, outbox_id: int, now: datetime, expires_at: datetime | None = None) -> bool:
-        """Let a mail be tried at once, also one that failed, bounced or expired; False when it was sent or dropped, or is in work."""
+        """Let a mail be tried at once, also one that failed, bounced or expired; False for one sent, dropped or erased, or in work."""
         return bool(self._do(
             "UPDATE outbox SET state = 'waiting', due_at = ?, settled_at = NULL, blocks = 0, attempts = 0, unreported = 0, "
             "expires_at = CASE WHEN state = 'waiting' THEN expires_at ELSE CAST(? AS bigint) END "
-            "WHERE id = ? AND lease_until <= ? AND state IN ('waiting', 'failed', 'expired', 'bounced', 'aside')",
+            "WHERE id = ? AND lease_until <= ? AND state IN ('waiting', 'failed', 'expired', 'bounced', 'aside') "
+            "AND EXISTS (SELECT 1 FROM outbox_mail m WHERE m.id = outbox.id)",
             (micros(now), micros_or_none(expires_at), outbox_id, micros(now))))
 
     @writes
