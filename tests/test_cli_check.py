@@ -365,7 +365,6 @@ def talk(folder: Path, answers: Sequence[tuple[str, str]], last: str) -> tuple[i
     return code, heard.decode()
 
 
-INTERRUPT, END = "\x03", "\x04"
 ANSWERS = [
     ("Name of the house", "Acme"), ("Address that customers write to", "nonsense"), ("write one address", "help@acme.example"),
     ("Who hears of trouble", "help@acme.example"), ("is received by rtmail itself", "ops@else.example"),
@@ -403,15 +402,47 @@ def test_init_asks_no_password_where_none_is_taken(tmp_path: Path) -> None:
     """At Microsoft 365 an app comes first: what is written passes check, so that the snippet tells how."""
     answers = [
         ("Name of the house", ""), ("Address", "help@acme.example"), ("Who hears", ""), ("Time zone", ""), ("How mail comes in", "mailbox"),
-        ("The mailbox", "imaps://help@acme.example@outlook.office365.com"), ("takes no password", ""), ("Name:", ""), ("Policy [", ""),
+        ("The mailbox", "imaps://help@acme.example@outlook.office365.com"), ("Tenant", ""),
+        ("Relay", "smtp+starttls://smtp.office365.com:587"), ("Name:", ""), ("Policy [", ""),
     ]  # fmt: skip
     code, heard = talk(tmp_path / "rt", answers, "Next:")
     assert code == 0
     assert "assword of" not in heard
+    assert heard.count("Tenant") == 1
     file = tmp_path / "rt" / "config" / "rtmail.toml"
     assert f" snippet microsoft -c {file}" in heard
     result = CliRunner().invoke(rtmail, ["snippet", "microsoft", "-c", str(file)])
     assert (result.exit_code, 'user = "help@acme.example"' in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("secret", ["", "its ~secret"])
+def test_init_fills_in_an_app_at_microsoft_365(tmp_path: Path, secret: str) -> None:
+    """By its secret, or by a person who logs in; what the snippet tells stands in the file, and passes check."""
+    answers = [
+        ("Name of the house", ""), ("Address", "help@acme.example"), ("Who hears", ""), ("Time zone", ""), ("How mail comes in", "smtp"),
+        ("Relay", "smtp+starttls://smtp.office365.com:587"), ("Tenant", "acme.example"), ("client) ID", "0f-0e"),
+        ("Secret of the app", secret), ("Name:", ""), ("Policy [", ""),
+    ]  # fmt: skip
+    code, heard = talk(tmp_path / "rt", answers, "Next:")
+    assert code == 0
+    assert "~" not in heard
+    file = tmp_path / "rt" / "config" / "rtmail.toml"
+    assert (f" oauth login office -c {file}" in heard) is not bool(secret)
+    found = config.load(file, {})
+    app, relay = found.tables.oauth["office"], found.tables.relay
+    assert (app.tenant, app.client_id, app.flow) == ("acme.example", "0f-0e", "client" if secret else "device")
+    assert (relay.oauth, relay.user, relay.verp) == ("office", "help@acme.example", False)
+    assert found.oauth_secret("office") == secret
+
+
+def test_init_takes_an_app_at_microsoft_365_by_flags(tmp_path: Path) -> None:
+    words = ("--domain", "acme.example", "--admin", "ops@else.example", "--no-try",
+             "--mailbox", "imaps://support@acme.example@outlook.office365.com", "--tenant", "acme.example")  # fmt: skip
+    code, _, err = run_init(tmp_path, *words)
+    assert (code, "--client-id" in err) == (2, True)
+    assert run_init(tmp_path, *words, "--client-id", "0f-0e")[0] == 0
+    mailbox = config.load(tmp_path / "config" / "rtmail.toml", {}).ingress.imap["office"]
+    assert (mailbox.oauth, mailbox.trusted_headers) == ("office", ["X-MS-Exchange-Organization-AuthAs", "Authentication-Results"])
 
 
 def test_a_package_is_filled_in_where_its_example_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,16 +17,17 @@ from rtmail import config
 from rtmail.config.checks import is_timezone
 from rtmail.config.secrets import RELAY_PASSWORD
 from rtmail.mail.address import parse_list, valid_spec
-from rtmail.ops.beginning import Answers, Mailbox, Staff, env, mailbox_secret, read_mailbox
+from rtmail.ops.beginning import GMAIL, MICROSOFT, Answers, App, Mailbox, Staff, app_secret, env, mailbox_secret, provider_of, read_mailbox
 
 T = TypeVar("T")
 KEPT = "maildir:sent"
-MICROSOFT, GMAIL = "microsoft", "gmail"
-PROVIDERS = {"office365.com": MICROSOFT, "outlook.com": MICROSOFT, "gmail.com": GMAIL, "googlemail.com": GMAIL}
+LATER = "empty: later, in .env"
 TOKENS_ONLY = """\
   Microsoft 365 takes no password but a token, and for that an app must be
-  registered first. Until then it is not in the file: the snippet below prints
-  what to do there, and what to write here."""
+  registered there first: docs/oauth.md tells how."""
+UNTIL_THEN = """\
+  Until then it is not in the file: the snippet below prints what to do there,
+  and what to write here."""
 
 
 def asked(first: Answers, wrong: Callable[[Answers], str]) -> tuple[Answers, dict[str, str], str]:
@@ -63,22 +64,26 @@ def asked(first: Answers, wrong: Callable[[Answers], str]) -> tuple[Answers, dic
         mailbox = _until("The mailbox, as imaps://USER@HOST", there, lambda text: _mailbox(text, lambda box: learn(mailbox=box)))
         provider = provider_of(mailbox.host)
         if provider == MICROSOFT:
-            learn(mailbox=None)
-            click.echo(TOKENS_ONLY)
+            secrets |= _app(learn)
+            if known.app is None:
+                learn(mailbox=None)
         else:
-            secrets |= _password(mailbox_secret(), f"Password of {mailbox.user} at {mailbox.host}", provider)
+            secrets |= _password(mailbox_secret(), f"Password of {mailbox.user} at {mailbox.host} ({LATER})", provider)
     elif way == "lmtp":
         ask("lmtp", "Where to listen", first.lmtp or "127.0.0.1:2424")
     click.echo("\nMail goes out through smtp://127.0.0.1:25, smtp+starttls://USER@HOST:587 or")
     click.echo("smtps://USER@HOST. maildir:sent keeps it in a folder, to begin with.")
     ask("relay", "Relay", first.relay or KEPT)
     relay = urlsplit(known.relay)
-    provider = provider_of(relay.hostname or "") or provider
-    if provider_of(relay.hostname or "") == MICROSOFT:
-        learn(relay=KEPT)
-        click.echo(TOKENS_ONLY)
+    outward = provider_of(relay.hostname or "")
+    if outward == MICROSOFT:
+        if provider != MICROSOFT:
+            secrets |= _app(learn)
+        if known.app is None:
+            learn(relay=KEPT)
     elif relay.username:
-        secrets |= _password(RELAY_PASSWORD, "Password of the relay's user", provider_of(relay.hostname or ""))
+        secrets |= _password(RELAY_PASSWORD, f"Password of the relay's user ({LATER})", outward)
+    provider = outward or provider
     people = list(first.people) or _people(lambda people: learn(people=people))
     policies = config.shipped_policies()
     click.echo("\nPolicies: what is promised to customers, and who hears when it is not kept.")
@@ -87,11 +92,6 @@ def asked(first: Answers, wrong: Callable[[Answers], str]) -> tuple[Answers, dic
     policy = click.prompt("Policy", type=click.Choice(policies), default=first.policy, show_choices=False)
     click.echo("")
     return replace(known, people=tuple(people), policy=policy), secrets, provider
-
-
-def provider_of(host: str) -> str:
-    """Return the word of `rtmail snippet` for a provider that lets mail programs in by rules of its own; "" for every other host."""
-    return next((word for end, word in PROVIDERS.items() if f".{host.lower()}".endswith(f".{end}")), "")
 
 
 def _people(learn: Callable[[tuple[Staff, ...]], None]) -> list[Staff]:
@@ -112,6 +112,26 @@ def _people(learn: Callable[[tuple[Staff, ...]], None]) -> list[Staff]:
     return people
 
 
+def _app(learn: Callable[..., None]) -> dict[str, str]:
+    """Ask for an app registration, which may come later; returns its secret, where it has one and that is not in the environment."""
+    click.echo(TOKENS_ONLY)
+    tenant = click.prompt("Tenant, its domain or ID (empty: later)", default="", show_default=False).strip()
+    while tenant:
+        client_id = click.prompt("Application (client) ID (empty: later)", default="", show_default=False).strip()
+        if not client_id:
+            break
+        try:
+            learn(app=App(tenant, client_id))
+        except ValueError as error:
+            _tell(error)
+            continue
+        secret = _password(app_secret(), "Secret of the app (empty: a person logs in, once)", MICROSOFT)
+        learn(app=App(tenant, client_id, alone=bool(secret or os.environ.get(app_secret()))))
+        return secret
+    click.echo(UNTIL_THEN)
+    return {}
+
+
 def _mailbox(text: str, learn: Callable[[Mailbox], None]) -> Mailbox:
     found = read_mailbox(text)
     learn(found)
@@ -125,11 +145,11 @@ def _password(name: str, question: str, provider: str) -> dict[str, str]:
     if provider == GMAIL:
         click.echo("Google takes an app password here: https://myaccount.google.com/apppasswords")
     while True:
-        given = {name: click.prompt(f"{question} (empty: later, in .env)", hide_input=True, default="", show_default=False)}
+        given = {name: click.prompt(question, hide_input=True, default="", show_default=False)}
         try:
             env(given)
         except ValueError as error:
-            click.echo(f"  {error}")
+            _tell(error)
         else:
             return given if given[name] else {}
 
@@ -140,7 +160,11 @@ def _until(question: str, default: str, read: Callable[[str], T]) -> T:
         try:
             return read(re.sub(r'^"(.*)"$', r"\1", click.prompt(question, default=default or None).strip()))
         except ValueError as error:
-            click.echo(textwrap.fill(str(error), 79, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
+            _tell(error)
+
+
+def _tell(mistake: ValueError) -> None:
+    click.echo(textwrap.fill(str(mistake), 79, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
 
 
 def _line(text: str) -> str:

@@ -30,10 +30,11 @@ from rtmail.clockwork import system
 from rtmail.config.secrets import RELAY_PASSWORD
 from rtmail.errors import EX_CONFIG, ConfigError, PolicyError, Problem
 from rtmail.mail.address import parse_list
-from rtmail.ops.beginning import Answers, Staff, env, example, filled, mailbox_secret, read_mailbox
+from rtmail.ops.beginning import MAILBOX, Answers, App, Staff, app_secret, env, example, filled, mailbox_secret, read_mailbox
 from rtmail.policy import schema
 
 SYSTEM = Path("/etc")
+SECRETS = (RELAY_PASSWORD, mailbox_secret(), app_secret())
 _FIRST_QUEUE = re.compile(r'^address = "([^"]*)"', re.MULTILINE)
 _ADMIN = re.compile(r'^admin = "([^"]*)"', re.MULTILINE)
 _PERSON = re.compile(r'^email = "([^"]*)"', re.MULTILINE)
@@ -59,6 +60,8 @@ class _Person(click.ParamType["Staff", object]):
 @click.option("--mailbox", default="", metavar="URL", help="a mailbox to read: imaps://USER@HOST[:PORT][/FOLDER], imap+starttls://…")
 @click.option("--lmtp", default="", metavar="PLACE", help="take mail by LMTP too: 127.0.0.1:2424 or unix:PATH")
 @click.option("--relay", default="", metavar="URL", help="smtp://…, smtp+starttls://…, smtps://… or maildir:PATH; default maildir:sent")
+@click.option("--tenant", default="", help="Microsoft 365: domain or ID of the tenant where an app is registered for rtmail")
+@click.option("--client-id", default="", metavar="ID", help="the app's Application (client) ID")
 @click.option("--admin", default="", metavar="ADDRESS", help="who hears of trouble; not an address that rtmail receives")
 @click.option("--person", "people", type=_Person(), multiple=True, help="a member of staff, the first also manager; may be repeated")
 @click.option("--policy", default="default", show_default=True, metavar="NAME", help="which of the shipped policies to promise by")
@@ -66,17 +69,22 @@ class _Person(click.ParamType["Staff", object]):
 @click.option("--try/--no-try", "tries", default=True, help="try relay and mailbox afterwards, as rtmail doctor does")
 @click.option("--first-mail/--no-first-mail", default=None, help="send a mail to the admin by the relay; default: asked on a terminal")
 def init(
-    folder: Path, ask: bool | None, tries: bool, first_mail: bool | None, mailbox: str, people: tuple[Staff, ...], policy: str, **given: str
+    folder: Path, ask: bool | None, tries: bool, first_mail: bool | None, mailbox: str, tenant: str, client_id: str,
+    people: tuple[Staff, ...], policy: str, **given: str,
 ) -> None:
     """Write a commented config into DIR; what exists is left alone.
 
-    Passwords are asked for, or taken from RTMAIL_RELAY_PASSWORD and RTMAIL_IMAP_OFFICE_PASSWORD, and go into .env alone.
+    Passwords are asked for, or taken from RTMAIL_RELAY_PASSWORD, RTMAIL_IMAP_OFFICE_PASSWORD and RTMAIL_OAUTH_OFFICE_SECRET, and go into
+    .env alone. Without the last one, a person logs in at Microsoft 365.
     """
+    secrets = {name: os.environ[name] for name in SECRETS if os.environ.get(name)}
+    if bool(tenant) is not bool(client_id):
+        raise click.UsageError("name both, --tenant and --client-id: the app registration shows them side by side")
+    app = App(tenant, client_id, alone=app_secret() in secrets) if tenant else None
     try:
-        answers = Answers(mailbox=read_mailbox(mailbox) if mailbox else None, people=people, policy=policy, **given)
+        answers = Answers(mailbox=read_mailbox(mailbox) if mailbox else None, app=app, people=people, policy=policy, **given)
     except ValueError as error:
         raise click.UsageError(f"--mailbox {mailbox}: {error}") from None
-    secrets = {name: os.environ[name] for name in (RELAY_PASSWORD, mailbox_secret()) if os.environ.get(name)}
     place = folder if folder.resolve().is_relative_to(SYSTEM) else folder / "config"
     target = place / "rtmail.toml"
     state = config.SYSTEM_STATE if place == folder else ""
@@ -91,6 +99,8 @@ def init(
             click.echo("\nnothing written", err=True)
             raise SystemExit(1) from None
         secrets |= told
+    if answers.app is None:
+        secrets.pop(app_secret(), None)
     try:
         texts, secret = _texts(replace(answers, state=state)), env(secrets)
     except (ValueError, PolicyError) as error:
@@ -111,10 +121,10 @@ def init(
         with giving_back(Path(state)) if state else nullcontext():
             _try(target, (lambda to: click.confirm(f"Send a first mail to {to}?", default=True)) if asks and first_mail is None
                  else lambda _: bool(first_mail))
-    _tell_next(target, provider)
+    _tell_next(target, provider, logs_in=fresh and answers.app is not None and not answers.app.alone)
 
 
-def _tell_next(target: Path, provider: str) -> None:
+def _tell_next(target: Path, provider: str, *, logs_in: bool) -> None:
     """Print the commands that come next, so that they can be pasted as they are: also from a virtual environment, and at once."""
     text = target.read_text("utf-8")
     command = _command()
@@ -126,6 +136,8 @@ def _tell_next(target: Path, provider: str) -> None:
     click.echo("\nNext:")
     if provider:
         click.echo(f"    {command} snippet {provider}{named}")
+    if logs_in:
+        click.echo(f"    {command} oauth login {MAILBOX}{named}")
     click.echo(f"    {command} check{named}")
     click.echo("    systemctl enable --now rtmail" if unit else f"    {command} serve{named}")
     click.echo(f"\nThen a mail as a customer writes it{'' if unit else ', from a second terminal'}:")
@@ -177,7 +189,7 @@ def _problems(texts: Mapping[str, str], place: Path) -> list[Problem]:
             (trial / name).parent.mkdir(parents=True, exist_ok=True)
             (trial / name).write_text(text, "utf-8")
         try:
-            config.load(trial / "rtmail.toml", {RELAY_PASSWORD: "given later", mailbox_secret(): "given later"})
+            config.load(trial / "rtmail.toml", dict.fromkeys(SECRETS, "given later"))
         except ConfigError as error:
             return [Problem(there(one.file), one.line, there(one.what), there(one.cure)) for one in error.problems]
     return []

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from rtmail.config.secrets import imap_password
+from rtmail.config.secrets import imap_password, oauth_secret
 from rtmail.mail.address import valid_spec
 
 MAILBOX = "office"
@@ -20,12 +20,15 @@ ENV = """\
 # RTMAIL_RELAY_PASSWORD='…'         the relay's user
 # RTMAIL_STORE_PASSWORD='…'         a postgresql:// store
 # RTMAIL_IMAP_OFFICE_PASSWORD='…'   [ingress.imap.office]
+# RTMAIL_OAUTH_OFFICE_SECRET='…'    the app of [oauth.office], for flow = "client"
 # RTMAIL_AUTH_JANE='…'              [people.jane] for SMTP AUTH: rtmail password jane makes the line
 # RTMAIL_HEARTBEAT_URL='…'          asked while all is well, by whoever calls you when it falls silent
 # RTMAIL_SECRET_KEY='…'             64 hex digits; without it a key is made in the state folder at first start
 """
 _HEADER = re.compile(r"(# )?\[([a-z0-9_.-]+)\]")
 _PAIR = re.compile(r'(# )?([a-z_]+) = ("[^"]*"|\[.*?\]|[\w.-]+)(\s*#.*)?')
+MICROSOFT, GMAIL = "microsoft", "gmail"
+_PROVIDERS = {"office365.com": MICROSOFT, "outlook.com": MICROSOFT, "gmail.com": GMAIL, "googlemail.com": GMAIL}
 _SCHEMES = {"imaps": "implicit", "imap+starttls": "starttls", "imap": "none"}
 
 Place = tuple[str, str]
@@ -53,6 +56,15 @@ class Mailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class App:
+    """An app registration, by whose tokens Microsoft 365 lets us in. `alone`: by its own secret; else a person logs in once."""
+
+    tenant: str
+    client_id: str
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """What a house said of itself; "" and None leave what the shipped file has."""
 
@@ -65,10 +77,16 @@ class Answers:
     lmtp: str = ""
     state: str = ""
     mailbox: Mailbox | None = None
+    app: App | None = None
     people: Sequence[Staff] = ()
     policy: str = "default"
     roles: Sequence[str] = ("support-manager", "director")
     """Whom the policy tells."""
+
+
+def provider_of(host: str) -> str:
+    """Return the word of `rtmail snippet` for a provider that lets mail programs in by rules of its own; "" for every other host."""
+    return next((word for end, word in _PROVIDERS.items() if f".{host.lower()}".endswith(f".{end}")), "")
 
 
 def read_mailbox(url: str) -> Mailbox:
@@ -137,6 +155,11 @@ def mailbox_secret() -> str:
     return imap_password(MAILBOX)
 
 
+def app_secret() -> str:
+    """Return the name of the app's secret."""
+    return oauth_secret(MAILBOX)
+
+
 def _values(answers: Answers) -> dict[Place, str]:
     """Return TOML values by table and key."""
     if answers.address and not valid_spec(answers.address):
@@ -165,13 +188,38 @@ def _values(answers: Answers) -> dict[Place, str]:
             values[table, "tls"] = _quoted(box.tls)
         if box.folder != "INBOX":
             values[table, "mailbox"] = _quoted(box.folder)
+    return values | _at_provider(answers)
+
+
+def _at_provider(answers: Answers) -> dict[Place, str]:
+    """Return what a mailbox and a relay at Microsoft 365 or Gmail need besides, as `rtmail snippet` tells it."""
+    values: dict[Place, str] = {}
+    relay = urlsplit(answers.relay)
+    outward = provider_of(relay.hostname or "")
+    if outward:
+        values["relay", "verp"] = "false"
+    if (app := answers.app) is None:
+        return values
+    oauth = f"oauth.{MAILBOX}"
+    values |= {(oauth, "tenant"): _quoted(app.tenant), (oauth, "client_id"): _quoted(app.client_id)}
+    if app.alone:
+        values[oauth, "flow"] = _quoted("client")
+    if answers.mailbox and provider_of(answers.mailbox.host) == MICROSOFT:
+        table = f"ingress.imap.{MAILBOX}"
+        values[table, "oauth"] = _quoted(MAILBOX)
+        values[table, "trusted_headers"] = '["X-MS-Exchange-Organization-AuthAs", "Authentication-Results"]'
+    if outward == MICROSOFT:
+        values["relay", "oauth"] = _quoted(MAILBOX)
+        if not relay.username:
+            values["relay", "user"] = _quoted(answers.mailbox.user if answers.mailbox else answers.address)
     return values
 
 
 def _opened(answers: Answers) -> set[str]:
     """Return the tables that are commented out in the shipped file and that this house has."""
     lmtp = {"ingress.lmtp"} if answers.lmtp else set()
-    return lmtp | ({f"ingress.imap.{MAILBOX}"} if answers.mailbox else set())
+    mailbox, app = {f"ingress.imap.{MAILBOX}"}, {f"oauth.{MAILBOX}"}
+    return lmtp | (mailbox if answers.mailbox else set()) | (app if answers.app else set())
 
 
 def _staff(answers: Answers) -> list[str]:
