@@ -260,7 +260,8 @@ NOW = datetime(2026, 3, 11, 9, 0, tzinfo=UTC)
     ("25 Oct 2:30", "2026-10-25 02:30"), ("soon", None), ("", None), ("Fri 25:00", None), ("30 Feb", None), ("13pm", None),
     ("2026-13-01", None),
     ("9999-12-31", None), ("0001-01-01T00:00+14:00", None), ("yesterday", None), ("2026-03-11 09:59", None), ("2 bd", None),
-    ("Fri Fri", None),
+    ("Fri Fri", None), ("1,5h", None), ("1 5h", None), ("1 5:00", None), ("1 hour, 30 minutes", "2026-03-11 11:30"),
+    ("10 Mar", None), ("11 Mar 9:00", None), ("9.2. 15:00", None), ("7 Feb 15:00", "2027-02-07 15:00"), ("29 Feb", "2028-02-29 17:00"),
 ])
 def test_instants(text: str, wall: str | None) -> None:
     if wall is None:
@@ -280,7 +281,8 @@ def test_until() -> None:
 @pytest.mark.parametrize(("text", "said"), [
     ("4h", "4h"), ("4 hours", "4h"), ("1 hour and 30 minutes", "1h30m"), ("90 min", "1h30m"), ("2 business days", "2bd"), ("1bd", "1bd"),
     ("3 days", "3d"),
-    ("in 2h", "2h"), ("4", None), ("h", None), ("", None), ("4 weeks", None), ("-4h", None), ("999999999999h", None),
+    ("in 2h", "2h"), ("4,5h", None), ("1, 5h", None), ("4 5h", None), ("1 hour, 30 minutes", "1h30m"),
+    ("4", None), ("h", None), ("", None), ("4 weeks", None), ("-4h", None), ("999999999999h", None),
 ])
 def test_lengths(text: str, said: str | None) -> None:
     if said is None:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -179,6 +179,18 @@ def test_the_last_day_of_a_plan_ends_with_it(tmp_path: Path) -> None:
             sent_to(opened(house, subject=zone), BOB, template)
         finally:
             house.close()
+
+
+def test_a_plan_begins_when_its_first_day_begins_with_the_customer(tmp_path: Path) -> None:
+    """03:00 UTC on the 25th is the evening before in Denver."""
+    house = entitled(tmp_path, "interopion", now=datetime(2026, 11, 25, 3, tzinfo=UTC), roles=("support-management",),
+                     plan_from=date(2026, 11, 25), timezone="America/Denver")
+    try:
+        sent = opened(house)
+        assert "which begins on 25 Nov 2026" in " ".join(sent_to(sent, JANE, "opened").text.split())
+        sent_to(sent, BOB, "prepared")
+    finally:
+        house.close()
 
 
 def test_imported_customers_come_back_from_the_store_as_they_were(house: House) -> None:

@@ -34,6 +34,10 @@ class ArgumentError(RtmailError):
 _LONG_AGO = datetime(1972, 1, 1, tzinfo=UTC)
 """The `now` by which only the form of an instant is read; a leap year, since "29 Feb" has the right form."""
 _YEARS = range(1972, 2200)
+_LEAP_YEARS = 8
+"""The longest between two 29 February."""
+_LATELY = timedelta(days=31)
+"""A date without a year that lies so little back is a slip, and no word for next year's."""
 
 
 class Argument(StrEnum):
@@ -73,13 +77,14 @@ _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})?")
 _SPELLED = (
     (re.compile(r"\b(?:business|working|work)\s+days?\b"), "bd"), (re.compile(r"(?<=\d)\s*days?\b"), "d"),
     (re.compile(r"(?<=\d)\s*(?:hours?|hrs?)\b"), "h"), (re.compile(r"(?<=\d)\s*(?:minutes?|mins?)\b"), "m"),
-    (re.compile(r"\band\b|,"), " "),
+    (re.compile(r"\band\b|(?<!\d),|,(?!\d)"), " "),
 )
 _NUMBER = re.compile(r"(?:(?:request|ticket|into|with|to)\s+)?#?([1-9][0-9]{0,9})", re.IGNORECASE)
 _REFERENCE = re.compile(r"https?://[^\s<>\"]{3,500}|[A-Za-z][\w.-]{0,60}(?:[-#/]|\s#)\d{1,12}|#?\d{1,12}")
 _FIXED = re.compile(rf"(?P<ref>{_REFERENCE.pattern})(?:\s+in\s+(?P<version>[\w][\w.+-]{{0,39}}))?(?P<sure>[\s,]+yes)?", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\s:;,?!\"'<>()]{1,80}")
 _NUMBERS = re.compile(r"all|#?\d{1,2}(?:(?:\s*,\s*|\s+and\s+|\s+)#?\d{1,2})*", re.IGNORECASE)
+_APART = re.compile(r"\d\s+\d")
 _HOURS = re.compile(r"(\d{1,3}[.,]\d{1,2})\s*h(?:ours?|rs?)?|(\d{1,3})[:h]([0-5]\d)(?:\s*h)?", re.IGNORECASE)
 _WORKED = re.compile(r"(?P<length>.*?)(?:[\s,]+(?P<billing>(?:not |non-?|un)?billable))?", re.IGNORECASE)
 
@@ -93,11 +98,16 @@ class Worked:
 
 
 def length(text: str) -> Duration:
-    """Return a length of time: "4h", "90m", "1h30m", "2 hours", "1 business day". Raises ArgumentError."""
+    """Return a length of time: "4h", "90m", "1h30m", "2 hours", "1 business day". Raises ArgumentError.
+
+    "4,5h" is none, and never 45 hours.
+    """
     lowered = text.strip().lower().removeprefix("in ").lstrip("+")
     for spelled, short in _SPELLED:
         lowered = spelled.sub(short, lowered)
     try:
+        if _APART.search(lowered):
+            raise ValueError
         return Duration.parse(lowered)
     except ValueError:
         raise ArgumentError(f"{text.strip()!r} is no length of time", "4h") from None
@@ -137,13 +147,15 @@ def fixed(text: str) -> Fixed:
 def instant(text: str, now: datetime, zone: ZoneInfo, day_means: time = EVENING) -> datetime:
     """Return the UTC instant that people's words name: "Fri 15:00", "tomorrow noon", "2 Dec", "2026-12-24 16:30", "in 2h", "9am".
 
-    now        aware; a weekday, a date without a year and a bare time are the next of their kind after it
+    now        aware; a weekday, a date without a year and a bare time are the next of their kind after it; of a date that was lately,
+               the year after is not meant: it has passed
     zone       whose wall clock is meant where none is written
     day_means  the time of a day named without one
     Raises ArgumentError for what is no instant, or lies before `now`.
     """
-    shown = " ".join(text.replace(",", " ").split())
-    at = _relative(shown, now) or _iso(shown, zone, day_means) or _said(shown, now, zone, day_means)
+    shown = " ".join(text.split())
+    bare = " ".join(text.replace(",", " ").split())
+    at = _relative(shown, now) or _iso(bare, zone, day_means) or _said(bare, now, zone, day_means)
     if at is None:
         raise ArgumentError(f"{shown!r} is no day and time", "Fri 15:00")
     if at <= now:
@@ -240,21 +252,21 @@ def _said(shown: str, now: datetime, zone: ZoneInfo, day_means: time) -> datetim
         return at if at > now else wall_to_utc(datetime.combine(local.date() + timedelta(days=1), clock), zone)
     first, step = day
     at = wall_to_utc(datetime.combine(first, clock or day_means), zone)
-    return at if at > now or not step else wall_to_utc(datetime.combine(step(first), clock or day_means), zone)
+    return at if at > now else wall_to_utc(datetime.combine(first + step, clock or day_means), zone)
 
 
-_Step = Callable[[date], date] | None
+_WEEK, _NO_OTHER = timedelta(days=7), timedelta(0)
 
 
-def _day(words: list[str], local: datetime) -> tuple[tuple[date, _Step] | None, list[str]]:
-    """Return the first day that the words at the front name and how to get to the next such day, and the words left."""
+def _day(words: list[str], local: datetime) -> tuple[tuple[date, timedelta] | None, list[str]]:
+    """Return the first day that the words at the front name and how far away the next such day is, and the words left."""
     if not words:
         return None, words
     first, today = words[0].rstrip("."), local.date()
     if first in ("today", "tomorrow"):
-        return (today + timedelta(days=first == "tomorrow"), None), words[1:]
+        return (today + timedelta(days=first == "tomorrow"), _NO_OTHER), words[1:]
     if first in _DAYS:
-        return (today + timedelta(days=(_DAYS[first] - today.weekday()) % 7), lambda day: day + timedelta(days=7)), words[1:]
+        return (today + timedelta(days=(_DAYS[first] - today.weekday()) % 7), _WEEK), words[1:]
     if match := _DOTTED.fullmatch(words[0]):
         return _date(int(match[1]), int(match[2]), match[3], today), words[1:]
     if match := _ISO.fullmatch(words[0]):
@@ -269,14 +281,18 @@ def _day(words: list[str], local: datetime) -> tuple[tuple[date, _Step] | None, 
     return None, words
 
 
-def _date(day: int, month: int, year: str | None, today: date) -> tuple[date, _Step]:
-    def next_year(named: date) -> date:
-        return _calendar_day(named.year + 1, month, day)
-
+def _date(day: int, month: int, year: str | None, today: date) -> tuple[date, timedelta]:
+    """Return the date, where no year is said the next one, unless it was lately: then that one, which has passed."""
     if year:
-        return _calendar_day(int(year), month, day), None
-    named = _calendar_day(today.year, month, day)
-    return (named if named >= today else next_year(named)), next_year
+        return _calendar_day(int(year), month, day), _NO_OTHER
+    for at in range(today.year, today.year + 1 + _LEAP_YEARS):
+        try:
+            named = date(at, month, day)
+        except ValueError:
+            continue
+        if named > today - _LATELY:
+            return named, _NO_OTHER
+    return _calendar_day(today.year, month, day), _NO_OTHER
 
 
 def _calendar_day(year: int, month: int, day: int) -> date:
@@ -295,7 +311,7 @@ def _clock(words: list[str]) -> tuple[time | None, list[str]]:
         return _NOON[words[0]], words[1:]
     for taken in (2, 1):
         match = _CLOCK.fullmatch("".join(words[:taken])) if len(words) >= taken else None
-        if match is None or not (match[2] or match[3]):
+        if match is None or not (match[2] or match[3]) or (words[1:taken] and words[1][0].isdigit()):
             continue
         hour, minute, half = int(match[1]), int(match[2] or 0), (match[3] or "").replace(".", "")
         if half and not 1 <= hour <= 12:

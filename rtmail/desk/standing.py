@@ -100,7 +100,7 @@ def _standing(
     plan = house.directory.plans.get(organisation.plan)
     if plan is None:
         return Standing.NO_PLAN
-    if not organisation.holds_on(at.astimezone(ZoneInfo(organisation.timezone or house.site.timezone)).date()):
+    if not organisation.holds_on(_today(house, organisation, at)):
         return Standing.EXPIRED
     return Standing.ENTITLED if not plan.queues or queue in plan.queues else Standing.NOT_IN_PLAN
 
@@ -112,7 +112,7 @@ def _flags(
     plan = house.directory.plans.get(organisation.plan) if organisation else None
     begins = organisation.plan_from if organisation else None
     until = organisation.plan_until if organisation else None
-    late = begins is not None and begins > at.date()
+    late = organisation is not None and begins is not None and begins > _today(house, organisation, at)
     ends = f"which begins on {begins:%d %b %Y}" if late else f"which ended on {until:%d %b %Y}" if until else ""
     what = {
         Standing.ENTITLED: f"{name}, plan {plan.name if plan else ''}{f', until {until:%d %b %Y}' if until else ''}.",
@@ -129,6 +129,11 @@ def _flags(
         Service.HOLD: "Held: nothing went out, no clock runs. `serve` acknowledges it and begins them.",
     }[treatment.service]
     return (what, done)
+
+
+def _today(house: House, organisation: Organisation, at: datetime) -> date:
+    """Return the day as it is with the customer; what a plan says of days is meant so."""
+    return at.astimezone(ZoneInfo(organisation.timezone or house.site.timezone)).date()
 
 
 def _holidays(policy: Policy, organisation: Organisation | None, at: datetime) -> tuple[date, ...]:
