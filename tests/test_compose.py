@@ -251,6 +251,7 @@ def test_what_is_no_message_id_stays_out_of_the_thread() -> None:
         ("Übersicht für Öl", "<a@x>", 1042, "Re: [Example #1042] Übersicht für Öl"),
         ("принтер не друкує", "", 1042, "[Example #1042] принтер не друкує"),
         ("x" * 400, "", 1042, "[Example #1042] " + "x" * 233 + "…"),
+        ("x" * 400, "<a@x>", 1042, "Re: [Example #1042] " + "x" * 229 + "…"),
         ("{{ 7*7 }} {% raw %}", "", 1042, "[Example #1042] {{ 7*7 }} {% raw %}"),
     ],
 )
@@ -258,6 +259,12 @@ def test_subjects(subject: str, in_reply_to: str, number: int, seen: str) -> Non
     mail = parsed(composed(kind("words", subject=subject, in_reply_to=in_reply_to, number=number)))
     assert decoded(mail["Subject"]).replace("\r\n", "") == seen
     assert mail["Bcc"] is None
+
+
+@pytest.mark.parametrize(("language", "seen"), [("de", "(kein Betreff)"), ("uk", "(без теми)"), ("en", "(no subject)")])
+def test_no_subject_is_said_in_the_readers_language(language: str, seen: str) -> None:
+    draft = replace(sample_draft("words", language=language), subject="", in_reply_to="<a@x>")
+    assert decoded(parsed(composed(draft))["Subject"]) == f"Re: [Example #1042] {seen}"
 
 
 def test_a_mail_with_a_subject_of_its_own_answers_nothing() -> None:
@@ -371,6 +378,16 @@ def test_without_plus_addresses_the_detail_ends_the_subject() -> None:
     assert re.fullmatch(rf"approve \[Example #1042\] {SIGNED}", subject)
     assert detail_in(subject).action is Action.APPROVE
     assert parsed(outgoing)["Reply-To"] == f"Example <{ADDRESS}>"
+
+
+@pytest.mark.parametrize("subject", ["x" * 400, "принтер " * 40, "印" * 300, "🔥" * 300])
+def test_a_long_subject_makes_no_link_that_windows_cannot_open(subject: str) -> None:
+    links = links_of(part(composed(kind("notice", subject=subject)), "text/plain"))
+    assert links
+    assert all(len(link) < 1200 for link in links)
+    (comment,) = [parse_qs(urlsplit(link).query)["subject"][0] for link in links if "Re%3A" in link]
+    assert comment.startswith(f"Re: [Example #1042] {subject[:20].strip()}")
+    assert comment.endswith("…")
 
 
 def test_text_and_html_hold_the_same_links() -> None:

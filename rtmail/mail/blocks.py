@@ -143,7 +143,7 @@ def plain(blocks: Iterable[Block]) -> str:
 def _plain(block: Block) -> str:
     match block.kind:
         case "heading":
-            return f"{block.text}\n{'-' * len(block.text)}"
+            return f"{block.text}\n{'-' * min(len(block.text), TEXT_WIDTH)}"
         case "list":
             return "\n".join("- " + _line(line).replace("\n", "\n  ") for line in block.lines)
         case "rows":

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from itertools import accumulate
 from urllib.parse import quote
 
-from rtmail.mail import calendar
+from rtmail.mail import calendar, phrases
 from rtmail.mail.address import key, normalise, split_detail, with_detail
 from rtmail.mail.blocks import PICTURE, Block, plain
 from rtmail.mail.dkim_sign import Signer
@@ -57,6 +58,9 @@ _BRIEF = frozenset({"page"})
 PAGE_CHARACTERS = 140
 HTML_CHARACTERS = 100_000
 """A longer text, a log pasted into a mail say, goes out as text alone: as HTML it is many times as long, and Gmail cuts it at 102 KB."""
+NO_SUBJECT = "(no subject)"
+LINK_CHARACTERS = 1000
+"""Of the subject in a link, as it is encoded there: Windows opens no link of more than 2,083 characters."""
 _STAFF_HEADER = re.compile(r"X-RTMail-[A-Z][A-Za-z-]{0,40}")
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
@@ -102,18 +106,18 @@ class _Composing:
         _refuse_internal(draft)
         self.draft, self.date, self.outbox_id, self.workshop = draft, date, outbox_id, workshop
         self.site = workshop.site
+        self.language = draft.to.language or self.site.language
         self.address, self.comment_address = workshop.queues.get(draft.queue) or next(iter(workshop.queues.values()))
         self.recipient = normalise(draft.to.address)
         if not self.recipient:
             raise IntentError(f"recipient {draft.to.address!r} is no address")
         self.expires = (date + timedelta(days=draft.detail_days)).date()
-        self.title = self._harmless(bare_subject(draft.subject, self.site)) or "(...)"
+        self.title = self._harmless(self._title(draft.subject)) or "(...)"
         self.message_id = make_message_id(workshop.keyring, draft.number, draft.event, self.site.domain, self._variant())
 
     def outgoing(self, load: Load, forms: Forms) -> Outgoing:
         """Return the finished mail."""
-        draft, templates = self.draft, self.workshop.templates
-        language = draft.to.language or self.site.language
+        draft, templates, language = self.draft, self.workshop.templates, self.language
         links = self._links()
         facts = self._facts(templates.uses(draft.template, "to", queue=draft.queue, language=language))
         made_of = (draft.template, draft.queue, language, draft.to.staff, draft.number, self.message_id, self.title, draft.in_reply_to,
@@ -177,6 +181,10 @@ class _Composing:
         """What is shown beside the words, a subject or a name. Its writer chose it: what trips there is left out, or nobody
         could be written to any more on his request."""
         return "" if not self.draft.to.staff and self._leaks(shown) else shown
+
+    def _title(self, subject: str) -> str:
+        bare = one_line(bare_subject(subject, self.site))
+        return phrases.said(bare, self.language) if bare == NO_SUBJECT else bare
 
     def _shown(self, address: Address) -> str:
         name = self._harmless(one_line(address.name))
@@ -243,7 +251,7 @@ class _Composing:
     def _mailto(self, link: Link) -> str:
         """RFC 6068. Without plus addresses the signed detail ends the subject."""
         detail = self._detail(link.action, link.request)
-        subject = link.subject or self._link_subject(link)
+        subject = _fitting(link.subject or self._link_subject(link))
         if self.site.detail == "off":
             subject = f"{subject} {detail}"
         to = with_detail(self.comment_address if link.action is Action.COMMENT else self.address, detail, self.site)
@@ -371,6 +379,13 @@ class _Composing:
             raise LeakError(reason)
 
 
+def _fitting(subject: str) -> str:
+    """Return the subject of a link, cut where it would make the link longer than LINK_CHARACTERS."""
+    lengths = accumulate(len(quote(character, safe="")) for character in subject)
+    kept = sum(length <= LINK_CHARACTERS for length in lengths)
+    return subject if kept == len(subject) else subject[:kept].rstrip() + "…"
+
+
 def _body(text: str, html: str, form: Form, entry: Part | None) -> Part:
     shown, enclosed = [part for _, part in form.shown], [part for _, part in form.enclosed]
     versions = [text_part(text, "plain")]
@@ -430,4 +445,4 @@ def bare_subject(subject: str, site: Site) -> str:
     while bare != before:
         before = bare
         bare = one_line(strip_reply_prefixes(re.sub(rf"\[\s*(?:{names})\s*#\s*\d+\s*\]", " ", bare, flags=re.IGNORECASE)), 1000)
-    return bare or "(no subject)"
+    return bare or NO_SUBJECT
