@@ -10,7 +10,7 @@ import pytest
 from rtmail.desk.people import Organisation
 from rtmail.mail.language import language_of, spoken
 from tests.fakes.house import House, blueprint, mail
-from tests.fakes.staff import BOB, EVE, JANE, answered, opened, sent_to
+from tests.fakes.staff import BOB, EVE, JANE, answered, opened, sent_to, swept, told_us
 
 TEXTS = {
     "en": "Hello, the printer on our floor is not working. Can you please have a look at it?",
@@ -77,4 +77,27 @@ def test_words_from_outside_that_are_split_off_are_acknowledged_in_their_writer_
     told = answered(house, sent_to(sent, BOB, "acknowledgement"), TEXTS["de"], who=EVE)
     went = answered(house, sent_to(told, JANE), "split")
     assert "danke für Ihre Nachricht" in sent_to(went, EVE, "acknowledgement").text
+    house.close()
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_questions_are_answered_in_the_askers_language(tmp_path: Path, proven: bool) -> None:
+    house = House(tmp_path)
+    acknowledgement = sent_to(opened(house, text=TEXTS["uk"]), BOB, "acknowledgement")
+    for sent in (answered(house, acknowledgement, "list", proven=proven), told_us(house, BOB, "list", proven=proven)):
+        assert "Ваші звернення" in sent_to(sent, BOB, "answer").text
+    house.close()
+
+
+def test_a_stranger_and_a_pager_are_told_in_their_language(tmp_path: Path) -> None:
+    plan = blueprint(policy="default")
+    people = {key: replace(person, language="de", page="491555@sms.example") for key, person in plan.directory.people.items()}
+    house = House(tmp_path, plan=replace(plan, directory=replace(plan.directory, people=people)))
+    acknowledgement = sent_to(opened(house, text=TEXTS["de"]), BOB, "acknowledgement")
+    received = sent_to(answered(house, acknowledgement, TEXTS["uk"], who=EVE, proven=False), EVE, "received")
+    assert "Ваш лист надійшов" in received.text
+    house.forward(hours=2)
+    paged = [one.text for one in swept(house) if one.item.template == "page"]
+    assert paged
+    assert all("Einstufung versäumt: die erste Stufe der höchsten Priorität" in text for text in paged)
     house.close()

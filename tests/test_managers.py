@@ -117,7 +117,7 @@ def test_an_acknowledgement_stops_reminders_and_is_quoted_while_the_rung_fires(h
     house.forward(hours=1)
     house.sweep()
     second = sent_to(house.sent(), CARL, "escalation")
-    assert "Acknowledged: Max Boss (technical-support-manager), until 23 Nov 13:00 UTC" in " ".join(second.text.split())
+    assert "Acknowledged: Max Boss (technical-support-manager), until Mon 23 Nov 13:00 UTC" in " ".join(second.text.split())
 
 
 def test_the_escalation_stands_alone(house: House, told: Sent) -> None:

@@ -14,11 +14,13 @@ from typing import Any, cast
 
 import pytest
 
+from rtmail.desk.consent import State
 from rtmail.desk.registry import SPECS
 from rtmail.mail.phrases import known, said
 from rtmail.mail.phrases_de import PHRASES as GERMAN
 from rtmail.mail.phrases_uk import PHRASES as UKRAINIAN
 from rtmail.mail.samples import names, sample_draft
+from rtmail.policy.rows import ClockKind
 from tests.fakes.mailroom import TEMPLATES, composed
 
 DESK = Path(__file__).resolve().parent.parent / "rtmail" / "desk"
@@ -63,6 +65,35 @@ def test_every_sentence_of_the_desk_is_in_the_list(language: str) -> None:
     wanted = {text for text in found if _SENTENCE.search(text)} - _NO_SENTENCES
     assert len(wanted) > 250, "the texts are looked at"
     assert sorted(text for text in wanted if not known(text, language)) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_label_and_every_reason_why_somebody_is_told_is_in_the_list(language: str) -> None:
+    labels = set(re.findall(r'"what": "([A-Z][^"]+)"', "".join(path.read_text() for path in DESK.glob("*.py"))))
+    labels |= set(re.findall(r'\("([A-Z][a-z ]+)", (?:WAIT_UNTIL|DUE)\)', (DESK / "notes.py").read_text()))
+    told = set(sentences(DESK.parent / "policy" / "due.py")) & {
+        "triage missed: the first rung of the highest priority", "appeal: nobody decided it in time", "Xx: due soon",
+        "first-response answered in time, but the relay has not accepted it", "rung Xx early: two holding updates in a row",
+        "Xx missed: the rungs told so far hear of it, or the first one", "rung Xx of Xx: Xx",
+    }
+    assert len(labels) > 7
+    assert len(told) == 7, "they stand there"
+    states = {f"P2 {state}" for state in State} | {kind.value.replace("-", " ") for kind in ClockKind}
+    assert sorted(text for text in labels | (told - {"rung Xx of Xx: Xx"}) | states if not known(text, language)) == []
+
+
+@pytest.mark.parametrize(("english", "german", "ukrainian"), [
+    ("Sat 05 Dec 2026 15:00 CET", "Sa 5. Dez. 2026, 15:00 CET", "сб 5 грудня 2026, 15:00 CET"),
+    ("Tue 24 Mar 15:00 +0330", "Di 24. März 15:00 +0330", "вт 24 березня 15:00 +0330"),
+    ("Thu 26 Nov, 14:00", "Do 26. Nov. 14:00", "чт 26 листопада 14:00"),
+    ("05 Dec 2026", "5. Dez. 2026", "5 грудня 2026"),
+])  # fmt: skip
+def test_instants_within_sentences_speak_their_language(english: str, german: str, ukrainian: str) -> None:
+    assert said(english, "de") == german
+    assert said(english, "uk") == ukrainian
+    assert said(f"request #7 is waiting; if nothing comes until {english} it is open again, and you are told", "de") == (
+        f"Anfrage #7 wartet; kommt bis {german} nichts, ist sie wieder offen, und Sie erfahren es"
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mailbox
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from rtmail.desk.ticket import Status
 from rtmail.mail.mbox import Letter, mbox
 from rtmail.mail.model import Address
 from rtmail.store import Outcome
-from tests.fakes.house import NOW, House, Sent
+from tests.fakes.house import NOW, House, Sent, blueprint
 from tests.fakes.neomutt import Neomutt
 from tests.fakes.staff import ANN, BOB, BOSS, EVE, JANE, KIM, MAX, answered, clicked, opened, request, sent_to, told_us
 
@@ -131,6 +132,23 @@ def test_history_and_help(house: House) -> None:
     assert "merge 17" not in asked(house, KIM, "help take")
     assert "There is no request #99" in asked(house, KIM, "show 99")
     assert "There is no request #99" in asked(house, KIM, "history 99")
+
+
+def test_a_history_tells_instants_on_the_sites_clock_in_its_readers_language(tmp_path: Path) -> None:
+    plan = blueprint()
+    people = {key: replace(person, language="de") for key, person in plan.directory.people.items()}
+    plan = replace(plan, directory=replace(plan.directory, people=people), site=replace(plan.site, timezone="Europe/Berlin"))
+    house = House(tmp_path, plan=plan)
+    notice = sent_to(opened(house), JANE, "opened")
+    answered(house, notice, "Priority: normal\nwait until Fri 9:00\nDue: 5 Dec\ntime 30m billable\nnext Tue 15:00")
+    told = " ".join(asked(house, KIM, "history 1\nshow 1").split())
+    for line in ("Frist: erste Antwort begonnen: 4h im Kalender office nach normal (noch ohne Einstufung)",
+                 "Angabe: wartet bis: Fr 27. Nov. 2026, 09:00 CET", "fällig: Sa 5. Dez. 2026, 17:00 CET",
+                 "dazugekommen: Bob Roe (anfragend)", "Priorität: normal, vorgeschlagen", "Arbeitszeit: 30 min (davon 30 min abrechenbar)",
+                 "Fällig: Sa 5. Dez. 2026, 17:00 CET"):
+        assert line in told, told
+    assert not re.search(r"\+00:00|\b(?:started|untriaged|requestor)\b", told)
+    house.close()
 
 
 def test_questions_in_an_answer_are_answered_with_its_receipt(house: House) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +16,7 @@ from rtmail.mail.blocks import Block, Run, plain, words_html
 from rtmail.mail.samples import OPTIONAL, facts_of, known_facts, names, sample, sample_draft
 from rtmail.mail.speech import duration, when, workdays
 from rtmail.mail.templates import Offer, TemplateError, Templates
-from tests.fakes.mailroom import FOLDER, TEMPLATES, TEXTS, composed, kind, part
+from tests.fakes.mailroom import FOLDER, TEMPLATES, TEXTS, composed, kind, parsed, part
 
 CUSTOMERS = ("acknowledgement", "numbered", "received", "holding-update", "closing", "closed", "priority-told", "promised")
 
@@ -61,6 +63,24 @@ def test_every_language_tells_the_same_facts(name: str) -> None:
 
     for language in TEMPLATES.languages(name):
         assert told(language) == told("en"), language
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_sentence_is_broken_in_its_middle(name: str) -> None:
+    """A line of a template is a line of the mail, whatever its reader's screen is wide."""
+    for language in TEMPLATES.languages(name):
+        draft = sample_draft(name, language=language)
+        text = part(composed(draft), "text/plain")
+        lines = text.split("\n")
+        broken = [line for line, below in itertools.pairwise(lines) if len(line) > 60 and line[-1].isalnum() and below[:1].islower()]
+        assert broken == []
+
+
+def test_mails_that_speak_of_one_thing_say_so() -> None:
+    folded = sample_draft("folded")
+    one = replace(folded, facts={**folded.facts, "mails": 1, "others": 1})
+    assert "1 mail without a notice of its own" in parsed(composed(one))["Subject"]
+    assert "And 1 more request." in part(composed(one), "text/plain")
 
 
 def test_words_of_the_desk_speak_the_mails_language() -> None:

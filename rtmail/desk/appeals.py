@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import arrival, audience
+from rtmail.desk import arrival, audience, notes
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
@@ -60,7 +60,7 @@ def _begun(builder: Builder, event: Event, at: datetime, *, who: str, author: st
     manager = builder.house.directory.reached(appeal.tell, builder.house.away(builder.now))
     priority = builder.ticket.priority
     if manager:
-        by = f"{row.due_at:%a %d %b %H:%M} UTC" if row.due_at else "soon"
+        by = notes.shown_near(row.due_at, builder.zone) if row.due_at else "soon"
         audience.to_staff(
             builder,
             event,

@@ -159,13 +159,14 @@ def to_requestor(
 
 
 def to_writer(builder: Builder, stimulus: Received, event: int, template: str, facts: Mapping[str, Any]) -> None:
-    """Draft an automatic answer to whoever wrote a mail, in its language, whatever he is on the request."""
+    """Draft an automatic answer to whoever wrote a mail, in his language, whatever he is on the request."""
     ticket, mail, sender = builder.ticket, stimulus.mail, stimulus.verdict.sender
     person = stimulus.parties.get(address.key(sender.address.spec), sender.party)
+    language = stimulus.languages.get(person) or mail.language
     builder.drafts.append(
         Draft(
             template=template,
-            to=Recipient(person, sender.address.spec, sender.address.name, staff=False, language=mail.language),
+            to=Recipient(person, sender.address.spec, sender.address.name, staff=False, language=language),
             visibility=Visibility.PUBLIC,
             subject=ticket.subject,
             queue=ticket.queue,

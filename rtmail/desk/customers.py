@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import accepting, arrival, audience, awaiting, closing, consent, effects, filling, inquiry, muting, thanks
+from rtmail.desk import accepting, arrival, audience, awaiting, closing, consent, effects, filling, inquiry, muting, notes, thanks
 from rtmail.desk.decision import Builder
 from rtmail.desk.match import Result
 from rtmail.desk.queries import asked_by_participant
@@ -118,7 +118,8 @@ def _stirred(builder: Builder, stimulus: Received, event: Event) -> tuple[str, .
     if event.facts.get("thanks"):
         builder.signal(signals.CustomerWrote(at=stimulus.at, thanks=True, event=event.seq))
         at = closing.closes_at(builder)
-        return (f"A short thanks: the request stays {status}{f', and closes by itself on {at:%d %b %H:%M} UTC' if at else ''}.",)
+        closes = f", and closes by itself on {notes.shown_near(at, builder.zone)}" if at else ""
+        return (f"A short thanks: the request stays {status}{closes}.",)
     if ended:
         builder.signal(signals.ReopenedAfterClosed(at=stimulus.at, event=event.seq))
     else:
@@ -197,7 +198,7 @@ def outside(builder: Builder, stimulus: Received) -> None:
         builder.drafts.append(
             Draft(
                 template="received",
-                to=Recipient(0, sender.spec, sender.name, staff=False),
+                to=Recipient(0, sender.spec, sender.name, staff=False, language=stimulus.mail.language),
                 visibility=Visibility.PUBLIC,
                 subject=stimulus.mail.subject,
                 queue=builder.ticket.queue,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rtmail.desk import about, filled
 from rtmail.desk.absence import Absence, AbsenceChange
@@ -219,6 +220,11 @@ class Builder:
         """Whoever these cover heard of the incident before."""
         self.languages: Mapping[int, str] = {}
         """Of people who may join, by party id: they are written to before the store tells it of them."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's, on whose clock people are told instants."""
+        return ZoneInfo(self.house.site.timezone)
 
     def add(
         self,

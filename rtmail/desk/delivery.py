@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import audience, closing, telling
+from rtmail.desk import audience, closing, notes, telling
 from rtmail.desk.decision import Builder
 from rtmail.desk.stimulus import Delivered
 from rtmail.desk.ticket import Event, EventKind
@@ -152,4 +152,6 @@ def _tell(builder: Builder, stimulus: Delivered, seq: int) -> None:
 def _owed_again(builder: Builder) -> str:
     """One sentence on the promise that the returned answer had met, "" for none."""
     owed = next((clock for clock in builder.ticket.clocks if clock.running and clock.started_at == builder.now and clock.due_at), None)
-    return f"The {owed.name.replace('-', ' ')} is owed again, by {owed.due_at:%a %d %b %Y %H:%M} UTC." if owed else ""
+    if owed is None or owed.due_at is None:
+        return ""
+    return f"The {owed.name.replace('-', ' ')} is owed again, by {notes.shown(owed.due_at, builder.zone)}."

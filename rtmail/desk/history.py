@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rtmail.desk import filled
-from rtmail.desk.notes import DUE, FIXED, REFS, WORKED
+from rtmail.desk.notes import DUE, FIXED, REFS, WORKED, shown
 from rtmail.desk.ticket import WAIT_UNTIL, Event, EventKind
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00")
+
+
+def lines(event: Event, names: Mapping[int, str], zone: ZoneInfo) -> list[str]:
+    """Return what happened for people who read mail: instants on their clock, each change of a promise a line of its own."""
+    if event.kind is EventKind.CLOCK:
+        clock = str(event.facts["clock"])
+        changes = event.facts["changes"]
+        found = [f"{clock.replace('-', ' ')} {change['what']}: {change['rule'].removeprefix(f'{clock}: ')}" for change in changes]
+    else:
+        found = [said(event, names)]
+    return [one if written(event) else _INSTANT.sub(lambda at: shown(datetime.fromisoformat(at[0]), zone), one) for one in found]
 
 
 def said(event: Event, names: Mapping[int, str]) -> str:

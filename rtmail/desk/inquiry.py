@@ -36,18 +36,28 @@ def ask(builder: Builder, stimulus: Received, commands: Sequence[Command]) -> No
             continue  # the grammar let no such line through; what cannot be read asks nothing
     if builder.queries:
         builder.drafts.append(
-            answer(person, sender.address, ticket.queue, ticket.subject, mail.message_id, event.seq, ticket.number, ticket.thread)
+            answer(
+                person,
+                sender.address,
+                ticket.queue,
+                ticket.subject,
+                mail.message_id,
+                event.seq,
+                ticket.number,
+                ticket.thread,
+                language=stimulus.languages.get(person) or mail.language,
+            )
         )
 
 
 def answer(
     person: int, to: Address, queue: str, subject: str, answering: str, event: int, number: int = 0, thread: tuple[str, ...] = (),
-    *, proven: bool = True,
+    *, proven: bool = True, language: str = "",
 ) -> Draft:
     """Return the mail that the answers go into; a writer who proved nothing gets it with the null sender."""
     return Draft(
         template="answer",
-        to=Recipient(person, to.spec, to.name, staff=False),
+        to=Recipient(person, to.spec, to.name, staff=False, language=language),
         visibility=Visibility.PUBLIC,
         subject=subject,
         queue=queue,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rtmail.desk import audience, closing, shouting
+from rtmail.desk import audience, closing, notes, shouting
 from rtmail.desk.decision import Builder
 from rtmail.desk.ticket import EventKind
 from rtmail.mail.draft import Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
@@ -147,7 +147,7 @@ def _page(builder: Builder, notice: Notice, reader: _Reader, seq: int) -> Draft:
     ticket = builder.ticket
     return Draft(
         template="page",
-        to=Recipient(reader.recipient.person, reader.page, "", staff=True),
+        to=Recipient(reader.recipient.person, reader.page, "", staff=True, language=reader.recipient.language),
         visibility=Visibility.INTERNAL,
         subject=ticket.subject,
         queue=ticket.queue,
@@ -201,7 +201,8 @@ def _words_for(builder: Builder, notice: Notice, reader: _Reader) -> dict[str, A
     if notice.alarm:
         facts["alarm"] = True
     if notice.acks:
-        facts["acked"] = "; ".join(f"{_role_name(builder, ack.role)}, until {ack.until:%d %b %H:%M} UTC" for ack in notice.acks)
+        zone = builder.zone
+        facts["acked"] = "; ".join(f"{_role_name(builder, ack.role)}, until {notes.shown_near(ack.until, zone)}" for ack in notice.acks)
     if notice.late_by.total_seconds() >= 60:
         outage = "rtmail was not running, or could not be reached, when it fell due."
         unreached = "whoever was told first could not be reached."

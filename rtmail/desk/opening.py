@@ -120,7 +120,7 @@ def opening_facts(builder: Builder, event: Event) -> dict[str, Any]:
         for clock in builder.ticket.clocks
         if clock.running and clock.due_at and clock.name in ("triage", "first-response")
     ]
-    return {"received_at": event.at, "due": due}
+    return {"received_at": event.at, "due": sorted(due, key=lambda row: row["at"])}
 
 
 def _nobody(stimulus: Received) -> tuple[str, ...]:

@@ -347,7 +347,8 @@ class Answerer:
         lines = [
             {"at": event.at, "kind": str(event.kind), "who": names.get(event.actor, ""), "said": said, "written": history.written(event)}
             for event, _ in log
-            if (said := history.said(event, names)) or event.kind not in history.UNTOLD
+            for said in history.lines(event, names, self._office.zone)
+            if said or event.kind not in history.UNTOLD
         ]
         answered.answers.append({
             "kind": "history", "number": ticket.number, "subject": ticket.subject, "lines": lines[-MOST_HISTORY:],

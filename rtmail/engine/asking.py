@@ -94,7 +94,7 @@ class Asking:
             return None
         asked = [query(command, party.id, staff=False) for command in parsed.commands]
         draft = inquiry.answer(party.id, verdict.sender.address, verdict.queue, mail.subject or asked_for(asked), mail.message_id, item.id,
-                               proven=verdict.sender.authenticated)
+                               proven=verdict.sender.authenticated, language=party.language or mail.language)
         drafts, files = self.keeper.answered([draft], asked, now)
         self.keeper.post(self.keeper.render(drafts, now, files), None, drafts, now)
         about = self._about(asked)

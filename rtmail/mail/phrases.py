@@ -16,7 +16,7 @@ from functools import cache
 
 from rtmail.mail.phrases_de import PHRASES as GERMAN
 from rtmail.mail.phrases_uk import PHRASES as UKRAINIAN
-from rtmail.mail.speech import term
+from rtmail.mail.speech import instant, term
 
 _LISTS: Mapping[str, Mapping[str, str]] = {"de": GERMAN, "uk": UKRAINIAN}
 _DEPTH = 3
@@ -45,6 +45,8 @@ def _said(text: str, language: str, depth: int) -> str:
         return whole
     if (translated := term(text, language)) != text:
         return translated
+    if at := instant(text, language):
+        return at
     found = _found(text, language) if depth else None
     if found is None:
         return text

@@ -220,7 +220,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
     "received": {},
     "undeliverable": {
         "recipient": "ann@acme.example", "status": "5.1.1", "answer": "550 5.1.1 <ann@acme.example>: user unknown", "outcome": "bounced",
-        "at": SENT_AT, "clock": "The first response counts as not given; it is now due Mon 23 Nov 2026, 16:00 CET.", "text": _ANSWER,
+        "at": SENT_AT, "clock": "The first response is owed again, by Mon 23 Nov 2026 16:00 UTC.", "text": _ANSWER,
     },
     "admin-notice": {
         "title": "A mail is in quarantine",
@@ -248,7 +248,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "organisation": "Acme Ltd", "owner": "Jane Doe", "status": "open", "priority": "P1: Network down or severely degraded",
         "opened_at": _at(12), "late": timedelta(minutes=12),
         "late_why": "rtmail was not running, or could not be reached, when it fell due.",
-        "acked": "Max Lee, until 23 Nov 13:20 UTC", "alarm": False,
+        "acked": "Max Lee, until Mon 23 Nov 13:20 UTC", "alarm": False,
         "promises": [_row(what="first response", due_at=_at(13), state="kept"), _row(what="update", due_at=_at(13, 50), state="missed")],
         "customer": _row(at=_at(12), text=_QUESTION), "staff": _row(at=_at(12, 50), who="Jane Doe", text=_ANSWER),
         "told": [_row(at=_at(12, 46), who="Max Lee (technical-support-manager)")],

@@ -5,6 +5,7 @@ Templates reach these as the filters `when`, `brief`, `duration`, `workdays` and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
@@ -46,7 +47,8 @@ _TONGUES = {
         terms={
             "bytes": "Byte",
             "triage": "Einstufung", "first response": "erste Antwort", "update": "Zwischenbescheid", "resolution": "Lösung",
-            "ladder": "Eskalation", "new": "neu", "open": "offen", "waiting": "wartend", "resolved": "gelöst", "closed": "geschlossen",
+            "ladder": "Eskalation", "closing": "Abschluss", "appeal": "Einspruch",
+            "new": "neu", "open": "offen", "waiting": "wartend", "resolved": "gelöst", "closed": "geschlossen",
             "rejected": "abgelehnt", "nobody": "niemand", "status": "Status", "owner": "Zuständig", "priority": "Priorität",
             "queue": "Bereich", "subject": "Betreff", "requestor": "Anfragende", "take": "Übernehmen", "comment": "Kommentieren",
             "answer the customer": "Dem Kunden antworten", "accept": "Aufnehmen", "split": "Abtrennen", "wait": "Warten",
@@ -66,7 +68,8 @@ _TONGUES = {
         point=",",
         terms={
             "bytes": "байтів", "triage": "визначення пріоритету", "first response": "перша відповідь", "update": "проміжна звістка",
-            "resolution": "вирішення", "ladder": "ескалація", "new": "нове", "open": "у роботі", "waiting": "очікує",
+            "resolution": "вирішення", "ladder": "ескалація", "closing": "закриття", "appeal": "оскарження",
+            "new": "нове", "open": "у роботі", "waiting": "очікує",
             "resolved": "вирішено", "closed": "закрито", "rejected": "відхилено", "nobody": "ніхто", "status": "Стан",
             "owner": "Відповідальний", "priority": "Пріоритет", "queue": "Черга", "subject": "Тема", "requestor": "Заявник",
             "take": "Взяти", "comment": "Коментувати", "answer the customer": "Відповісти клієнтові", "accept": "Прийняти",
@@ -100,6 +103,23 @@ def brief(at: datetime, zone: tzinfo, language: str) -> str:
     date = speech.date.format(weekday=speech.days[local.weekday()], day=local.day, month=speech.months[local.month - 1], year="",
                               clock=f"{local:%H:%M}")
     return " ".join(date.replace(",", " ").split())
+
+
+_INSTANT = re.compile(
+    rf"(?:({'|'.join(_TONGUES['en'].days)}) )?([0-9]{{1,2}}) ({'|'.join(_TONGUES['en'].months)})(?: ([0-9]{{4}}))?"
+    r"(?:,? ([0-9]{2}:[0-9]{2})((?: [A-Z]{2,5}| [+-][0-9]{2,4})?))?"
+)
+
+
+def instant(text: str, language: str) -> str:
+    """Return an instant or a day that the desk wrote in English ("Sat 05 Dec 2026 15:00 CET") as `language` does; "" for another text."""
+    found, english, speech = _INSTANT.fullmatch(text), _TONGUES["en"], tongue(language)
+    if found is None:
+        return ""
+    weekday, day, month, year, clock, zone = found.groups()
+    written = speech.date.format(weekday=speech.days[english.days.index(weekday)] if weekday else "", day=int(day),
+                                 month=speech.months[english.months.index(month)], year=year or "", clock=f"{clock or ''}{zone or ''}")
+    return " ".join((written if year else written.replace(",", " ")).split()).rstrip(",")
 
 
 def duration(length: timedelta, language: str) -> str:
