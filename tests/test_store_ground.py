@@ -7,11 +7,13 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -626,6 +628,20 @@ def test_twenty_cuts_under_load_lose_nothing(shared_store: tuple[Store, Cluster,
     assert audit.closes
     assert len(settled) == len(set(settled))
     assert store.peek("settled", NOW, minutes(60)) == audit.outcomes["ignored"]
+
+
+@pytest.mark.servers
+def test_a_server_that_says_nothing_is_not_now_in_time() -> None:
+    """Each try waits for it: with all repetitions it was a minute, and the watchdog ended a daemon that only waited."""
+    cluster()  # a driver that is missing is told here
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = Store(f"postgresql://rtmail@127.0.0.1:{silent.getsockname()[1]}/rtmail", busy=timedelta(seconds=2))
+        begun = time.monotonic()
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(store.put_many, [(b"refused", ENVELOPE)]) for _ in range(4)]
+        assert all(isinstance(one.exception(), Deferred) for one in asked)
+        assert time.monotonic() - begun < 20, "two seconds for each connection, and no thread waits for another's"
+        store.close()
 
 
 @pytest.mark.servers

@@ -37,6 +37,9 @@ _CLAIMS = 1000
 """So many claims of one owner are told from each other by their ends."""
 _PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)
 """Seconds before each repetition of a job; afterwards the caller is told "not now"."""
+_REPEATS_SECONDS = 5.0
+"""So long after the first failure a job is begun again: a server that says nothing costs ten seconds at each try, and who hands us a mail
+waits for an answer, the watchdog for a sign of life."""
 
 
 class _Local(threading.local):
@@ -187,13 +190,14 @@ class Database:
         return self._repeat(whole)
 
     def _repeat(self, job: Callable[[], T]) -> T:
-        pauses = iter(_PAUSES)
+        pauses, until = iter(_PAUSES), 0.0
         while True:
             try:
                 return job()
             except Exception as error:
-                fault = self._seen(error)
-                pause = next(pauses, None) if isinstance(fault, Again) else None
+                fault, now = self._seen(error), time.monotonic()
+                until = until or now + _REPEATS_SECONDS
+                pause = next(pauses, None) if isinstance(fault, Again) and now < until else None
                 if pause is None:
                     if fault is error:
                         raise

@@ -12,7 +12,7 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -333,6 +333,9 @@ class PostgreSQL(Engine):
         super().__init__(peewee.PostgresqlDatabase(
             url, prefer_psycopg3=True, connect_timeout=wait, options=limits, fallback_application_name="rtmail",
             keepalives_idle=15, keepalives_interval=5, keepalives_count=3, tcp_user_timeout=15000))
+        # One thread after the other would connect: while the server says nothing, each would wait for all before it. What a connection
+        # is kept in belongs to its thread.
+        self.database._lock = nullcontext()
 
     def sql(self, text: str) -> str:
         own = self._texts.get(text)
