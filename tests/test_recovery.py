@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from rtmail.desk.decision import Decision
+from rtmail.desk.ticket import Ticket
 from rtmail.engine import engine as module
 from rtmail.engine.batches import DEATHS
 from rtmail.engine.engine import Engine
 from rtmail.engine.intake import Intake
+from rtmail.engine.keeping import Keeper
 from rtmail.engine.reader import Job, ReadFailed
 from rtmail.errors import Deferred
 from rtmail.mail.model import Envelope, Mail
@@ -146,6 +150,28 @@ def test_not_now_is_no_mails_fault(house: House, monkeypatch: pytest.MonkeyPatch
     assert outcomes(house, ids) == ["event", "event"]
     assert [house.store.spool_row(spool_id).attempts for spool_id in ids] == [1, 1]
     assert acknowledged(house) == 2
+
+
+def test_a_database_that_is_busy_for_a_moment_delays_no_deadline(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What time does on a batch of requests comes to nothing then; the claims on them must not outlast it."""
+    put(house, "one", "two")
+    house.settle()
+    house.sent()
+    house.forward(hours=4, minutes=1)
+    real, troubles = Keeper.keep, [Deferred("database busy")] * 2
+
+    def keep(self: Keeper, decision: Decision, now: datetime) -> Ticket:
+        if troubles:
+            raise troubles.pop()
+        return real(self, decision, now)
+
+    monkeypatch.setattr(Keeper, "keep", keep)
+    for _ in range(2):
+        with pytest.raises(Deferred):
+            house.engine.sweep(house.now)
+    assert house.engine.sweep(house.now) == 2
+    assert house.engine.sweep(house.now) == 0
+    assert house.sent()
 
 
 def test_a_mail_from_quarantine_opens_no_second_request(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

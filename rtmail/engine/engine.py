@@ -79,6 +79,8 @@ class Engine:
     ) -> None:
         self.store, self.pool, self.owner, self.posted = store, pool, owner, posted
         self._left, self._page = False, StatusPage()
+        self._unswept: Sequence[int] = ()
+        """Tickets that are claimed still, though the database took nothing of what time did on them."""
         self._batches = Batches(store, pool, owner, alone_to, checks)
         self.use(office)
 
@@ -211,13 +213,24 @@ class Engine:
     def wake(self, now: datetime) -> int:
         """Wake up to a batch of tickets whose time has come, and leave their mails that may be joined waiting; returns how many."""
         self._left = False
+        if self._unswept:
+            self.store.release_tickets(self.owner, self._unswept)
+            self._unswept = ()
         ids = self.store.due_tickets(now, BATCH, self.owner, LEASE_SECONDS)
-        if ids:
+        if not ids:
+            return 0
+        unswept: Sequence[int] = ids
+        try:
             failpoint("sweep-leased")
             self.office.look_round(now)
-            for _ in self._commits(ids, lambda one: self._tick(one, now)):
+            for left in self._commits(ids, lambda one: self._tick(one, now)):
+                unswept = left
                 failpoint("sweep-committed")
                 self.posted()
+        except Exception as error:
+            if self.store.undoes(error):
+                self._unswept = unswept
+            raise
         return len(ids)
 
     def _tick(self, ticket_id: int, now: datetime) -> None:

@@ -331,6 +331,11 @@ class Tickets(Search, WorkedTime):
             f"UPDATE ticket SET sweep_until = 0 WHERE sweep_until > 0 AND sweep_owner = ? AND sweep_until IN {places(len(ends))}",
             (name, *ends)))
 
+    @writes
+    def release_tickets(self, owner: str, ids: Sequence[int]) -> None:
+        """Put back tickets that were claimed and not looked at. Claims already lost are passed over."""
+        self._many("UPDATE ticket SET sweep_until = 0 WHERE id = ? AND sweep_owner = ?", [(id_, clean(owner)) for id_ in ids])
+
     @reads
     def next_wake_at(self) -> datetime | None:
         """Return when time has something to do next, None for never."""
