@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rtmail.policy.clocks import ClockKind, NoticeKind, State
+from rtmail.policy.duration import Duration
 from rtmail.policy.model import Policy
 from rtmail.policy.rows import Basis
 from rtmail.policy.schema import parse
 from rtmail.policy.signals import (
     Answered,
+    CadenceSet,
     ClosingHeld,
     ClosingReleased,
     CustomerWrote,
@@ -151,6 +153,29 @@ def test_a_raise_brings_an_answer_that_the_customer_waits_for_forward_and_loweri
     assert due(request, UPDATE) == m(90), "raised to one that promises nothing of the kind"
 
 
+def test_a_raise_lets_an_agreed_cadence_run_round_the_clock() -> None:
+    request = opened(PORTACARE, "P3")                         # counts office hours, which end at 18:00
+    request.send(CadenceSet(m(400), Duration.parse("4h"), event=3))
+    answer(request, 420, 4)
+    assert due(request, UPDATE) == datetime(2026, 6, 9, 10, tzinfo=UTC)
+    request.send(Prioritised(m(430), "P1", event=5))
+    assert due(request, UPDATE) == m(670)
+    request.send(Prioritised(m(440), "P2", event=6))
+    assert due(request, UPDATE) == m(670)
+
+
+def test_who_waits_for_an_answer_that_was_missed_goes_on_waiting_when_the_priority_changes() -> None:
+    silent = changed(('update_every = "1bd"\nladder', 'reply_within = "2h"\nladder'),
+                     ('update_every = "2bd"\nladder', 'reply_within = "4h"\nladder'))
+    request = opened(silent, "P3")
+    answer(request, 10, 3)
+    request.send(StatusChanged(m(20), "waiting"), CustomerWrote(m(30), event=4))
+    request.until(m(151))
+    assert request.latest(UPDATE).generation == 2
+    request.send(Prioritised(m(160), "P4", event=5))
+    assert request.latest(UPDATE).running
+
+
 # -- answers that came back -------------------------------------------------------------------------------------------
 
 
@@ -244,6 +269,14 @@ def test_the_ladder_of_a_merged_request_goes_on_in_a_survivor_without_one() -> N
     raised = Clockwork(PORTACARE, m(50))
     raised.send(Opened(m(50), event=1), Merged(m(65), opened(PORTACARE, "P3").clocks, event=2), Prioritised(m(70), "P1", event=3))
     assert [(row.generation, row.priority) for row in raised.of(LADDER)] == [(1, "P3"), (2, "P1")]
+
+
+def test_a_ladder_that_came_with_a_merge_gives_way_to_the_one_of_the_same_name_in_another_policy() -> None:
+    other = shipped("interopion")
+    theirs = opened(PORTACARE, "P1")
+    mine = Clockwork(other, m(10))
+    mine.send(Opened(m(10), event=1), Merged(m(20), theirs.clocks, event=2), Prioritised(m(30), "P1", event=3))
+    assert (m(30), ("support-management",)) in told(mine)
 
 
 def test_a_rung_that_is_due_at_the_instant_of_the_merge_is_told_once_by_the_survivor() -> None:

@@ -52,7 +52,7 @@ def delivered(sheet: Sheet, at: datetime, event: int) -> None:
 
 def returned(sheet: Sheet, at: datetime, event: int) -> None:
     """The answer never reached the customer, nor did what it promised: what it met is owed again, from now."""
-    for row in [row for row in sheet.all_open(ClockKind.UPDATE) if event and row.started_event == event]:
+    for row in [row for row in sheet.all_open(ClockKind.UPDATE) if event and row.started_event == event and row.basis is not Basis.REPLY]:
         sheet.void(row, "returned", at, "update: the answer that began it came back")
     late: list[Clock] = []
     for kind in ANSWERABLE:

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 from rtmail.policy import ladder
 from rtmail.policy.model import UpdateMode
-from rtmail.policy.rows import Clock, ClockKind, State, Step
+from rtmail.policy.rows import Basis, Clock, ClockKind, State, Step
 from rtmail.policy.sheet import Notice, NoticeKind, Sheet, What
+from rtmail.policy.targets import calendar_of
 
 NOT_TWICE = timedelta(minutes=15)
 """A role told so recently for a request is not told again."""
@@ -89,11 +90,13 @@ def _update_due(sheet: Sheet, row: Clock, now: datetime) -> bool:
     interval = sheet.interval() or sheet.reply_within()
     following = None
     if interval is not None and not interval.is_zero:
-        calendar = sheet.target.update_calendar
+        basis = Basis.REPLY if sheet.interval() is None else Basis.TARGET
+        calendar = calendar_of(sheet.target, ClockKind.UPDATE, basis)
         hours = sheet.policy.hours(calendar)
         base = now if now - due_at > LATE or interval.after(due_at, hours) <= now else due_at
         rule = f"update: the next one {interval} after the missed one on {calendar}"
-        following = sheet.start(ClockKind.UPDATE, base, interval.after(base, hours), calendar, rule, now=now, holds=holds)
+        due = interval.after(base, hours)
+        following = sheet.start(ClockKind.UPDATE, base, due, calendar, rule, now=now, basis=basis, holds=holds)
     if holding:
         sheet.notices.append(Notice(
             NoticeKind.HOLDING_UPDATE, row.name, row.generation, None, ("requestor",), "holding-update",

@@ -73,9 +73,11 @@ def begin(sheet: Sheet, now: datetime, rule: str, base: datetime | None = None) 
 def follow(sheet: Sheet, running: Clock, now: datetime) -> None:
     """Let a running ladder follow the priority: up by a new generation, down from its own start."""
     new, old = sheet.target, sheet.policy.priority(running.priority)
+    tells = {role for step in running.steps for role in step.tell}
     if new.code > old.code:
         raised(sheet, now)
-    elif new.key != running.priority:
+    elif new.key != running.priority or not tells.issuperset(role for rung in new.ladder for role in rung.tell):
+        # One that a merge brought may be of a priority of the same name in another policy.
         retargeted(sheet, running, now, f"lowered from {running.priority} to {new.key}: from its start")
 
 

@@ -77,9 +77,10 @@ def retarget(sheet: Sheet, at: datetime, *, raised: bool, why: str) -> None:
     An answer that the customer waits for comes sooner by a raise, and never later.
     """
     for kind in PROMISES[1:]:
-        row = sheet.open(kind)
-        if row is not None and row.basis is Basis.TARGET and not (kind is ClockKind.UPDATE and sheet.cadence is not None):
-            move(sheet, row, length_of(sheet.target, kind), at, raised=raised, why=why)
+        row, agreed = sheet.open(kind), kind is ClockKind.UPDATE and sheet.cadence is not None
+        if row is not None and row.basis is Basis.TARGET and (raised or not agreed):
+            # An agreed cadence stays, and runs on the calendar of the priority that is more urgent.
+            move(sheet, row, sheet.interval() if agreed else length_of(sheet.target, kind), at, raised=raised, why=why)
         elif row is not None and row.basis is Basis.REPLY and raised and (length := sheet.reply_within()) is not None:
             move(sheet, row, length, at, raised=True, why=why)
     owe(sheet, at, why)
