@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtmail.desk import arguments
+from rtmail.desk import arguments, registry
 from rtmail.desk.arguments import ArgumentError, Worked
 from rtmail.desk.commands import BY_NAME, SPECS, Parsed, closest, parse
 from rtmail.desk.ticket import Status
+from rtmail.mail.reply_words import COMMANDS, HEADER_LABELS
 
 RUNS = [
     ("watch", "watch", ""), ("Unwatch", "unwatch", ""), ("status resolved", "status", "resolved"), ("cc bob@acme.example", "addcc",
@@ -339,3 +340,8 @@ def test_numbers_and_statuses() -> None:
 def test_no_argument_raises_anything_else(text: str) -> None:
     for kind in arguments.Argument:
         arguments.problem(kind, text)
+
+
+def test_what_is_read_in_mails_knows_every_command() -> None:
+    labels = {label for names in HEADER_LABELS.values() for label in names}
+    assert {*registry.KEYS, *registry.WORDS} - labels == COMMANDS

@@ -451,6 +451,17 @@ def test_history_in_an_unknown_language_is_known_by_our_mark_below_it() -> None:
     assert "old" in split(f"Thanks\n\n{block}").new
 
 
+@pytest.mark.parametrize("block", [
+    "DelCc: ann@acme.example\nAddCc: eve@far.example\nStarts: Sat 22:00\nredact",
+    "Owner: jane\nAddCc: eve@far.example\nDue: Fri 15:00",
+    "Due: 2 Dec 2026 15:00\n**Add-Cc:** eve@far.example\nUpdate-every: 4h\n\nHello Bob,\n\nwe come.",
+    "Subject: Printer 15:00\nsnooze until Mon 9:00\nCc: eve@far.example\nok",
+])  # fmt: skip
+def test_commands_with_an_address_and_a_time_are_no_header(block: str) -> None:
+    found = split(f"{block}\n\nOn Mon, 23 Nov 2026 at 10:00, Example <s@example.com> wrote:\n> old\n> ref:{TOKEN}")
+    assert (found.new, found.history_first) == (block, False)
+
+
 @pytest.mark.parametrize(
     ("subject", "reply", "forward", "bare"),
     [

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rtmail.mail.reply_words import FORWARD_DIVIDERS, HEADER_LABELS, OPENERS, ORIGINAL_DIVIDERS, WROTE
+from rtmail.mail.reply_words import COMMANDS, FORWARD_DIVIDERS, HEADER_LABELS, OPENERS, ORIGINAL_DIVIDERS, WROTE
 
 MAX_LINE_CHARS = 400
 MAX_REPLY_LINES = 6
@@ -222,6 +222,9 @@ def unknown_block(lines: Sequence[str], start: int) -> Boundary | None:
         found = _LABEL.match(lines[number][:MAX_LINE_CHARS])
         if not found or not found.group(2).strip():
             break
+        if any("".join(filter(str.isalpha, said)).casefold() in COMMANDS for said in (found.group(1), found.group(1).split()[0])):
+            # Whoever commands names addresses and times as well.
+            return None
         values.append(found.group(2))
         end = number + 1
     told = values[:3]

@@ -234,6 +234,19 @@ SIGNATURE_WORDS: frozenset[str] = frozenset(
 )
 """Words that may follow such a beginning besides names (in capitals) and numbers; anything else makes the line a sentence."""
 
+COMMANDS: frozenset[str] = frozenset(_listed(
+    """
+    accept | ack | acknowledge | addadmincc | addcc | addrefersto | addrequestor | addwatcher | admincc | affected | affects
+    | appeal | ask | away | back | begins | bug | bugs | close | comment | deladmincc | delcc | delrequestor | delwatcher |
+    due | emergency | ends | erase | eta | field | fixed | for | got | handover | handoverto | help | history | impact |
+    incident | list | maintenance | merge | mergeinto | mute | next | nextupdate | owner | prio | problem | queue |
+    reclassify | redact | redirect | reference | refersto | reject | related | relatedto | release | removecc | reopen |
+    requestor | resolve | same | search | serve | severity | show | snooze | spam | split | spread | starts | status | steal
+    | take | time | timeworked | undo | unmute | unsubscribe | untake | unwatch | updateevery | wait | watch
+    """
+))
+"""How commands begin, as letters alone, but for what begins a client's header lines too."""
+
 EXCUSES: str = (
     r"(?:please|pls|so |sorry|excuse|apolog|forgive|pardon|bitte|entschuldig|tippfehler|désolé|veuillez|"
     r"excusez|disculp|perdon|desculp|scusa|excuseer|"
