@@ -326,10 +326,11 @@ def test_the_shell_may_too(house: House) -> None:
     assert "[card number removed]" in of(house.sent(), "notice", JANE).text
 
 
-def test_a_request_with_withheld_content_is_not_merged(house: House) -> None:
+@pytest.mark.parametrize("word", ["merge", "same"])
+def test_a_request_with_withheld_content_is_not_merged(house: House, word: str) -> None:
     house.receive(mail())
     house.receive(mail(text=f"My card is {CARD}.", subject="Other", message_id="<2@acme.example>"))
-    (result,) = house.engine.command(2, "merge 1", "root", house.now)
+    (result,) = house.engine.command(2, f"{word} 1", "root", house.now)
     assert not result["done"]
     assert "content waits" in str(result["outcome"])
 

@@ -23,8 +23,6 @@ _LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
 
 def merge(builder: Builder, number: int, person: Person, known: Known) -> tuple[str, dict[str, Any]]:
     """Make this request part of another; return what happened in words and for undoing. Raises CannotDo."""
-    if builder.ticket.fields.get("withheld"):
-        raise CannotDo("content waits on it for somebody with the right privacy, who could not find it after that")
     other = _other(builder, number, person, known)
     mine, theirs = builder.ticket.requestor, other.ticket.requestor
     directory, site = builder.house.directory, builder.house.site
@@ -44,7 +42,7 @@ def same(builder: Builder, number: int, person: Person, known: Known) -> tuple[s
     if not wanted:
         raise CannotDo("which request do these words belong to?", "same 1042")
     if known.opening is None:
-        raise CannotDo("the words of this request are not there any more", f"merge {wanted}")
+        raise CannotDo("the words of this request are for staff alone, or not there any more", f"merge {wanted}")
     other = _other(builder, wanted, person, known)
     survivor, deed = _join(builder, other, person)
     words = known.opening
@@ -107,6 +105,8 @@ def part(builder: Builder, person: Person, deed: Mapping[str, Any], known: Known
 
 
 def _other(builder: Builder, number: int, person: Person, known: Known) -> Other:
+    if builder.ticket.fields.get("withheld"):
+        raise CannotDo("content waits on it for somebody with the right privacy, who could not find it after that")
     other = known.others.get(number)
     if other is None:
         raise CannotDo(f"there is no request #{number}")
