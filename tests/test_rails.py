@@ -26,6 +26,7 @@ from tests.fakes.staff import (
     address_of,
     answered,
     clicked,
+    flat,
     fresh_id,
     opened,
     receivers,
@@ -475,3 +476,77 @@ def test_headers_of_customers_mails_name_no_staff(desk: Desk) -> None:
         names = [part.get_filename() or "" for part in one.mail.walk()]
         assert not any("internal" in name or "comment" in name for name in names)
     assert NAMES[JANE] in sent_to(outside, BOB, "words")["From"], "her name is no secret"
+
+
+# Requests that a colleague opens himself
+
+
+def shown(house: House, number: int) -> str:
+    """What `show` tells Bob of a request, its file as well."""
+    answer = sent_to(told_us(house, BOB, f"show {number}"), BOB, "answer")
+    files = [str(part.get_payload(decode=True)) for part in answer.mail.iter_attachments()]  # type: ignore[attr-defined]
+    return "\n".join([answer.text, *files])
+
+
+def test_commands_of_a_mail_that_opens_a_request_are_shown_to_nobody(desk: Desk) -> None:
+    told_us(desk.house, JANE, "for bob@acme.example\nOwner: kim\n\nBob called: it jams.", subject="Jam")
+    assert request(desk.house, 2).owner
+    told = shown(desk.house, 2)
+    assert "Bob called: it jams." in told
+    assert "Owner" not in told
+    assert "for bob@" not in told
+
+
+@pytest.mark.parametrize(("to", "text"), [
+    (INSIDE, f"for bob@acme.example\n\nHe never pays, {CANARY}."),
+    (PUBLIC, f"for bob@acme.example\ncomment\n\nHe never pays, {CANARY}."),
+    (PUBLIC, f"for bob@acme.example\ncoment\n\nHe never pays, {CANARY}."),
+    (PUBLIC, f"for bob@acme.example\n\nKim says:\n{SECOND}"),
+])  # fmt: skip
+def test_what_a_colleague_opens_a_request_with_among_staff_stays_there(desk: Desk, to: str, text: str) -> None:
+    sent = told_us(desk.house, JANE, text, subject="Jam", to=to)
+    assert "stay among staff" in sent_to(sent, JANE, "receipt").text
+    assert CANARY in sent_to(sent, KIM, "opened").text
+    assert receivers(sent, "acknowledgement") == {BOB}
+    nothing_inside(sent)
+    assert CANARY not in shown(desk.house, 2)
+    notice = sent_to(sent, KIM, "opened")
+    asked = answered(desk.house, notice, f"> He never pays, {CANARY}.\n> {SECOND}\n\nAs said.")
+    nothing_inside(asked)
+    nothing_inside(answered(desk.house, notice, "same 1"))
+
+
+def test_later_participants_do_not_see_what_was_said_to_the_comment_address(desk: Desk) -> None:
+    sent = told_us(desk.house, JANE, f"He never pays, {CANARY}.", subject="Jam", to=INSIDE)
+    answered(desk.house, sent_to(sent, KIM, "opened"), "AddRequestor: bob@acme.example")
+    assert CANARY not in shown(desk.house, 2)
+
+
+def own_request(desk: Desk) -> Sent:
+    """Jane asked for something herself, and Bob is in Cc; returns the acknowledgement that she has."""
+    sent = told_us(desk.house, JANE, "The gate is stuck.", subject="Gate")
+    answered(desk.house, sent_to(sent, KIM, "opened"), "AddCc: bob@acme.example")
+    return sent_to(sent, JANE, "acknowledgement")
+
+
+def test_commands_of_staff_run_on_what_they_asked_for_themselves(desk: Desk) -> None:
+    sent = answered(desk.house, own_request(desk), "Owner: kim\n\nKim has the key.")
+    assert "Kim Lee owns it now" in flat(sent_to(sent, JANE, "receipt"))
+    assert "Owner:" not in sent_to(sent, BOB, "relayed").text
+    assert "Kim has the key." in sent_to(sent, BOB, "relayed").text
+    assert not request(desk.house, 2).answered, "his own words are no answer"
+
+
+@pytest.mark.parametrize("word", ["comment", "coment"])
+def test_comments_of_staff_on_what_they_asked_for_themselves_stay_inside(desk: Desk, word: str) -> None:
+    sent = answered(desk.house, own_request(desk), f"{word}\n\nBob broke it, {CANARY}.")
+    nothing_inside(sent)
+    assert BOB not in {one.item.recipient for one in sent}
+    assert CANARY in sent_to(sent, KIM, "comment").text
+    assert "stay among staff" in sent_to(sent, JANE, "receipt").text
+
+
+def test_a_receipt_says_who_has_a_comment_all_the_same(desk: Desk) -> None:
+    sent = desk.writes("comment\n\nHe never pays.", cc=BOB)
+    assert f"{BOB} stood in To or Cc, and has these words." in flat(sent_to(sent, JANE, "receipt"))
+    assert f"{BOB} stood in To or Cc" in flat(sent_to(sent, KIM, "comment"))

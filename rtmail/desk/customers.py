@@ -78,6 +78,7 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
         links=_links(builder, stimulus),
         human=stimulus.mail.kind is not Kind.MACHINE,
         reached=arrival.reached_by(stimulus),
+        but=(words.person,),
         facts={"joined": [one.spec for one in verdict.joins]},
     )
     filling.ask_again(builder, stimulus, event)

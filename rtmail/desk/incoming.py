@@ -60,6 +60,12 @@ def receive(builder: Builder, stimulus: Received) -> None:
         builder.note("revoked", {**revoked, **{str(party): builder.now.date().isoformat() for party in stimulus.verdict.revoke}})
 
 
+def _correspondence(builder: Builder, stimulus: Received) -> None:
+    """A participant's words, a colleague's among them who asked for something himself."""
+    of_staff = bool(stimulus.verdict.sender.staff) and stimulus.verdict.sender.authenticated
+    (staffmail.of_requestor if of_staff else customers.correspondence)(builder, stimulus)
+
+
 def _action(builder: Builder, stimulus: Received) -> None:
     """A signed action address used by its person: the action is a command, words beside it are a comment."""
     verdict = stimulus.verdict
@@ -131,7 +137,7 @@ HANDLERS: dict[Result, Callable[[Builder, Received], None]] = {
     Result.NEW_REQUEST: opening.open_request,
     Result.NEW_LINKED: opening.open_request,
     Result.CONTINUES: opening.open_request,
-    Result.CORRESPONDENCE: customers.correspondence,
+    Result.CORRESPONDENCE: _correspondence,
     Result.UNVERIFIED: customers.unverified,
     Result.COLLEAGUE_JOINS: customers.colleague,
     Result.OUTSIDE: customers.outside,

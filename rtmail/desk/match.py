@@ -302,7 +302,8 @@ def _corresponded(case: Case, verdict: Verdict) -> Verdict:
     joins, ask = cc_joins(case.mail, verdict.sender, case.directory, case.site, case.facts, case.lookups.parties)
     if case.machine:
         joins, ask = (), joins + ask
-    return replace(verdict, joins=joins, ask_accept=ask, passed_on=not case.machine, commands=case.staff is not None and case.may_answer)
+    return replace(verdict, joins=joins, ask_accept=ask, passed_on=not case.machine,
+                   commands=case.staff is not None and case.may_answer and not case.machine)
 
 
 def _by_reply_to(case: Case, verdict: Verdict) -> Verdict:

@@ -39,16 +39,18 @@ def opened(
     answerable: bool,
     *,
     by_customer: bool = False,
+    inside: bool = False,
 ) -> Event:
     """Open the request: event, people, links, clocks, acknowledgement, and the word to the queue's staff.
 
     by_customer  the requestor himself wrote to us: what he says of its priority counts as far as the policy lets it
+    inside       the words stay among staff, whoever takes part later
     """
     verdict = stimulus.verdict
     person = stimulus.parties.get(address.key(requestor.spec), 0)
     event = builder.add(
         EventKind.OPENED,
-        visibility=Visibility.PUBLIC,
+        visibility=Visibility.INTERNAL if inside else Visibility.PUBLIC,
         actor=words.person,
         facts=arrival.facts_of(stimulus),
         words=words,

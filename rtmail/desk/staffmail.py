@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import about, agreed, arrival, audience, crossing, effects, incidents, opening, oversize
+from rtmail.desk import about, agreed, arrival, audience, crossing, customers, effects, incidents, opening, oversize
 from rtmail.desk.commands import BY_NAME, Parsed
 from rtmail.desk.decision import Ask, Builder, Words
 from rtmail.desk.known import last_deed
 from rtmail.desk.outcome import Result as Line
 from rtmail.desk.outcome import done, refused
 from rtmail.desk.people import PRIVACY, Person
+from rtmail.desk.sender import outsiders
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import EventKind, Role, Status
 from rtmail.desk.wording import public_words
 from rtmail.mail import address
 from rtmail.mail.draft import Auto, Draft, Link, ReplyTo, Suppress, Visibility
+from rtmail.mail.model import Kind
 from rtmail.mail.site import Door
 from rtmail.mail.token import Action
 from rtmail.policy import signals
@@ -27,6 +29,7 @@ UNCLEAR_LINKS = (ASK_LINKS[0], Link("send as written", Action.SEND_AS_WRITTEN), 
 _LEAVES = frozenset({"unwatch", "mute", "untake", "undo"})
 WAITS = "waits for your answer to this mail"
 
+STAYS = "The other words of your mail stay among staff."
 NOBODY = "this request has nobody who could be written to. Name somebody first (AddRequestor: bob@acme.example), then choose"
 
 
@@ -70,7 +73,7 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     went, met = "", ""
     if inside:
         _remark(builder, stimulus, person)
-        went = "The other words of your mail stay among staff."
+        went = _stays(builder, stimulus)
     elif told and notice:
         if about.tellings(builder.ticket.fields) or builder.ticket.status in about.LIVE:
             said = replace(arrival.words_of(stimulus), reply_text=text.words)
@@ -93,6 +96,17 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     _join_staff(builder, stimulus, person)
     lines = effects.as_written(lines, (*first.commands, *then.commands))
     _receipt(builder, stimulus, person, lines, went, anyway=bool(met or stimulus.chosen))
+
+
+def _stays(builder: Builder, stimulus: Received) -> str:
+    """Say that words stay among staff, and who has them all the same since the mail itself went to him."""
+    return " ".join((STAYS, *_seen_outside(builder, stimulus)))
+
+
+def _seen_outside(builder: Builder, stimulus: Received) -> tuple[str, ...]:
+    mail, house = stimulus.mail, builder.house
+    reached = dict.fromkeys(one.spec for one in outsiders((*mail.to, *mail.cc), house.site, house.directory))
+    return (f"{', '.join(reached)} stood in To or Cc, and {'has' if len(reached) == 1 else 'have'} these words.",) if reached else ()
 
 
 def _reaches_anybody(builder: Builder, stimulus: Received) -> bool:
@@ -193,7 +207,7 @@ def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -
         text=words.reply_text,
         people=builder.staff(),
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
-        flags=flags,
+        flags=(*flags, *_seen_outside(builder, stimulus)),
         about_customer=False,
         reached=arrival.reached_by(stimulus),
         but=(person.party,),
@@ -205,7 +219,7 @@ def beside_action(builder: Builder, stimulus: Received, person: Person) -> str:
     if not stimulus.parsed.whole.strip() and not stimulus.mail.attachments:
         return ""
     _remark(builder, stimulus, person)
-    return "The other words of your mail stay among staff."
+    return STAYS
 
 
 def ask_first(builder: Builder, stimulus: Received) -> None:
@@ -378,7 +392,7 @@ def on_behalf(builder: Builder, stimulus: Received) -> None:
     """An engineer wrote to a customer with us in Cc: that mail is the first correspondence; the number goes to all."""
     person = arrival.staff_author(builder, stimulus)
     requestor = stimulus.verdict.requestor or stimulus.verdict.sender.address
-    words = arrival.words_of(stimulus)
+    words = replace(arrival.words_of(stimulus), text=_without_commands(stimulus), reply_text=stimulus.parsed.whole)
     event = builder.add(
         EventKind.OPENED,
         visibility=Visibility.PUBLIC,
@@ -439,24 +453,72 @@ def on_behalf(builder: Builder, stimulus: Received) -> None:
         about_customer=False,
         facts=opening.opening_facts(builder, event),
     )
-    _receipt(builder, stimulus, person, _run(builder, stimulus, person))
+    comments = any(command.name == "comment" for command in stimulus.parsed.commands)
+    _receipt(builder, stimulus, person, _run(builder, stimulus, person), _stays(builder, stimulus) if comments else "")
 
 
 def staff_to_us(builder: Builder, stimulus: Received) -> None:
-    """To us alone about no request: what is left after commands opens a request on which the engineer is a customer."""
+    """To us alone about no request: what is left after commands opens a request on which the engineer is a customer.
+
+    Whoever takes part later reads these words, unless they are for staff.
+    """
     if stimulus.verdict.commands and incidents.opens(stimulus.parsed):
         _open_incident(builder, stimulus)
         return
+    person = arrival.staff_author(builder, stimulus)
+    text = _without_commands(stimulus)
+    inside = stimulus.verdict.door is Door.COMMENT or _for_staff(builder, stimulus, text)
     opening.opened(
         builder,
         stimulus,
         stimulus.verdict.requestor or stimulus.verdict.sender.address,
-        arrival.words_of(stimulus),
+        replace(arrival.words_of(stimulus), text=text),
         stimulus.mail.message_id,
         stimulus.answerable,
+        inside=inside,
     )
+    _receipt(builder, stimulus, person, _run(builder, stimulus, person), STAYS if inside else "")
+
+
+def of_requestor(builder: Builder, stimulus: Received) -> None:
+    """A member of staff on what he asked for himself: his words are those of a customer and meet no clock; commands are commands."""
     person = arrival.staff_author(builder, stimulus)
-    _receipt(builder, stimulus, person, _run(builder, stimulus, person))
+    parsed = stimulus.parsed
+    doubtful = parsed.unclear and any(one.person != person.party for one in builder.customers())
+    if stimulus.mail.kind is Kind.MACHINE or not (parsed.commands or doubtful):
+        customers.correspondence(builder, stimulus)
+        return
+    first, then = effects.in_turn(parsed)
+    lines = _run(builder, stimulus, person, first)
+    went = ""
+    if _for_staff(builder, stimulus, parsed.words):
+        if parsed.whole.strip() or stimulus.mail.attachments:
+            _remark(builder, stimulus, person)
+            went = _stays(builder, stimulus)
+    elif parsed.words.strip() or stimulus.mail.attachments:
+        customers.correspondence(builder, replace(stimulus, mail=replace(stimulus.mail, reply_text=parsed.words)))
+    lines += _run(builder, stimulus, person, then)
+    if not stimulus.verdict.commands:
+        lines = [refused(one.line, f"you do not work in the queue {builder.ticket.queue}") for one in parsed.commands]
+        lines += [refused(one.line, one.why, one.suggestion) for one in parsed.unclear]
+    _receipt(builder, stimulus, person, effects.as_written(lines, (*first.commands, *then.commands)), went)
+
+
+def _without_commands(stimulus: Received) -> str:
+    """What a mail says that opens a request, as it came but for its commands: these are for us alone."""
+    mail, parsed = stimulus.mail, stimulus.parsed
+    if not parsed.commands:
+        return mail.text
+    return mail.text.replace(mail.reply_text, parsed.whole, 1) if mail.reply_text in mail.text else parsed.whole
+
+
+def _for_staff(builder: Builder, stimulus: Received, text: str) -> bool:
+    """Tell whether what a colleague wrote as a customer may be read by staff alone: he says so, it may be so, or it would show too much."""
+    parsed = stimulus.parsed
+    if parsed.unclear or any(command.name == "comment" for command in parsed.commands):
+        return True
+    said = public_words(stimulus.mail, text, builder.house.site, builder.house.directory.parties(), stimulus.said)
+    return bool(said.leak or stimulus.leak or said.echo)
 
 
 def _open_incident(builder: Builder, stimulus: Received) -> None:

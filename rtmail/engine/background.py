@@ -15,6 +15,7 @@ from rtmail.desk.ticket import Ticket
 from rtmail.engine.lookup import alike_bugs, heard, linked, survivor
 from rtmail.engine.office import Office
 from rtmail.mail import address
+from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Address, Mail
 from rtmail.mail.token import read_message_id
 from rtmail.store import NotThere, Store
@@ -69,9 +70,9 @@ class Background:
         return Other(found, self.office.policy(found.policy_version)) if found else None
 
     def _opening(self, ticket: Ticket) -> tuple[Words | None, str]:
-        """The words with which a request was opened, and their Message-ID."""
+        """The words with which a request was opened, and their Message-ID; none where staff alone may read them."""
         event = self.store.event(ticket.id, 1) if ticket.id else None
-        if event is None or not event.content_id:
+        if event is None or not event.content_id or event.visibility is not Visibility.PUBLIC:
             return None, ""
         content = self.store.content(event.content_id)
         if content.erased:

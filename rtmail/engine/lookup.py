@@ -13,6 +13,7 @@ from rtmail.desk.notes import system_of
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Ticket
 from rtmail.engine.office import Office
 from rtmail.mail import address
+from rtmail.mail.draft import Visibility
 from rtmail.mail.token import Action
 from rtmail.store import Entry, LinkKind, Store
 from rtmail.store import Origin as Kept
@@ -136,7 +137,12 @@ def heard(store: Store, ticket: Ticket, answered: int) -> str:
     if event and event.content_id and not (latest and latest[0].seq == event.seq):
         found.append((event, store.content(event.content_id)))
     return "\n".join(
-        content.text for event, content in found if event.kind in _PASSED_ON and not content.erased and _everybody_has(store, ticket, event)
+        content.text
+        for event, content in found
+        if event.kind in _PASSED_ON
+        and event.visibility is Visibility.PUBLIC
+        and not content.erased
+        and _everybody_has(store, ticket, event)
     )
 
 

@@ -30,6 +30,7 @@ _COMPARED = 300
 _OTHERS = 5
 """So many other requests are looked at as a whole."""
 _CITED = 20
+_SAYING = frozenset({Result.STAFF_CORRESPONDENCE, Result.STAFF_TO_US, Result.CORRESPONDENCE})
 _SHOWN = frozenset({"field", *incidents.OPENS, *(spec.name for spec in SPECS if spec.shown or spec.argument is Argument.ADDRESSES)})
 """Commands whose words the customer reads, or may."""
 
@@ -37,12 +38,12 @@ _SHOWN = frozenset({"field", *incidents.OPENS, *(spec.name for spec in SPECS if 
 def overheard(store: Store, office: Office, verdict: Verdict, mail: Mail, ticket: Ticket | None, parsed: Parsed) -> Said:
     """Return what a mail must not carry to the customer, and what he may know; nothing for one that says nothing to him.
 
-    An answer of staff does, and a command whose words he reads, by whichever address it comes; without a `ticket`, one
-    that opens a request, for everybody affected.
+    An answer of staff does, also on what they asked for themselves, and a command whose words he reads, by whichever address it
+    comes; without a `ticket`, one that opens a request, for everybody affected or who takes part later.
     What waits as a colleague's words, whom nothing proves, is no public word either; his own are no secret of his.
     """
-    shows = verdict.sender.staff is not None and any(command.name in _SHOWN for command in parsed.commands)
-    if verdict.result is not Result.STAFF_CORRESPONDENCE and not shows:
+    says = verdict.result in _SAYING or any(command.name in _SHOWN for command in parsed.commands)
+    if not verdict.sender.staff or not says:
         return Said()
     shown = "\n".join((mail.reply_text, _values(parsed), mail.written))
     return _said(store, ticket.id if ticket else 0, shown, _cited(office, mail, ticket.number if ticket else 0), verdict.sender.party)
@@ -84,8 +85,9 @@ def _cited(office: Office, mail: Mail, number: int) -> list[int]:
 
 
 def _among_staff(event: Event) -> bool:
-    """Tell whether words are for staff alone: also what they filled in on a request for themselves."""
-    return event.kind in AMONG_STAFF or (event.kind is EventKind.FIELD and event.visibility is Visibility.INTERNAL)
+    """Tell whether words are for staff alone: also with which they opened a request, and what they filled in, for themselves."""
+    kept = event.kind in (EventKind.FIELD, EventKind.OPENED) and event.visibility is Visibility.INTERNAL
+    return event.kind in AMONG_STAFF or kept
 
 
 def _on(store: Store, ticket_id: int) -> tuple[list[str], list[str]]:
