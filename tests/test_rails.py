@@ -548,5 +548,5 @@ def test_comments_of_staff_on_what_they_asked_for_themselves_stay_inside(desk: D
 
 def test_a_receipt_says_who_has_a_comment_all_the_same(desk: Desk) -> None:
     sent = desk.writes("comment\n\nHe never pays.", cc=BOB)
-    assert f"{BOB} stood in To or Cc, and has these words." in flat(sent_to(sent, JANE, "receipt"))
-    assert f"{BOB} stood in To or Cc" in flat(sent_to(sent, KIM, "comment"))
+    assert f"The mail itself went to {BOB} too." in flat(sent_to(sent, JANE, "receipt"))
+    assert f"The mail itself went to {BOB} too." in flat(sent_to(sent, KIM, "comment"))

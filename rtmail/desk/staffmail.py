@@ -106,7 +106,7 @@ def _stays(builder: Builder, stimulus: Received) -> str:
 def _seen_outside(builder: Builder, stimulus: Received) -> tuple[str, ...]:
     mail, house = stimulus.mail, builder.house
     reached = dict.fromkeys(one.spec for one in outsiders((*mail.to, *mail.cc), house.site, house.directory))
-    return (f"{', '.join(reached)} stood in To or Cc, and {'has' if len(reached) == 1 else 'have'} these words.",) if reached else ()
+    return (f"The mail itself went to {', '.join(reached)} too.",) if reached else ()
 
 
 def _reaches_anybody(builder: Builder, stimulus: Received) -> bool:
