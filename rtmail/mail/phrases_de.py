@@ -214,7 +214,8 @@ PHRASES: Mapping[str, str] = {
     "{} and {} have nothing in common, and each would see the other's words":
         "{} und {} haben nichts gemeinsam, und jeder sähe die Worte des anderen",
     "which request do these words belong to?": "zu welcher Anfrage gehören diese Worte?",
-    "the words of this request are for staff alone, or not there any more": "die Worte dieser Anfrage sind intern, oder es gibt sie nicht mehr",
+    "the words of this request are for staff alone, or not there any more":
+        "die Worte dieser Anfrage sind intern, oder es gibt sie nicht mehr",
     "there is no other request #{}": "eine andere Anfrage #{} gibt es nicht",
     "#{} is no longer part of this request": "#{} ist nicht mehr Teil dieser Anfrage",
     "there is no request #{}": "eine Anfrage #{} gibt es nicht",
@@ -320,6 +321,8 @@ PHRASES: Mapping[str, str] = {
         "diese Anfrage hat niemanden, dem man schreiben könnte. Nennen Sie zuerst jemanden (AddRequestor: bob@acme.example), dann wählen "
         "Sie",
     "The mail itself went to {} too.": "Die Mail selbst ging auch an {}.",
+    "The other words of your mail stay among staff. The mail itself went to {} too.":
+        "Die übrigen Worte Ihrer Mail bleiben intern. Die Mail selbst ging auch an {}.",
     "The other words of your mail stay among staff.": "Die übrigen Worte Ihrer Mail bleiben intern.",
     "The other words of your mail were sent to {}.": "Die übrigen Worte Ihrer Mail gingen an {}.",
     "The other words of your mail were sent to {}. {}: that answer went out after the mail that you answered.":

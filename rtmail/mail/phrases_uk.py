@@ -207,7 +207,8 @@ PHRASES: Mapping[str, str] = {
         "там вміст чекає на когось із правом privacy, хто потім його не знайшов би",
     "{} and {} have nothing in common, and each would see the other's words": "{} і {} нічого не пов'язує, і кожен побачив би слова іншого",
     "which request do these words belong to?": "до якого звернення належать ці слова?",
-    "the words of this request are for staff alone, or not there any more": "слова цього звернення лише для співробітників, або їх уже немає",
+    "the words of this request are for staff alone, or not there any more":
+        "слова цього звернення лише для співробітників, або їх уже немає",
     "there is no other request #{}": "іншого звернення #{} немає",
     "#{} is no longer part of this request": "#{} більше не частина цього звернення",
     "there is no request #{}": "звернення #{} немає",
@@ -311,6 +312,8 @@ PHRASES: Mapping[str, str] = {
     "this request has nobody who could be written to. Name somebody first (AddRequestor: bob@acme.example), then choose":
         "у цьому зверненні нікому писати. Спершу назвіть когось (AddRequestor: bob@acme.example), тоді оберіть",
     "The mail itself went to {} too.": "Сам лист пішов також до {}.",
+    "The other words of your mail stay among staff. The mail itself went to {} too.":
+        "Решта слів вашого листа лишається серед співробітників. Сам лист пішов також до {}.",
     "The other words of your mail stay among staff.": "Решта слів вашого листа лишається серед співробітників.",
     "The other words of your mail were sent to {}.": "Решту слів вашого листа надіслано: {}.",
     "The other words of your mail were sent to {}. {}: that answer went out after the mail that you answered.":
