@@ -171,6 +171,7 @@ MISTAKES = [
     ('name = "Small"', 'name = "Small"\ntriagge = "30m"', 2, "unknown key triagge", '"triage"'),
     ('name = "Small"', 'name = "Small"\ntriage = "30 minutes"', 2, "no length", '"90m"'),
     ('name = "Small"', 'name = "Small"\ntriage = true', 2, "triage is True", '"90m"'),
+    ('name = "Small"', 'name = "Small"\ntriage = 0.5', 2, "triage is 0.5", '"90m"'),
     ('name = "Small"', 'name = "Small"\nupdate_mode = "nudging"', 2, "update_mode is 'nudging'", '"nudge"'),
     ('name = "Small"', 'name = "Small"\nmet_by = "nobody"', 2, "met_by is 'nobody'", '"human", "taken"'),
     ('name = "Small"', 'name = "Small"\nack_holds = "yes"', 2, "ack_holds is 'yes'", "true or false"),
@@ -221,6 +222,7 @@ def test_each_mistake_is_told_with_line_and_cure(old: str, new: str, line: int, 
     assert old in SMALL
     found = problems(SMALL.replace(old, new, 1))
     assert any(at == line and what in said and cure in mend for at, said, mend in found), found
+    assert not [mend for _, _, mend in found if "write write" in mend]
 
 
 def test_all_mistakes_are_told_at_once_in_order() -> None:

@@ -30,7 +30,8 @@ def test_each_policy_ships(name: str) -> None:
     text = (ROOT / "config" / "policies" / f"{name}.toml").read_text("utf-8")
     policy = parse(text, f"{name}.toml")
     assert policy.priorities
-    assert not problems(policy, f"{name}.toml", policy.roles, {tier.queue for tier in policy.hand_over.values()}), "the daemon takes it"
+    queues = {tier.queue for tier in policy.hand_over.values()} | set(policy.after_hours.queues if policy.after_hours else ())
+    assert not problems(policy, f"{name}.toml", policy.roles, queues), "the daemon takes it"
     assert f"`{name}.toml`" in PAGE
     assert "(assumed)" in text
 

@@ -14,7 +14,7 @@ from rtmail.policy.model import Policy
 
 def problems(policy: Policy, file: str, roles: Collection[str], queues: Collection[str]) -> list[Problem]:
     """Return what a policy names that there is not, or that there is already; `roles` are those of the config, and its people."""
-    return [*_unknown_roles(policy, file, roles), *_fields(policy, file, queues)]
+    return [*_unknown_roles(policy, file, roles), *_fields(policy, file, queues), *_after_hours(policy, file, queues)]
 
 
 def _unknown_roles(policy: Policy, file: str, known: Collection[str]) -> list[Problem]:
@@ -47,3 +47,13 @@ def _fields(policy: Policy, file: str, queues: Collection[str]) -> list[Problem]
         if tier.queue and tier.queue not in queues
     ]
     return found
+
+
+def _after_hours(policy: Policy, file: str, queues: Collection[str]) -> list[Problem]:
+    line = locate(policy.text).get(("after_hours", "queues"), 1)
+    return [
+        Problem(file, line, f"there is no queue {queue!r} whose mail is critical after hours",
+                suggestion(queue, list(queues), "name a queue"))
+        for queue in (policy.after_hours.queues if policy.after_hours else ())
+        if queue not in queues
+    ]

@@ -83,7 +83,7 @@ class Table:
         return int(value)
 
     def length(self, key: str, default: str | None = None) -> Duration | None:
-        value = self.take(key, (str, int), CURE)
+        value = self.take(key, (str, int), CURE.removeprefix("write "))
         text = default if value is None else str(value)
         if text is None:
             return None
