@@ -550,3 +550,64 @@ def test_a_receipt_says_who_has_a_comment_all_the_same(desk: Desk) -> None:
     sent = desk.writes("comment\n\nHe never pays.", cc=BOB)
     assert f"The mail itself went to {BOB} too." in flat(sent_to(sent, JANE, "receipt"))
     assert f"The mail itself went to {BOB} too." in flat(sent_to(sent, KIM, "comment"))
+
+
+# What nobody here can read, and files
+
+
+@pytest.mark.parametrize("kind", ["pgp", "inline", "smime"])
+def test_an_answer_that_is_encrypted_is_asked_about(desk: Desk, kind: str) -> None:
+    """The customer got an empty mail with a file that he cannot open, and the first response counted as met."""
+    armour = "-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n"
+    answer = desk.composed(armour if kind == "inline" else "")
+    if kind == "pgp":
+        answer.clear_content()
+        answer["Content-Type"] = 'multipart/encrypted; protocol="application/pgp-encrypted"; boundary="b"'
+        answer.set_payload(f"--b\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n--b\n"
+                           f"Content-Type: application/octet-stream; name=encrypted.asc\n\n{armour}\n--b--\n")
+    elif kind == "smime":
+        answer.set_content(b"0\x80\x06\x09*\x86H\x86\xf7\r\x01\x07\x03", maintype="application", subtype="pkcs7-mime", filename="smime.p7m")
+    sent = desk.posts(answer.as_bytes())
+    assert [(one.item.template, one.item.recipient) for one in sent] == [("asked", JANE)]
+    assert "encrypted" in sent[0].text
+    assert not request(desk.house).answered
+    assert receivers(clicked(desk.house, sent[0], "send to the customer"), "words") == {BOB, ANN}
+
+
+def test_what_is_encrypted_below_words_is_meant_for_the_customer(desk: Desk) -> None:
+    words = "Your new password:\n\n-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n"
+    assert receivers(desk.writes(words), "words") == {BOB, ANN}
+
+
+def with_file(desk: Desk, text: str, to: str, *, who: str = KIM, data: bytes = b"\x89PNG" + bytes(2000), inline: bool = False) -> bytes:
+    raw = desk.composed(text)
+    del raw["From"], raw["To"], raw["In-Reply-To"]
+    raw["From"], raw["To"] = f"{NAMES[who]} <{who}>", to
+    raw.add_attachment(data, maintype="image", subtype="png", filename="debts.png", disposition="inline" if inline else "attachment",
+                       cid="<a@b>" if inline else None)
+    return raw.as_bytes()
+
+
+def test_a_file_of_a_comment_is_asked_about(desk: Desk) -> None:
+    desk.posts(with_file(desk, "He owes us this.", INSIDE), to=INSIDE, who=KIM)
+    answer = desk.composed("See the list.")
+    answer.add_attachment(b"\x89PNG" + bytes(2000), maintype="image", subtype="png", filename="list.png")
+    (asked,) = desk.posts(answer.as_bytes())
+    assert (asked.item.template, asked.item.recipient) == ("asked", JANE)
+    assert "list.png" in asked.text
+    assert receivers(clicked(desk.house, asked, "send to the customer"), "words") == {BOB, ANN}
+    answer.replace_header("Message-ID", fresh_id(JANE))
+    answer.replace_header("Subject", "Re: [Example #1] Once more")
+    assert receivers(desk.posts(answer.as_bytes()), "words") == {BOB, ANN}, "what the customer has is no secret"
+
+
+@pytest.mark.parametrize("whose", ["his own", "of a signature", "the customer's"])
+def test_other_files_are_sent(desk: Desk, whose: str) -> None:
+    if whose == "the customer's":
+        desk.house.receive(with_file(desk, "Here.", PUBLIC, who=BOB), to=PUBLIC, sender=BOB)
+    comment = with_file(desk, "See this.", INSIDE, who=JANE if whose == "his own" else KIM, inline=whose == "of a signature")
+    desk.posts(comment, to=INSIDE, who=JANE if whose == "his own" else KIM)
+    answer = desk.composed("As attached.")
+    answer.replace_header("Date", "Mon, 23 Nov 2026 12:00:00 +0100")
+    answer.add_attachment(b"\x89PNG" + bytes(2000), maintype="image", subtype="png", filename="debts.png")
+    assert receivers(desk.posts(answer.as_bytes()), "words") == {BOB, ANN}

@@ -19,7 +19,7 @@ from rtmail.desk.ticket import EventKind, Role, Status
 from rtmail.desk.wording import public_words
 from rtmail.mail import address
 from rtmail.mail.draft import Auto, Draft, Link, ReplyTo, Suppress, Visibility
-from rtmail.mail.model import Kind
+from rtmail.mail.model import ENCRYPTED, Kind
 from rtmail.mail.site import Door
 from rtmail.mail.token import Action
 from rtmail.policy import signals
@@ -55,6 +55,9 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     if told and not inside and stimulus.cut:
         # Sent without what is missing they would say something else, and his commands with them.
         _ask(builder, stimulus, person, oversize.waits(stimulus.cut), links=ASK_LINKS[1:])
+        return
+    if told and not inside and not stimulus.chosen and _unreadable(stimulus, text.words):
+        _ask(builder, stimulus, person, "they are encrypted, and nobody here can read them, nor what commands stand in them.")
         return
     if told and not inside and text.echo:
         _ask(builder, stimulus, person, f'they repeat what was said among staff: "{text.echo} ...".')
@@ -96,6 +99,11 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     _join_staff(builder, stimulus, person)
     lines = effects.as_written(lines, (*first.commands, *then.commands))
     _receipt(builder, stimulus, person, lines, went, anyway=bool(met or stimulus.chosen))
+
+
+def _unreadable(stimulus: Received, words: str) -> bool:
+    """Tell whether an answer is encrypted as a whole; what is so below words of his is meant for the customer."""
+    return ENCRYPTED in stimulus.mail.defects and (not words.strip() or words.lstrip().startswith("-----BEGIN PGP MESSAGE-----"))
 
 
 def _stays(builder: Builder, stimulus: Received) -> str:

@@ -17,12 +17,14 @@ class Said:
     """What was said on a request so far: among staff alone, and where its participants saw it.
 
     elsewhere, known   the same of other requests: texts of theirs that the answer may repeat, and what was public there
+    files              digests of what colleagues attached for staff alone
     """
 
     internal: tuple[str, ...] = field(default=(), repr=False)
     public: tuple[str, ...] = field(default=(), repr=False)
     elsewhere: tuple[str, ...] = field(default=(), repr=False)
     known: tuple[str, ...] = field(default=(), repr=False)
+    files: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 NOTHING_SAID = Said()
@@ -44,7 +46,8 @@ def public_words(mail: Mail, words: str, site: Site, staff: Collection[int], sai
     heard   words that its readers have: a quoted line of them stays, so that "Yes." between the lines says what it answers
 
     All other quoted lines go where one of them is ours; if what is left still holds a staff mark, a staff detail or a comment
-    address, or a file or its name does, the author has to be asked; likewise where it repeats what was said among staff.
+    address, or a file or its name does, the author has to be asked; likewise where it repeats what was said among staff, or a
+    file is one of theirs.
     """
     known = _solid(heard)
     words = cut_own_quotes(words, lambda line: bool(leaks(line, site, staff)), lambda line: _solid(line) in known).strip("\n")
@@ -55,6 +58,8 @@ def public_words(mail: Mail, words: str, site: Site, staff: Collection[int], sai
     repeated = _repeated(words, said)
     if not repeated and (repeated := _repeated(mail.written, said)):
         repeated = f"(in an attachment) {repeated}"
+    if not repeated and (file := next((one.name for one in mail.attachments if one.sha256 in said.files), "")):
+        repeated = f"(in an attachment) {file}"
     return PublicWords(words, leak, repeated)
 
 

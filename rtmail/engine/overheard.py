@@ -7,6 +7,7 @@ many other requests, and a few look-ups in the index of words, however much the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rtmail.desk import echo, incidents
 from rtmail.desk.arguments import Argument
@@ -46,7 +47,8 @@ def overheard(store: Store, office: Office, verdict: Verdict, mail: Mail, ticket
     if not verdict.sender.staff or not says:
         return Said()
     shown = "\n".join((mail.reply_text, _values(parsed), mail.written))
-    return _said(store, ticket.id if ticket else 0, shown, _cited(office, mail, ticket.number if ticket else 0), verdict.sender.party)
+    said = _said(store, ticket.id if ticket else 0, shown, _cited(office, mail, ticket.number if ticket else 0), verdict.sender.party)
+    return replace(said, files=_files(store, ticket.id, verdict.sender.party)) if ticket and mail.attachments else said
 
 
 def at_the_shell(store: Store, ticket_id: int, parsed: Parsed, words: str = "") -> Said:
@@ -76,6 +78,18 @@ def _said(store: Store, ticket_id: int, shown: str, cited: Sequence[int], author
     for other_id in list(elsewhere)[:_OTHERS]:
         known += _on(store, other_id)[1]
     return Said(tuple(internal), tuple(public), tuple(elsewhere.values()), tuple(known))
+
+
+def _files(store: Store, ticket_id: int, author: int) -> frozenset[str]:
+    """Digests of the files that others attached on a request for staff alone; pictures within a text are often a signature's."""
+    inside, public = set[str](), set[str]()
+    for event, content in store.events(ticket_id):
+        for one in content.attachments if content and not content.erased else ():
+            if not _among_staff(event):
+                public.add(one.sha256)
+            elif event.actor != author and one.bytes and not one.inline:
+                inside.add(one.sha256)
+    return frozenset(inside - public)
 
 
 def _cited(office: Office, mail: Mail, number: int) -> list[int]:

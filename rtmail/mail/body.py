@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from rtmail.mail import charset, html, invite, smime, tnef
 from rtmail.mail.headers import clean, clean_body, decode_words, unfolded
-from rtmail.mail.model import Attachment
+from rtmail.mail.model import ENCRYPTED, Attachment
 from rtmail.mail.plain import Uuencoded, unflow, uudecode, without_pgp_armour
 from rtmail.mail.structure import Node, Survey, survey
 
@@ -168,7 +168,7 @@ class _Gatherer:
                     body.other_text = choice.text[:OTHER_CHARS]
         elif kind in ("signed", "report", "related", "encrypted"):
             if kind == "encrypted":
-                body.defects.append("encrypted")
+                body.defects.append(ENCRYPTED)
             main = self._main_child(node) if kind == "related" else node.children[0]
             for child in node.children:
                 body.take(self.part(child, attached or child is not main or kind == "encrypted"))
@@ -230,7 +230,7 @@ class _Gatherer:
         for number, file in enumerate(files, 1):
             body.found.append(_file(f"{self._path(node)}.u{number}", file))
         if "-----BEGIN PGP MESSAGE-----" in text:
-            body.defects.append("encrypted")
+            body.defects.append(ENCRYPTED)
         return without_pgp_armour(text), False
 
     def _attached(self, node: Node) -> Body:
@@ -251,7 +251,7 @@ class _Gatherer:
             if content is not None:
                 body.take(gather(content, survey(content), f"{self._path(node)}.s", self.level + 1))
                 return body
-            body.defects.append("encrypted")
+            body.defects.append(ENCRYPTED)
         found = self._found(node, data, name)
         body.found.append(found)
         if node.type in MESSAGE_TYPES:

@@ -112,6 +112,10 @@ class Proof(StrEnum):
         return self in (Proof.DMARC_PASS, Proof.DKIM_ALIGNED)
 
 
+ENCRYPTED = "encrypted"
+"""The defect of a mail of which some is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """One attached part. `part` is its path in the MIME tree ("2.1"), by which `message.payload` finds its bytes."""

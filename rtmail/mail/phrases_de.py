@@ -340,6 +340,8 @@ PHRASES: Mapping[str, str] = {
     "(in an attachment) {}": "(in einem Anhang) {}",
     "at this priority they say by when it will be solved: write a line `eta 15:00` above them.":
         "bei dieser Priorität sagt er, bis wann es gelöst ist: Schreiben Sie darüber eine Zeile `eta 15:00`.",
+    "they are encrypted, and nobody here can read them, nor what commands stand in them.":
+        "sie sind verschlüsselt, und niemand hier kann sie lesen, auch keine Befehle darin.",
     "a line in them looks like a command, but cannot be carried out.":
         "eine Zeile darin sieht wie ein Befehl aus, kann aber nicht ausgeführt werden.",
     "its author may not answer in this queue; kept as a comment":

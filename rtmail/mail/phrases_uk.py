@@ -331,6 +331,8 @@ PHRASES: Mapping[str, str] = {
     "(in an attachment) {}": "(у вкладенні) {}",
     "at this priority they say by when it will be solved: write a line `eta 15:00` above them.":
         "за цього пріоритету в ньому кажуть, коли буде вирішено: напишіть над ним рядок `eta 15:00`.",
+    "they are encrypted, and nobody here can read them, nor what commands stand in them.":
+        "вони зашифровані, і ніхто тут не може їх прочитати, як і команди в них.",
     "a line in them looks like a command, but cannot be carried out.": "один рядок схожий на команду, але виконати його не можна.",
     "its author may not answer in this queue; kept as a comment": "автор не може відповідати в цій черзі; лишено коментарем",
     "A colleague's words; they went to the customer.": "Слова колеги; їх надіслано клієнтові.",
