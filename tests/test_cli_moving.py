@@ -116,6 +116,8 @@ def test_the_list_of_what_was_not_clear_is_a_file(config: Path, archive: Path, t
     (("import", "mbox", "{here}/config/rtmail.toml", "--queue", "sales"), "there is no queue 'sales'; the config has support"),
     (("import", "imap", "nowhere"), "there is no [ingress.imap.nowhere]"),
     (("import", "imap", "imaps://me:secret@host"), "without a password"),
+    (("import", "imap", "imaps://me@127.0.0.1:1"), "there is no password of me: put it into RTMAIL_IMPORT_PASSWORD"),
+    (("store", "copy", "sqlite:///nowhere.db", "sqlite:///out"), "there is no database"),
     (("export", "mbox", "{here}/out", "--number", "7"), "there is no request #7"),
     (("export", "csv", "-", "--number", "7"), "there is no request #7"),
     (("export", "json", "{here}/out", "--since", "yesterday"), "write a day or an instant, like 2026-01-31"),

@@ -206,6 +206,40 @@ def test_ticket_show_has_its_keys(config: Path) -> None:
     assert run("ticket", "show", "99", config=config).exit_code == 1
 
 
+def test_help_at_the_shell_lists_what_can_be_written(config: Path) -> None:
+    """What `ticket do` points at when nothing of it is a command."""
+    assert "rtmail ticket do NUMBER help" in run("ticket", "do", "1", "hello", config=config).stderr
+    told = run("ticket", "do", "1", "help", config=config)
+    assert (told.exit_code, told.stdout.splitlines()[1].split()[:2]) == (0, ["Status:", "resolved"])
+    (one,) = map(json.loads, run("ticket", "do", "1", "help owner", "--json", config=config).stdout.splitlines())
+    assert one == {"example": "Owner: jane", "help": "give the request to a colleague, or to nobody"}
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999", "#9223372036854775808"])
+@pytest.mark.parametrize("words", ["ticket show", "ticket do % take", "why", "outbox show", "held show", "incident show",
+                                   "export json - --number"])  # fmt: skip
+def test_a_number_that_nothing_can_have_is_told_in_one_line(words: str, number: str, config: Path) -> None:
+    said = words.replace("%", number).split() if "%" in words else [*words.split(), number]
+    ran = run(*said, config=config)
+    assert (ran.exit_code, len(ran.stderr.splitlines())) == (1, 1)
+    assert ran.stderr.startswith("rtmail: ")
+
+
+def test_numbers_are_taken_as_they_are_printed(config: Path) -> None:
+    assert run("ticket", "show", "#1", config=config).stdout == run("ticket", "show", "1", config=config).stdout
+    assert "is no number; write one as 1042" in run("ticket", "show", "one", config=config).stderr
+    assert run("why", "\u00b2", config=config).stderr.startswith("rtmail: no mail with the Message-ID")
+
+
+def test_a_user_without_a_name_may_act(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as a bare number."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    assert run("ticket", "do", "1", "take", config=config).exit_code == 1
+    assert "by user " in run("pause", "outbox", config=config).output + run("pause", config=config).output
+
+
 def test_commands_of_the_shell_are_logged_with_their_user(config: Path) -> None:
     ran = run("ticket", "do", "1", "Status: resolved", config=config)
     assert ran.exit_code == 0, ran.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import ssl
@@ -157,6 +158,17 @@ def mail_waits(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
         store.put_many([(mail(), Envelope("b@acme.example", ("support@example.com",), "smtp", datetime.now(UTC) - timedelta(hours=3)))])
 
 
+def made_by_root(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def closed(path: Any, *args: Any, **kwargs: Any) -> int:
+        if str(path).endswith("rtmail.db"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", closed)
+
+
 def silent(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(store_of(running)) as store:
         (one,) = store.serving()
@@ -205,6 +217,7 @@ def old_backup(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     (open_key, "state folder", "fail", "others can read the signing key", "chmod 0600"),
     (damaged, "database", "fail", "not a database", "rtmail restore FILE"),
     (newer, "database", "fail", "newer rtmail", "rtmail restore FILE"),
+    (made_by_root, "database", "fail", "rtmail.db: Permission denied", "chown -R rtmail:"),
     (clock_back, "clock", "fail", "a mail arrived 2 h 59 min from now", "timedatectl"),
     (mail_waits, "mail in", "warn", "1 wait, the oldest for 3 h 0 min", "see that the daemon runs"),
     (silent, "daemon", "fail", "the last one spoke 2 h 0 min ago", "systemctl start rtmail"),

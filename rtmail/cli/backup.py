@@ -35,7 +35,11 @@ def backup(found: Config, file: Path, as_json: bool) -> None:
     else:
         click.echo(f"{file}: {made.requests} requests, {made.mails} mails, {made.size_bytes / 1e6:.1f} MB, read back and whole")
         if not made.key:
-            click.echo("the signing key comes from outside (RTMAIL_SECRET_KEY) and is not in it: keep it with the backup")
+            click.echo(
+                "the signing key comes from outside (RTMAIL_SECRET_KEY) and is not in it: keep it with the backup"
+                if found.key_given
+                else "there is no signing key yet: the daemon makes it when it starts first"
+            )
     if made.unsound:
         end(f"rtmail: the copy is as the house is, and that is not in order: {made.unsound}; see rtmail audit")
 

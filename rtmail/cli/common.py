@@ -74,6 +74,21 @@ def _path_option(command: Any) -> Any:
     return click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="the rtmail.toml to use")(command)
 
 
+class _Number(click.types.IntParamType):
+    """The number of a request or of a mail, as we print it: with or without "#"."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        digits = str(value).removeprefix("#")
+        if not digits.isascii() or not digits.isdigit():
+            self.fail(f"{value!r} is no number; write one as 1042", param, ctx)
+        # More than the databases can hold is a number that nothing has.
+        return min(int(digits), LARGEST)
+
+
+NUMBER = _Number()
+LARGEST = 2**63 - 1
+"""The largest number that a database can look for."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON object a line")
 
 

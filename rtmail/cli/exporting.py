@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli.common import Commands, end, files_option, json_option, known_queue, opened, put, several
+from rtmail.cli.common import NUMBER, Commands, end, files_option, json_option, known_queue, opened, put, several
 from rtmail.cli.importing import shown_progress
 from rtmail.config import Config
 from rtmail.desk.ticket import Ticket
@@ -32,7 +32,7 @@ def export() -> None:
 
 _export_options = several(
     click.argument("file", type=FILE),
-    click.option("--number", "numbers", type=int, multiple=True, help="this request only; as often as you like"),
+    click.option("--number", "numbers", type=NUMBER, multiple=True, help="this request only; as often as you like"),
     click.option("--queue", default="", help="requests of this queue only"),
     click.option("--since", help="requests on which something happened since then (2026-01-31, or with a time), in the site's zone"),
     json_option,

@@ -144,7 +144,10 @@ def _server(found: Config, mailbox: str) -> Server:
     parts = urlsplit(mailbox)
     if parts.scheme not in ("imaps", "imap") or not parts.hostname or not parts.username or parts.password:
         raise boxes.NoArchive("write imaps://USER@HOST[:PORT], without a password: that comes from RTMAIL_IMPORT_PASSWORD, or is asked for")
-    password = os.environ.get("RTMAIL_IMPORT_PASSWORD") or click.prompt(f"password of {unquote(parts.username)}", hide_input=True, err=True)
+    password = os.environ.get("RTMAIL_IMPORT_PASSWORD")
+    if not password and not sys.stdin.isatty():
+        raise boxes.NoArchive(f"there is no password of {unquote(parts.username)}: put it into RTMAIL_IMPORT_PASSWORD")
+    password = password or click.prompt(f"password of {unquote(parts.username)}", hide_input=True, err=True)
     secure = parts.scheme == "imaps"
     return Server(
         host=parts.hostname, port=parts.port or (993 if secure else 143), tls="implicit" if secure else "starttls",

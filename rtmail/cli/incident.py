@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from rtmail.cli import shell
-from rtmail.cli.common import Commands, config_option, end, json_option, known_queue, opened, put, shown, utc
+from rtmail.cli.common import NUMBER, Commands, config_option, end, json_option, known_queue, opened, put, shown, utc
 from rtmail.cli.tables import columns
 from rtmail.config import Config
 from rtmail.desk import about
@@ -41,7 +41,7 @@ def open_(found: Config, title: str, severity: str, affects: str, text: str, que
 
 
 @incident.command()
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @text_option
 @click.option("--severity", default="", help="another severity")
 @click.option("--affects", default="", help="whom it affects now")
@@ -56,7 +56,7 @@ def update(found: Config, number: int, text: str, severity: str, affects: str, a
 
 
 @incident.command("close")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.option("--text", required=True, help=f"the summary: {_TEXT}")
 @json_option
 @config_option
@@ -87,7 +87,7 @@ def plan(found: Config, title: str, starts: str, ends: str, affects: str, text: 
 
 
 def _step(word: str, help_: str) -> click.Command:
-    @click.argument("number", type=int)
+    @click.argument("number", type=NUMBER)
     @text_option
     @json_option
     @config_option
@@ -130,7 +130,7 @@ def _listing(kind: Kind) -> click.Command:
 
 
 def _showing(kind: Kind) -> click.Command:
-    @click.argument("number", type=int)
+    @click.argument("number", type=NUMBER)
     @json_option
     @config_option
     def command(found: Config, number: int, as_json: bool) -> None:

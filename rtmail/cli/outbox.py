@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
-
 import click
 
-from rtmail.cli.common import Commands, config_option, end, json_option, opened, put, shown, tell, utc
+from rtmail.cli import owner
+from rtmail.cli.common import NUMBER, Commands, config_option, end, json_option, opened, put, shown, tell, utc
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
@@ -59,7 +58,7 @@ def _described(row: OutboxRow) -> dict[str, object]:
 
 
 @outbox.command("show")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @json_option
 @config_option
 def show(found: Config, number: int, as_json: bool) -> None:
@@ -79,7 +78,7 @@ def show(found: Config, number: int, as_json: bool) -> None:
 
 
 @outbox.command("retry")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @json_option
 @config_option
 def retry(found: Config, number: int, as_json: bool) -> None:
@@ -92,12 +91,12 @@ def retry(found: Config, number: int, as_json: bool) -> None:
 
 
 @outbox.command("drop")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @json_option
 @config_option
 def drop(found: Config, number: int, as_json: bool) -> None:
     """Give a mail up; its request and its author hear of it."""
     with opened(found) as store:
-        if not store.drop_outbox(number, getpass.getuser(), system()):
+        if not store.drop_outbox(number, owner.name(), system()):
             end(f"rtmail: mail {number} was sent or dropped, is being sent right now, or never was")
     tell(as_json, {"id": number, "done": "drop"}, f"mail {number} is dropped")

@@ -6,6 +6,7 @@ A database, a key or a token that root made is one that the daemon cannot open. 
 
 from __future__ import annotations
 
+import getpass
 import os
 import pwd
 from collections.abc import Iterator
@@ -55,13 +56,21 @@ def share_secrets(file: Path, state: Path) -> None:
 
 def hint(error: Exception) -> str:
     """Return what helps against a file that we may not open; "" where that is not the trouble."""
-    if not isinstance(error, PermissionError) or os.geteuid() == 0:
+    if (not isinstance(error, PermissionError) and not isinstance(error.__cause__, PermissionError)) or os.geteuid() == 0:
         return ""
     try:
         who = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         who = f"user {os.geteuid()}"
     return f"this runs as {who}: run it as root, or as the user whose file that is"
+
+
+def name() -> str:
+    """Return who gave the command, also where we go on as somebody else; in a container a user need not have a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.geteuid()}"
 
 
 def _owner(state: Path) -> tuple[int, int] | None:

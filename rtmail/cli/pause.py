@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
-
 import click
 
+from rtmail.cli import owner
 from rtmail.cli.common import config_option, end, json_option, opened, put, shown, tell, utc
 from rtmail.clockwork import system
 from rtmail.config import Config
@@ -35,7 +34,7 @@ def pause(found: Config, what: str | None, as_json: bool) -> None:
             if not store.pauses():
                 click.echo("nothing is paused")
             return
-        fresh = store.pause(Pausable(what), getpass.getuser(), system())
+        fresh = store.pause(Pausable(what), owner.name(), system())
     said = f"{what} {'is paused' if fresh else 'was paused already'}: {MEANS[Pausable(what)]}\nnext: rtmail resume {what}"
     tell(as_json, {"what": what, "done": "pause", "fresh": fresh}, said)
 

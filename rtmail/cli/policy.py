@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli.common import Commands, config_option, end, json_option, opened, put, utc
+from rtmail.cli.common import NUMBER, Commands, config_option, end, json_option, opened, put, utc
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.desk.ticket import Ticket
@@ -29,7 +29,7 @@ def policy() -> None:
 
 
 @policy.command("diff")
-@click.argument("numbers", nargs=-1, type=int)
+@click.argument("numbers", nargs=-1, type=NUMBER)
 @json_option
 @config_option
 def diff(found: Config, numbers: tuple[int, ...], as_json: bool) -> None:
@@ -47,7 +47,7 @@ def diff(found: Config, numbers: tuple[int, ...], as_json: bool) -> None:
 
 
 @policy.command("apply")
-@click.argument("numbers", nargs=-1, type=int)
+@click.argument("numbers", nargs=-1, type=NUMBER)
 @json_option
 @config_option
 def apply(found: Config, numbers: tuple[int, ...], as_json: bool) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 
+from rtmail.cli import owner
 from rtmail.cli.common import end, opened, put
 from rtmail.clockwork import system
 from rtmail.config import Config
@@ -23,7 +23,7 @@ Results = Sequence[dict[str, Any]]
 
 def carried_out(found: Config, do: Callable[[Engine, str, datetime], Results]) -> Results:
     """Return what `do` did with an engine, for this machine's user, at this instant; an unknown request ends the command."""
-    now, user = system(), getpass.getuser()
+    now, user = system(), owner.name()
     with opened(found) as store, ReaderPool(workers=1) as pool:
         engine = Engine(store, pool, Office(building.blueprint(found), store, now), f"shell:{user}")
         try:

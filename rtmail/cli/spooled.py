@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import replace
 
 import click
 
-from rtmail.cli.common import Commands, config_option, end, json_option, opened, put, shown, tell, utc
+from rtmail.cli import owner
+from rtmail.cli.common import NUMBER, Commands, config_option, end, json_option, opened, put, shown, tell, utc
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
@@ -41,7 +41,7 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
             click.echo("none")
 
     @group.command("show", help="Show one, its bytes as they came in.")
-    @click.argument("number", type=int)
+    @click.argument("number", type=NUMBER)
     @json_option
     @config_option
     def show(found: Config, number: int, as_json: bool) -> None:
@@ -65,7 +65,7 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
                 click.echo("(its bytes were erased)")
 
     @group.command("retry", help=f"Let one go through: it {_RETRIED[outcome]}.")
-    @click.argument("number", type=int)
+    @click.argument("number", type=NUMBER)
     @json_option
     @config_option
     def retry(found: Config, number: int, as_json: bool) -> None:
@@ -78,7 +78,7 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
         tell(as_json, {"id": number, "done": "retry"}, f"mail {number} {_RETRIED[outcome]}")
 
     @group.command("drop", help="Take one off the list and erase its bytes.")
-    @click.argument("number", type=int)
+    @click.argument("number", type=NUMBER)
     @json_option
     @config_option
     def drop(found: Config, number: int, as_json: bool) -> None:
@@ -87,7 +87,7 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
             _own(store, number, outcome)
             for hold in store.holds_of(number):
                 store.settle_hold(hold.id, Held.DISCARDED, 0, now)
-            store.drop_spool(number, getpass.getuser(), now)
+            store.drop_spool(number, owner.name(), now)
         tell(as_json, {"id": number, "done": "drop"}, f"mail {number} is dropped")
 
     return group

@@ -27,6 +27,9 @@ def copy(found: Config, source: str, target: str, as_json: bool) -> None:
     """
     here, there = Store(source, found.state), Store(target, found.state)
     try:
+        file = here.file()
+        if file is not None and not file.exists():
+            end(f"rtmail: nothing was copied: there is no database {file}; a FILE without a folder lies in {found.state}")
         here.open()
         there.open()
         with told("copying", quiet=as_json) as progress:

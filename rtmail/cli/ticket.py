@@ -7,7 +7,20 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rtmail.cli.common import Commands, config_option, end, json_option, known_queue, no_request, opened, policies_of, put, shown, utc
+from rtmail.cli.common import (
+    NUMBER,
+    Commands,
+    config_option,
+    end,
+    json_option,
+    known_queue,
+    no_request,
+    opened,
+    policies_of,
+    put,
+    shown,
+    utc,
+)
 from rtmail.cli.tables import columns
 from rtmail.config import Config
 from rtmail.desk import filled, history, notes
@@ -99,7 +112,7 @@ def _owner(store: Store, found: Config, owner: str) -> int | None:
 
 
 @ticket.command("show")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @json_option
 @config_option
 def show(found: Config, number: int, as_json: bool) -> None:
@@ -243,15 +256,26 @@ def _tell(event: Event, content: Content | None, names: dict[int, str], zone: st
 
 
 @ticket.command("do")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.argument("lines", nargs=-1, required=True)
 @json_option
 @config_option
 def do(found: Config, number: int, lines: tuple[str, ...], as_json: bool) -> None:
-    """Run lines of the mail grammar on a request: rtmail ticket do 7 'Status: resolved' 'Owner: jane'."""
+    """Run lines of the mail grammar on a request: rtmail ticket do 7 'Status: resolved' 'Owner: jane'. `help` lists them."""
     # The engine and what it needs are half of a start; commands that only look do without.
     from rtmail.cli import shell
+    from rtmail.desk.commands import parse
+    from rtmail.desk.queries import helped
 
+    asked = parse("\n".join(lines)).commands
+    if [command.name for command in asked] == ["help"]:
+        known = helped(staff=True, word=asked[0].value)
+        if as_json:
+            for one in known:
+                put(one)
+        else:
+            columns(("write", "to"), [(one["example"], one["help"]) for one in known])
+        return
     results = shell.carried_out(found, lambda engine, user, now: engine.command(number, "\n".join(lines), user, now))
     if not results:
         end("rtmail: none of this is a command; see the list: rtmail ticket do NUMBER help", 2)

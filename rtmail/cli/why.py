@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rtmail.cli.common import config_option, end, json_option, no_request, opened, put, shown, utc
+from rtmail.cli.common import LARGEST, config_option, end, json_option, no_request, opened, put, shown, utc
 from rtmail.config import Config
 from rtmail.desk.ticket import EventKind
 from rtmail.policy.rows import ClockKind
@@ -23,8 +23,8 @@ _ORDER = tuple(ClockKind)
 def why(found: Config, what: str, as_json: bool) -> None:
     """Explain a mail (by Message-ID) or a request (by number): the rule that decided, and the evidence."""
     with opened(found) as store:
-        if what.lstrip("#").isdigit():
-            _request(store, found, int(what.lstrip("#")), as_json)
+        if what.lstrip("#").isdecimal():
+            _request(store, found, min(int(what.lstrip("#")), LARGEST), as_json)
         else:
             _mail(store, found, what if what.startswith("<") else f"<{what}>", as_json)
 

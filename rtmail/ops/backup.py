@@ -172,7 +172,8 @@ def _put(config: Config, copy: Path, stamp: str, progress: Progress) -> str:
         # The last to close it writes what its log holds into the file itself.
         store.close()
     former = file.with_name(f"{file.name}.before-{stamp}") if stamp else None
-    if former is not None:
+    # One that was killed here in this same second has left its link.
+    if former is not None and not (former.exists() and former.samefile(file)):
         os.link(file, former)
     failpoint("restore-ready")
     for beside in ("-wal", "-shm"):

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from rtmail.errors import Deferred, DiskFull
+from rtmail.errors import Deferred, DiskFull, plain
 from rtmail.failpoint import failpoint
 from rtmail.store import schema
 from rtmail.store.engines import Engine, engine_for
@@ -79,7 +79,7 @@ class Database:
         except Damaged as damaged:
             raise SchemaError(f"{damaged.text}: put a backup back with `rtmail restore FILE`") from damaged
         except OSError as error:
-            raise Deferred(f"database not usable: {error}") from error
+            raise Deferred(f"database not usable: {plain(error)}") from error
 
     def close(self) -> None:
         """Close the connections of all threads, but for those that are in a transaction: closed under its hands, a connection
