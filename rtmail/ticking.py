@@ -26,6 +26,8 @@ from rtmail.store import Pausable, Serving, Store, StoreFailed
 PAUSE_SECONDS = 0.25
 STORE_AGAIN_SECONDS = 1.0
 SPEAKS_SECONDS = 30.0
+LATE_SECONDS = 1.5
+"""Until the next of what is done every second: more, and the clock went back."""
 REHEARSED_SECONDS = 15.0
 """A rehearsal looks for what is due so often, on its own clock."""
 
@@ -98,8 +100,9 @@ class Ticker:
         worked += self._guarded("report", lambda: self.engine.report(self._clock()))
         if self._behind:
             worked += self._guarded("sweep", self._sweep)
-        if self._hurried:
-            # schedule counts whole seconds of the system's clock, and a rehearsal's clock is another one.
+        if self._hurried or self._scheduler.idle_seconds > LATE_SECONDS:
+            # schedule goes by whole seconds of this machine's local time. A rehearsal's clock is another one; and when summer time ends, or
+            # the clock is set back, nothing would be done until it has caught up.
             self._scheduler.run_all()
         else:
             self._scheduler.run_pending()

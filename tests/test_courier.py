@@ -220,6 +220,21 @@ def test_a_dead_relay_is_probed_with_one_mail_and_then_everything_flows(office: 
     assert max(office.fate(n)[2] for n in ids) <= 2
 
 
+def test_a_clock_set_back_puts_off_no_probe(office: Office) -> None:
+    office.relay.always = DOWN
+    office.add("a@x.test")
+
+    async def story(courier: Courier) -> None:
+        await office.until(lambda: courier.trouble != "" and office.relay.now == 0)
+        office.relay.always = None
+        office.at -= timedelta(days=1)
+        late, = office.add("late@x.test")
+        courier.wake()
+        await office.until(lambda: office.settled(late), 10)
+        assert courier.trouble == ""
+    office.run(story)
+
+
 def test_trouble_of_the_relay_is_no_attempt_of_the_mail(office: Office) -> None:
     office.relay.fates = {"a@x.test": [DOWN] * 10 + [GREY]}
     a, = office.add("a@x.test")

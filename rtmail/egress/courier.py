@@ -82,11 +82,15 @@ class Health:
     def down(self) -> bool:
         return self.probe_at is not None
 
+    def probe_due(self, now: datetime) -> bool:
+        """Tell whether it may be tried. Where the next probe is further away than any pause, the clock was set back since."""
+        return self.probe_at is None or not timedelta(0) < self.probe_at - now <= 2 * LONGEST_PROBE
+
     def failed(self, text: str, now: datetime, luck: float) -> bool:
         """Note that it does not work; True when this is news."""
         news = not self.down
         # Several mails under way meet the same trouble; one pause answers them all.
-        if self.probe_at is None or now >= self.probe_at:
+        if self.probe_due(now):
             self._failures += 1
             self.probe_at = now + growing(self._failures, FIRST_PROBE, LONGEST_PROBE, luck)
         self.trouble = text
@@ -177,10 +181,10 @@ class Courier:
 
     async def _start_some(self) -> bool:
         """Claim what is due and send it; True when there may be more at once."""
-        now, probe_at = self._clock(), self._health.probe_at
-        if probe_at is not None:
+        now = self._clock()
+        if self._health.down:
             await self._put_back()
-            if now >= probe_at and not self._deliveries:
+            if self._health.probe_due(now) and not self._deliveries:
                 await self._probe(now)
             return False
         claimed = asyncio.get_running_loop().time()
