@@ -100,7 +100,7 @@ class Ticker:
         worked += self._guarded("report", lambda: self.engine.report(self._clock()))
         if self._behind:
             worked += self._guarded("sweep", self._sweep)
-        if self._hurried or self._scheduler.idle_seconds > LATE_SECONDS:
+        if self._hurried or (self._scheduler.idle_seconds or 0) > LATE_SECONDS:
             # schedule goes by whole seconds of this machine's local time. A rehearsal's clock is another one; and when summer time ends, or
             # the clock is set back, nothing would be done until it has caught up.
             self._scheduler.run_all()
