@@ -13,6 +13,7 @@ from rtmail.policy.model import Policy
 from rtmail.policy.rows import Basis
 from rtmail.policy.schema import parse
 from rtmail.policy.signals import (
+    AcknowledgementSent,
     Answered,
     CadenceSet,
     ClosingHeld,
@@ -27,7 +28,9 @@ from rtmail.policy.signals import (
     Promised,
     Refused,
     Returned,
+    Signal,
     StatusChanged,
+    Taken,
     Tick,
 )
 from tests.fakes.clockwork import Clockwork, shipped
@@ -108,6 +111,28 @@ def test_a_first_response_that_a_priority_did_not_promise_is_owed_from_the_raise
     answered.send(Prioritised(m(100), "P2", event=4))
     assert request.latest(FIRST).generation == 2
     assert len(answered.of(FIRST)) == 1, "who answered once owes no first response"
+
+
+@pytest.mark.parametrize(("met_by", "signal"), [
+    ("acknowledgement", AcknowledgementSent(MONDAY, event=2)), ("taken", Taken(MONDAY, event=2)),
+])
+def test_what_met_a_first_response_meets_none_that_wants_a_human(met_by: str, signal: Signal) -> None:
+    """The shipped policy of the kind lets an acknowledgement be the answer, but to an emergency."""
+    policy = parse(shipped("interopion").text.replace('met_by = "acknowledgement"', f'met_by = "{met_by}"', 1), "x.toml")
+    request = opened(policy)
+    request.send(signal)
+    assert request.latest(FIRST).state is State.MET
+    request.send(Prioritised(m(30), "P1", event=3))
+    assert (request.latest(FIRST).generation, due(request, FIRST)) == (2, m(150))
+    assert not request.of(UPDATE), "it follows the answer"
+    answer(request, 40, 4)
+    assert due(request, UPDATE) == m(280)
+    request.send(Prioritised(m(50), "P3", event=5), Prioritised(m(60), "P1", event=6))
+    assert [row.generation for row in request.of(FIRST)] == [1, 2], "somebody answered"
+    calm = opened(policy)
+    calm.send(signal, Prioritised(m(30), "P2", event=3))      # met_by as before, and updates
+    assert [row.state for row in calm.of(FIRST)] == [State.MET]
+    assert due(calm, UPDATE) == m(360 + 360)                  # 6 hours from Monday 08:00 in Denver
 
 
 def test_a_resolution_is_promised_from_the_change_that_first_promises_it() -> None:

@@ -10,12 +10,13 @@ from datetime import datetime
 
 from rtmail.policy import ladder
 from rtmail.policy.duration import Duration
-from rtmail.policy.model import Priority
+from rtmail.policy.model import MetBy, Priority
 from rtmail.policy.rows import Basis, Clock, ClockKind, State, Step
 from rtmail.policy.sheet import Sheet
 
 PROMISES = (ClockKind.TRIAGE, ClockKind.FIRST_RESPONSE, ClockKind.UPDATE, ClockKind.RESOLUTION)
 ANSWERABLE = (ClockKind.FIRST_RESPONSE, ClockKind.UPDATE)
+_OTHERWISE = frozenset({MetBy.TAKEN.value, MetBy.ACKNOWLEDGEMENT.value})
 NO_TARGET = "no-target"
 """What ended a clock whose priority promised nothing of the kind."""
 
@@ -87,15 +88,27 @@ def retarget(sheet: Sheet, at: datetime, *, raised: bool, why: str) -> None:
 
 
 def owe(sheet: Sheet, at: datetime, why: str) -> None:
-    """Begin from `at` what the present priority promises and no earlier one did: nothing that is owed goes without a clock."""
+    """Begin from `at` what the present priority promises and no earlier one did: nothing that is owed goes without a clock.
+
+    A first response that an acknowledgement met, or taking the request, is owed again where that does not count any more.
+    """
     if not sheet.live:
         return
-    answered = sheet.facts.answered
-    kinds = {ClockKind.FIRST_RESPONSE: not answered, ClockKind.UPDATE: answered, ClockKind.RESOLUTION: bool(sheet.facts.priority)}
-    for kind, owed in kinds.items():
+    answered, first = sheet.facts.answered, sheet.latest(ClockKind.FIRST_RESPONSE)
+    if not answered and (first is None or first.settled_by == NO_TARGET or _counts_no_more(sheet, first)):
+        begin(sheet, ClockKind.FIRST_RESPONSE, at, at, why=why)
+    follows = first is not None and first.settled_by in _OTHERWISE and sheet.open(ClockKind.FIRST_RESPONSE) is None
+    for kind, owed in ((ClockKind.UPDATE, answered or follows), (ClockKind.RESOLUTION, bool(sheet.facts.priority))):
         last = sheet.latest(kind)
         if owed and (last is None or last.settled_by == NO_TARGET):
             begin(sheet, kind, at, at, why=why)
+
+
+def _counts_no_more(sheet: Sheet, first: Clock) -> bool:
+    """Tell whether what met a first response, though nobody answered, would not have met the one of the present priority."""
+    met_by = sheet.target.met_by
+    taken = first.settled_by == MetBy.TAKEN or bool(sheet.facts.owner)
+    return first.settled_by in _OTHERWISE and (met_by is MetBy.HUMAN or (met_by is MetBy.TAKEN and not taken))
 
 
 def move(sheet: Sheet, row: Clock, length: Duration | None, at: datetime, *, raised: bool, why: str) -> None:
