@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -22,8 +23,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rtmail import config
 from rtmail.errors import ConfigError
+from rtmail.ops import metrics
 from tests.fakes.daemon import Running, free_port, wait_for
 from tests.fakes.house import mail
+from tests.fakes.needed import program
 from tests.fakes.sink import Sink
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -208,6 +211,27 @@ def test_every_figure_is_explained() -> None:
     assert len(shown) > 30
     assert {name for name in shown if f"`{name}`" not in PAGE} == set()
     assert set(re.findall(r"`(rtmail_\w+)`", PAGE)) <= exposed()
+
+
+@pytest.mark.long
+def test_the_rules_are_heard_in_an_outage_and_only_then(tmp_path: Path) -> None:
+    """As long as it lasts, from the first count on, and not of what stands still by somebody's word."""
+    unpacked = ROOT / ".cache" / "prometheus" / "usr" / "bin" / "promtool"
+    tool = str(unpacked) if unpacked.exists() else program("promtool", "prometheus")
+    for file in (EXAMPLES / "rtmail.rules.yml", ROOT / "tests" / "alerts.yml"):
+        shutil.copy(file, tmp_path)
+    ran = subprocess.run([tool, "test", "rules", "alerts.yml"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_what_can_fail_is_counted_from_zero(tmp_path: Path) -> None:
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "rtmail").rglob("*.py"))
+    assert set(re.findall(r'failed\(stage="([a-z-]+)"', sources)) - {"pipe"} == set(metrics.STAGES), "pipe is a process of its own"
+    port = free_port()
+    with Running(tmp_path, ingress=f'[web]\nlisten = "127.0.0.1:{port}"\n'):
+        seen = figures(port)
+    assert seen['rtmail_deliveries_total{result="failed"}'] == seen['rtmail_failures_total{stage="sweep"}'] == 0
+    assert seen['rtmail_mails_total{outcome="quarantined"}'] == seen["rtmail_canary_missing"] == 0
 
 
 def test_the_dashboard_and_the_rules_name_figures_that_exist() -> None:

@@ -51,15 +51,26 @@ unpack_rt() {
     $sudo rm -rf "$box"
     return $got
 }
-[ -z "$need" ] && unpacked && rt_there "$@" && exit 0
+# Of Prometheus they need the program that tries alert rules, and no server.
+prometheus=.cache/prometheus
+rules_there() { [ "${1:-}" != long ] || [ -e "$prometheus/usr/bin/promtool" ]; }
+unpack_rules() {
+    box=$(mktemp -d) && mkdir -p "$prometheus" || return 1
+    (cd "$box" && apt-get download -qq prometheus) && dpkg-deb -x "$box"/prometheus_*.deb "$prometheus"
+    got=$?
+    rm -rf "$box"
+    return $got
+}
+[ -z "$need" ] && unpacked && rt_there "$@" && rules_there "$@" && exit 0
 sudo=; [ "$(id -u)" = 0 ] || sudo="sudo -n"
 unpacked && exim4="" || exim4=" exim4"
 rt_there "$@" || exim4="$exim4 request-tracker5"
+rules_there "$@" || exim4="$exim4 prometheus"
 echo "installing for the tests:$need$exim4"
 echo "postfix postfix/main_mailer_type select No configuration" | $sudo debconf-set-selections >/dev/null 2>&1
 log=$(mktemp)
 # RUNLEVEL=1: Debian starts none of them by itself; the tests start their own.
-if ! { $sudo apt-get update -qq && { [ -z "$need" ] || $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq -y --no-install-recommends $need; } && { unpacked || unpack; } && { rt_there "$@" || unpack_rt; }; } >"$log" 2>&1; then
+if ! { $sudo apt-get update -qq && { [ -z "$need" ] || $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq -y --no-install-recommends $need; } && { unpacked || unpack; } && { rt_there "$@" || unpack_rt; } && { rules_there "$@" || unpack_rules; }; } >"$log" 2>&1; then
     tail -n 5 "$log" >&2
     echo "could not install:$need$exim4; tests that need them fail under CI=true and are named as skipped otherwise" >&2
     [ "${CI:-}" = true ] && exit 1

@@ -162,6 +162,9 @@ class Mailbox:
             self._stumbles.clear()
             self._larger.clear()
         self._begun = mine
+        if not mine:
+            # How it fares is the other daemon's to tell; what we knew gets older and older.
+            self.worked_at, self.trouble = None, ""
         return mine
 
     def _on(self) -> bool:

@@ -32,6 +32,8 @@ OUTCOMES = {"matched": "event", "held": "held", "bounced": "bounce", "junked": "
             "quarantined": "quarantined", "for_admin": "admin"}
 """What the log calls it -> `outcome` of rtmail_mails_total."""
 RESULTS = {"sent": "sent", "deferred": "deferred", "undeliverable": "failed", "expired": "expired"}
+STAGES = ("courier", "engine", "mailbox", "notice", "relay", "reload", "report", "settle", "status", "stub", "sweep", "web")
+"""What may fail in a daemon."""
 REFUSALS = {"refused": "refused", "put_off": "put-off", "connection_refused": "connection", "auth_refused": "password"}
 
 
@@ -58,6 +60,12 @@ class Figures:
         self._failures = counter("rtmail_failures", "Failures of our own, by the part that failed", "stage")
         self._alarms = counter("rtmail_alarms", "Lines of the log that say what a person must mend")
         self._canaries_missed = counter("rtmail_canaries_missed", "Canary mails that did not come back in time")
+        # Shown as 0 from the beginning: of a figure that appears with its first count, Prometheus sees no increase.
+        for counted, names in ((self._settled, OUTCOMES), (self._deliveries, RESULTS)):
+            for label in names.values():
+                counted.labels(label)
+        for stage in STAGES:
+            self._failures.labels(stage)
         registry.register(_AtOnce(self._asked))
         ProcessCollector(registry=registry)
         log.watch(self._told)
@@ -153,6 +161,7 @@ def _of_the_daemon(live: Live) -> Iterator[Metric]:
     yield _gauge("rtmail_imap_last_success_timestamp_seconds", "When a mailbox was read last", read, "mailbox")
     trouble: dict[tuple[str, ...], float] = {(name,): int(bool(said)) for name, (_, said) in live.mailboxes.items()}
     yield _gauge("rtmail_imap_trouble", "1 for a mailbox that cannot be read", trouble, "mailbox")
+    yield _gauge("rtmail_canary_missing", "1 from when a canary mail did not come back until one does", {(): int(live.canary_missed)})
     if live.canary is not None:
         heard = live.canary
         yield _gauge("rtmail_canary_last_success_timestamp_seconds", "When a canary mail was back", {(): heard.at.timestamp()})
