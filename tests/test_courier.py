@@ -330,6 +330,18 @@ def test_a_mail_whose_time_ran_out_while_we_were_down_is_tried_once(office: Offi
     assert [recipient for recipient, _ in office.relay.seen].count("gone@x.test") == 1
 
 
+def test_a_claim_of_one_who_ended_is_no_try(office: Office) -> None:
+    """As the clock was set from two days back to four days ahead just after mails were claimed: they expired, and nobody had sent them."""
+    mail, = office.add("there@x.test", expires=timedelta(hours=1))
+    assert [item.id for item in office.store.lease_outbox("killed", office.at, 9, 60)] == [mail]
+    office.at += timedelta(hours=2)
+
+    async def story(courier: Courier) -> None:
+        await office.until(lambda: office.settled(mail))
+    office.run(story)
+    assert office.fate(mail) == (Fate.SENT, "250 ok", 2)
+
+
 def test_a_mail_that_the_relay_stumbles_over_stops_no_other(office: Office) -> None:
     office.relay.fates = {"poison@x.test": [PutOff("dot: connection lost", "dot", relay_down=True)]}
     poison, = office.add("poison@x.test", urgency=0)

@@ -469,6 +469,18 @@ def test_flipped_bytes_give_a_refusal_or_right_answers(tmp_path: Path) -> None:
     assert silent == 0
 
 
+def test_a_schema_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """SQLite tells what is malformed by its name, and Python cannot read that: the cure was hidden behind a traceback."""
+    file = tmp_path / "rtmail.db"
+    with contextlib.closing(Store(f"sqlite:///{file}")) as store:
+        store.open()
+    data = file.read_bytes()
+    at = data.index(b"policy_versionpolicy_version")
+    file.write_bytes(data[:at] + bytes(255 - byte for byte in data[at:at + 64]) + data[at + 64:])
+    with contextlib.closing(Store(f"sqlite:///{file}")) as store, pytest.raises(SchemaError, match="rtmail restore FILE"):
+        store.open()
+
+
 @pytest.mark.parametrize("wrong", ["rtmail.db", "sqlite://rtmail.db", "sqlite:///", "mysql://root@localhost/x", ""])
 def test_a_url_that_names_no_store(wrong: str) -> None:
     with pytest.raises(SchemaError, match="postgresql://"):

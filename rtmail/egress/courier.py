@@ -400,5 +400,8 @@ def _end(settled: asyncio.Future[None], error: Exception | None) -> None:
 
 
 def _expired(item: OutboxItem, now: datetime) -> bool:
-    """Tell whether no more is tried. A first try is made however late: we may have been down for days, or our clock was wrong."""
-    return item.expires_at is not None and item.expires_at <= now and item.attempts > 1
+    """Tell whether no more is tried. A first try is made however late: we may have been down for days, or our clock was wrong.
+
+    A claim alone is no try: whoever had it may have ended before he sent anything, or while the relay had not answered.
+    """
+    return item.expires_at is not None and item.expires_at <= now and item.attempts > 1 and item.failed

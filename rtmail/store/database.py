@@ -78,6 +78,9 @@ class Database:
             self._repeat(lambda: schema.bring_up(self._engine))
         except Damaged as damaged:
             raise SchemaError(f"{damaged.text}: put a backup back with `rtmail restore FILE`") from damaged
+        except UnicodeDecodeError as error:
+            # Of SQLite's own words about a schema that it cannot read, where it repeats what stands there.
+            raise SchemaError("database damaged: its schema is no text: put a backup back with `rtmail restore FILE`") from error
         except OSError as error:
             raise Deferred(f"database not usable: {plain(error)}") from error
 

@@ -28,6 +28,7 @@ class OutboxItem:
     report      which of its fates come back to the ticket, a `Report`
     attempts    counts the present one once leased; `fence` proves the claim
     joins       until `not_before` it may become a line of a mail that joins several to the same recipient
+    failed      a try of it failed, and that was recorded
     """
 
     id: int
@@ -46,6 +47,7 @@ class OutboxItem:
     attempts: int = 0
     fence: int = 0
     joins: bool = False
+    failed: bool = False
 
 
 class Fate(StrEnum):
@@ -175,13 +177,13 @@ class Outbox(Database):
                 f"ORDER BY o.urgency, o.due_at, o.id LIMIT ?{self._engine.skip_locked}) UPDATE outbox SET owner = ?, lease_until = ?, "
                 "attempts = attempts + 1, fence = fence + 1 WHERE id IN (SELECT id FROM due) "
                 "RETURNING urgency, due_at, id, ticket_id, event, person, recipient, envelope_sender, message_id, template, not_before, "
-                "expires_at, report, attempts, fence", (at, at, limit, name, until))
+                "expires_at, report, attempts, fence, said <> ''", (at, at, limit, name, until))
             packed = self._packed([row[2] for row in rows])
             failpoint("outbox-leased-before-commit")
             return [OutboxItem(id_, ticket, event, person, recipient, sender, unpack(packed[id_]), message_id, template, urgency,
-                               instant(not_before), instant_or_none(expires), report, attempts, fence)
+                               instant(not_before), instant_or_none(expires), report, attempts, fence, failed=bool(failed))
                     for (urgency, _, id_, ticket, event, person, recipient, sender, message_id, template, not_before, expires, report,
-                         attempts, fence) in sorted(rows, key=lambda row: row[:3])]
+                         attempts, fence, failed) in sorted(rows, key=lambda row: row[:3])]
 
         return self._claim(f"outbox {name}", at, length(timedelta(seconds=seconds)), take, lambda ends: self._do(
             "UPDATE outbox SET lease_until = 0, attempts = attempts - 1 WHERE state = 'waiting' AND owner = ? "
