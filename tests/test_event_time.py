@@ -14,6 +14,7 @@ from rtmail.mail.site import Site
 from rtmail.mail.transit import taken_at
 from rtmail.policy.clocks import ClockKind, State
 from tests.fakes.daemon import reply
+from tests.fakes.entitled import NIGHT, entitled
 from tests.fakes.house import House, blueprint, mail
 from tests.fakes.staff import JANE, address_of, answered, clicked, opened, request, sent_to, told_us, trusted
 
@@ -95,3 +96,29 @@ def test_staff_words_that_were_held_count_from_their_confirmation(house: House) 
     clicked(house, held, "let it go", who=JANE)
     house.settle()
     assert first(house)[::2] == (State.MISSED, begun + timedelta(minutes=90))
+
+
+def test_a_priority_counts_from_its_mail_and_who_is_told_is_told_now(house: House) -> None:
+    """Set at 09:20, read at 10:10: triage, due at 09:30, was in time, and the hours of the priority run from 09:20."""
+    begun = house.now
+    notice = sent_to(opened(house), JANE, "opened")
+    house.forward(minutes=70)                                   # nothing ran meanwhile
+    raw = reply(notice.item.raw, "take\nPriority: P1", sender=f"Jane Doe <{JANE}>", message_id="<j1@staff.example>")
+    trace = f"Received: {BY_US}Mon, 23 Nov 2026 09:20:00 +0000\r\n".encode()
+    house.receive(trace + trusted(raw, JANE), to=address_of(notice["Reply-To"]), sender=JANE, peer="127.0.0.1")
+    rows = {clock.kind: clock for clock in request(house).clocks}
+    assert (rows[ClockKind.TRIAGE].state, rows[ClockKind.TRIAGE].settled_at) == (State.MET, begun + timedelta(minutes=20))
+    steps = rows[ClockKind.LADDER].steps
+    assert [step.due_at for step in steps] == [begun + timedelta(minutes=minutes) for minutes in (20, 80, 260)]
+    assert steps[0].done_at == house.now, "the technical support manager hears of it now, and how late that is"
+
+
+def test_a_request_that_is_critical_by_night_counts_from_its_arrival(tmp_path: Path) -> None:
+    house = entitled(tmp_path, "opscom", now=NIGHT, extra=("critical", "escalation"), roles=("on-call", "escalation-manager"))
+    try:
+        house.forward(minutes=40)
+        house.receive(mail(subject="Outage", headers=f"Received: {BY_US}Sat, 28 Nov 2026 08:00:00 +0000"), peer="127.0.0.1")
+        assert request(house).priority == "critical"
+        assert first(house)[1] == NIGHT + timedelta(hours=1)
+    finally:
+        house.close()

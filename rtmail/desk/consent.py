@@ -298,7 +298,8 @@ def _set(builder: Builder, target: Priority, state: State, *, actor: int, by_sta
         actor=actor,
         facts={"old": builder.ticket.priority, "new": target.key, "state": str(state), "by_staff": by_staff},
     )
-    builder.signal(signals.Prioritised(at=builder.now, priority=target.key, by_staff=by_staff, event=event.seq), facts)
+    signal = signals.Prioritised(at=builder.now, priority=target.key, by_staff=by_staff, event=event.seq, since=builder.said_at)
+    builder.signal(signal, facts)
     if builder.ticket.fields.get(ASKED_PRIORITY) == target.key:
         builder.note(ASKED_PRIORITY, None)
     return event

@@ -57,7 +57,7 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
     builder = Builder(policy, ticket, now, house)
     match stimulus:
         case Received():
-            builder.languages = stimulus.languages
+            builder.languages, builder.said_at = stimulus.languages, min(stimulus.at, now)
             incoming.receive(builder, stimulus)
         case Asked():
             builder.add(

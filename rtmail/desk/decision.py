@@ -184,6 +184,8 @@ class Builder:
         self.general = about.counting(policy, ticket)
         self.policy = self.general.under(Terms.from_row(ticket.fields.get(TERMS)))
         self.before, self.ticket, self.now, self.house = ticket, ticket, now, house
+        self.said_at = now
+        """When what is decided on was said: for a mail when our house took it in, before now where it was read later."""
         self.entries: list[Entry] = []
         self.drafts: list[Draft] = []
         self.asks: list[Ask] = []
@@ -318,7 +320,7 @@ class Builder:
             return False
         self.add(EventKind.OWNER, actor=actor, facts={"old": self.ticket.owner, "new": new, **({"by": by} if by else {})})
         if person and not by:
-            self.signal(signals.Taken(at=self.now, event=self.ticket.events))
+            self.signal(signals.Taken(at=self.said_at, event=self.ticket.events))
         return True
 
     def rename(self, subject: str) -> None:

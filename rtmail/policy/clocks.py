@@ -61,7 +61,7 @@ def advance(policy: Policy, clocks: Iterable[Clock], facts: Facts, signal: Signa
     """
     sheet = Sheet.of(policy, clocks, facts)
     if not isinstance(signal, Tick):
-        fall_due(sheet, signal.at, inclusive=False)
+        fall_due(sheet, _since(signal) if isinstance(signal, Prioritised) else signal.at, inclusive=False)
         _apply(sheet, signal)
     fall_due(sheet, signal.at, inclusive=True)
     return sheet.result()
@@ -135,7 +135,7 @@ def _opened(sheet: Sheet, signal: Opened) -> None:
 
 def _prioritised(sheet: Sheet, signal: Prioritised) -> None:
     """Raised: the earlier of the old instant and change plus target. Lowered: start plus target."""
-    at, first_time = signal.at, not sheet.priority
+    at, first_time = _since(signal), not sheet.priority
     old, new = sheet.target, sheet.policy.priorities[signal.priority]
     triage = sheet.latest(ClockKind.TRIAGE)
     if signal.by_staff and triage is not None and (triage.open or targets.unsettled(triage)):
@@ -153,6 +153,10 @@ def _prioritised(sheet: Sheet, signal: Prioritised) -> None:
         ladder.begin(sheet, at, f"ladder: from {sheet.policy.ladder_from} by {new.key}")
     else:
         ladder.follow(sheet, running, at)
+
+
+def _since(signal: Prioritised) -> datetime:
+    return min(signal.since or signal.at, signal.at)
 
 
 def _notice_failed(sheet: Sheet, signal: NoticeFailed) -> None:

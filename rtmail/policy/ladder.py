@@ -109,7 +109,6 @@ def retargeted(sheet: Sheet, old: Clock, now: datetime, rule: str) -> None:
     if not priority.ladder:
         sheet.void(old, "no-ladder", now, f"{rule}: {priority.key} has no ladder")
         return
-    paused = old.paused_at is not None
     row = replace(sheet.unpaused(old, now), calendar=priority.ladder_calendar, priority=priority.key)
     done = {step.rung: step for step in old.steps if step.done_at is not None}
     told = Counter(role for step in done.values() for role in step.tell)
@@ -123,8 +122,8 @@ def retargeted(sheet: Sheet, old: Clock, now: datetime, rule: str) -> None:
             ahead.append(replace(step, rung=max(done, default=0) + len(ahead) + 1))
     # Rungs told beyond the present ladder's end stay told, should a longer one come again.
     row = settle_steps(replace(row, steps=(*(done[number] for number in sorted(done)), *ahead), rule=rule))
-    if paused:
-        row = replace(row, state=old.state, paused_at=now)
+    if old.paused_at is not None:
+        row = replace(row, state=old.state, paused_at=max(now, old.paused_at))
     if row != old:
         sheet.put(row, What.DUE, rule, now)
 

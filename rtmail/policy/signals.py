@@ -45,12 +45,16 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Prioritised:
-    """A priority was set or confirmed. Only staff meet the triage clock."""
+    """A priority was set or confirmed. Only staff meet the triage clock.
+
+    since  when it was said, where that was before it is heard at `at`: promises count from then, and whoever is to be told is told now
+    """
 
     at: datetime
     priority: str
     by_staff: bool = True
     event: int = 0
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,6 @@ def move(sheet: Sheet, row: Clock, length: Duration | None, at: datetime, *, rai
     if length is None:
         sheet.void(row, NO_TARGET, at, f"{why}: {sheet.target.key} makes no such promise")
         return
-    paused = row.paused_at is not None
     ran = replace(sheet.unpaused(row, at), priority=sheet.target.key)
     calendar = calendar_of(sheet.target, row.kind, row.basis)
     if raised:
@@ -128,7 +127,7 @@ def move(sheet: Sheet, row: Clock, length: Duration | None, at: datetime, *, rai
     else:
         due = sheet.from_start(ran, length, calendar)
         rule = f"{why}: {length} on {calendar} from its start"
-    still = {"state": State.PAUSED, "paused_at": at} if paused else {}
+    still = {"state": State.PAUSED, "paused_at": max(at, row.paused_at)} if row.paused_at is not None else {}
     sheet.redue(replace(ran, calendar=calendar), due, rule, now=at, base=at if raised else row.started_at, **still)
 
 
