@@ -68,3 +68,30 @@ def test_a_mail_that_counts_from_before_its_arrival_says_so(tmp_path: Path) -> N
         house.close()
     assert "counts:   from Mon 23 Nov 2026 09:10:00 CET" in told(tmp_path, "<1@acme.example>")
     assert datetime.fromisoformat(json.loads(told(tmp_path, "<1@acme.example>", "--json"))["counts_from"]) == taken
+
+
+def test_why_nobody_was_answered(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    house = House(tmp_path / "var", blueprint(policy="portacare"), url="sqlite:///rtmail.db")
+    silent = {
+        "same": ({"sender": BOB}, "the same words came from this address before"),
+        "noreply": ({"sender": "no-reply@acme.example"}, "no-reply sender"),
+        "robot": ({"sender": "box@acme.example", "headers": "Auto-Submitted: auto-generated"}, "auto-submitted: auto-generated"),
+        "ours": ({"sender": "support@example.com"}, "it comes from an address of ours"),
+    }
+    try:
+        house.receive(mail(message_id="<first@acme.example>", sender=BOB))
+        for name, (parts, _) in silent.items():
+            house.receive(mail(message_id=f"<{name}@acme.example>", **parts), sender=parts["sender"])
+        for number in range(house.engine.office.caps.per_address + 1):
+            house.receive(mail(message_id=f"<{number}@acme.example>", sender="ann@acme.example", text=f"The {'n' * number}th time."),
+                          sender="ann@acme.example")
+    finally:
+        house.close()
+    assert "no automatic answer" not in told(tmp_path, "<first@acme.example>") + told(tmp_path, "1")
+    for name, (_, why) in silent.items():
+        assert f"  no automatic answer: {why}\n" in told(tmp_path, f"<{name}@acme.example>"), name
+    last = told(tmp_path, f"<{number}@acme.example>")
+    assert "automatic answers to this address within" in last
+    assert "; no automatic answer: the same words came from this address before" in told(tmp_path, "2")
+    assert json.loads(told(tmp_path, "<robot@acme.example>", "--json"))["no_answer"] == "auto-submitted: auto-generated"

@@ -79,6 +79,8 @@ def _arrival(row: SpoolRow, found: Config) -> None:
         click.echo(f"  sender:   claims to be {trace['staff']}; proven by {proof}")
     if trace.get("counts_from"):
         click.echo(f"  counts:   from {shown(datetime.fromisoformat(trace['counts_from']), zone)}")
+    if trace.get("no_answer"):
+        click.echo(f"  no automatic answer: {trace['no_answer']}")
     for line in trace.get("evidence", ()):
         click.echo(f"  evidence: {line}")
     for line in trace.get("defects", ()):
@@ -111,7 +113,8 @@ def _request(store: Store, found: Config, number: int, as_json: bool) -> None:
         )
         for row in store.spool_of(one.id):
             named = row.trace.get("message_id") or f"(spool {row.id})"
-            click.echo(f"  mail {named}: {row.trace.get('rule', '')}: {row.reason}")
+            silent = f"; no automatic answer: {row.trace['no_answer']}" if row.trace.get("no_answer") else ""
+            click.echo(f"  mail {named}: {row.trace.get('rule', '')}: {row.reason}{silent}")
     for clock in sorted(one.clocks, key=lambda clock: (_ORDER.index(clock.kind), clock.generation)):
         changes = history.get((str(clock.kind), clock.generation), [])
         if as_json:

@@ -276,6 +276,8 @@ class Intake:
             withheld = withheld or breaker.unproven(caps, verdict) or breaker.repeats(self.store, caps, verdict, mail, now)
         if trip:
             verdict = replace(verdict, passed_on=False)
+        if why := withheld or (opening and verdict.result in _FROM_OUTSIDE and _unanswered(mail, verdict, flagged=flagged)):
+            trace["no_answer"] = why
         received = Received(
             mail=replace(mail, message_id="") if flagged else mail,
             verdict=verdict,
@@ -438,6 +440,17 @@ def _orders(verdict: Verdict, parsed: commands.Parsed) -> bool:
 def _unproven(verdict: Verdict) -> str:
     """Why a mail that claims to be a colleague's is not believed, in words for him."""
     return "DMARC failed" if verdict.sender.proof is Proof.DMARC_FAIL else "no trusted server vouches for the sender"
+
+
+def _unanswered(mail: Mail, verdict: Verdict, *, flagged: bool) -> str:
+    """Return why a mail that opens a request has no automatic answer, "" where it has one: `rtmail why` tells it."""
+    if flagged:
+        return "another mail had its Message-ID"
+    if verdict.answerable:
+        return ""
+    if verdict.sender.proof in (Proof.DMARC_FAIL, Proof.SPF_FAIL):
+        return "the check of its sender failed"
+    return "it comes from an address of ours" if mail.answerable else mail.reason
 
 
 def trace_of(verdict: Verdict, mail: Mail, *, flagged: bool, seen: object) -> dict[str, Any]:
