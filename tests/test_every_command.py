@@ -463,3 +463,12 @@ def test_who_moved_a_request_out_of_his_queue_can_take_that_back_and_nothing_els
     assert "it is in support again" in receipt(back, JANE)
     assert request(house).queue == "support"
     assert request(house).priority == ""
+
+
+def test_comment_with_nothing_below_it_sends_colleagues_nothing(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    notice = sent_to(opened(house), JANE, "opened")
+    sent = answered(house, notice, "comment\ntake")
+    assert {one.item.template for one in sent} == {"receipt", "state"}
+    assert "The other words of your mail" not in sent_to(sent, JANE, "receipt").text
+    house.close()

@@ -74,7 +74,9 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
         return
     lines = _run(builder, stimulus, person, first)
     went, met = "", ""
-    if inside:
+    if inside and not _says_something(stimulus):
+        pass  # `comment` with nothing below it: colleagues would have an empty mail
+    elif inside:
         _remark(builder, stimulus, person)
         went = _stays(builder, stimulus)
     elif told and notice:
@@ -185,7 +187,7 @@ def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *,
 def comment(builder: Builder, stimulus: Received) -> None:
     person = arrival.staff_author(builder, stimulus)
     results = _run(builder, stimulus, person)
-    if stimulus.parsed.whole.strip() or stimulus.mail.attachments:
+    if _says_something(stimulus):
         _remark(builder, stimulus, person)
         results += oversize.missing(stimulus.cut)
     _join_staff(builder, stimulus, person)
@@ -222,9 +224,14 @@ def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -
     )
 
 
+def _says_something(stimulus: Received) -> bool:
+    """Tell whether the mail holds more than commands."""
+    return bool(stimulus.parsed.whole.strip() or stimulus.mail.attachments)
+
+
 def beside_action(builder: Builder, stimulus: Received, person: Person) -> str:
     """Keep the words that somebody wrote into the mail of a link, as a comment; return what became of them, "" for none."""
-    if not stimulus.parsed.whole.strip() and not stimulus.mail.attachments:
+    if not _says_something(stimulus):
         return ""
     _remark(builder, stimulus, person)
     return STAYS
@@ -248,7 +255,7 @@ def no_right(builder: Builder, stimulus: Received) -> None:
         audience.receipt(builder, person, effects.run(running, stimulus.parsed), answering=stimulus.mail.message_id)
         return
     lines = [refused(command.line, stimulus.verdict.reason) for command in stimulus.parsed.commands]
-    if stimulus.parsed.whole.strip() or stimulus.mail.attachments:
+    if _says_something(stimulus):
         _remark(builder, stimulus, person, "its author may not answer in this queue; kept as a comment")
         lines.append(refused("(your words)", f"{stimulus.verdict.reason}: they stay among staff"))
     audience.receipt(builder, person, lines, answering=stimulus.mail.message_id)
