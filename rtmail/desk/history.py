@@ -21,6 +21,10 @@ def lines(event: Event, names: Mapping[int, str], zone: ZoneInfo) -> list[str]:
         clock = str(event.facts["clock"])
         changes = event.facts["changes"]
         found = [f"{clock.replace('-', ' ')} {change['what']}: {change['rule'].removeprefix(f'{clock}: ')}" for change in changes]
+    elif event.kind in (EventKind.JOINED, EventKind.LEFT):
+        found = [f"{names.get(event.facts['person'], '')} ({event.facts.get('role', '')})"]
+    elif event.kind is EventKind.DELIVERY:
+        found = [f"{event.facts['outcome']}: {event.facts['template']}"]
     else:
         found = [said(event, names)]
     return [one if written(event) else _INSTANT.sub(lambda at: shown(datetime.fromisoformat(at[0]), zone), one) for one in found]

@@ -5,7 +5,7 @@ sentence is looked up by its English words, what it names stays ("#17", "Jane", 
 that the list of a language lacks stays English; a test holds every sentence of the desk against the lists. Pure.
 
 What people wrote is no sentence of ours, however much it looks like one: a place that holds their words is `{!s}` in the translation
-and stays as it is, and templates pass no text through `term` that is somebody's whole.
+and stays as it is (`{!l}` holds a list of sentences), and templates pass no text through `term` that is somebody's whole.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from functools import cache
 
 from rtmail.mail.phrases_de import PHRASES as GERMAN
 from rtmail.mail.phrases_uk import PHRASES as UKRAINIAN
-from rtmail.mail.speech import instant, term
+from rtmail.mail.speech import instant, span, term
 
 _LISTS: Mapping[str, Mapping[str, str]] = {"de": GERMAN, "uk": UKRAINIAN}
-_DEPTH = 3
-"""A sentence may name another, which ends with a third."""
-_PLACE = re.compile(r"\{\d?(!s)?\}")
+_DEPTH = 4
+"""A sentence may name another, which ends with a third, in a list of them."""
+_PLACE = re.compile(r"\{\d?(![sl])?\}")
 _WORDS = re.compile(r"[a-z]{2,} [a-z]{2,}")
 """Two words: no name of somebody, a state or a number."""
 
@@ -41,19 +41,26 @@ def known(text: str, language: str) -> bool:
 
 
 def _said(text: str, language: str, depth: int) -> str:
-    if (whole := _LISTS[language].get(text)) is not None and "{" not in whole:
-        return whole
+    for end in ("", "."):
+        if (whole := _LISTS[language].get(text.removesuffix(end))) is not None and "{" not in whole and text.endswith(end):
+            return whole + end
     if (translated := term(text, language)) != text:
         return translated
-    if at := instant(text, language):
-        return at
+    if when := instant(text, language) or span(text, language):
+        return when
     found = _found(text, language) if depth else None
     if found is None:
         return text
     pattern, values = found
     places = enumerate(_PLACE.finditer(pattern))
-    written = {int(place[0][1]) if place[0][1].isdigit() else at for at, place in places if place[1]}
-    return pattern.format(*(value if at in written else _said(value, language, depth - 1) for at, value in enumerate(values)))
+    marked = {int(place[0][1]) if place[0][1].isdigit() else at: place[1] for at, place in places}
+    for place, value in enumerate(values):
+        if marked.get(place) == "!l":
+            comma = "; " if "; " in value else ", "
+            values[place] = comma.join(_said(piece, language, depth - 1) for piece in value.split(comma))
+        elif marked.get(place) != "!s":
+            values[place] = _said(value, language, depth - 1)
+    return pattern.replace("!l", "").format(*values)
 
 
 def _found(text: str, language: str) -> tuple[str, list[str]] | None:
@@ -67,7 +74,7 @@ def _found(text: str, language: str) -> tuple[str, list[str]] | None:
 @cache
 def _patterns(language: str) -> tuple[tuple[tuple[str, ...], str], ...]:
     found = [(tuple(english.split("{}")), translation) for english, translation in _LISTS[language].items() if "{}" in english]
-    return tuple(sorted(found, key=lambda row: -sum(map(len, row[0]))))
+    return tuple(sorted(found, key=lambda row: (-sum(map(len, row[0])), -len(row[0]))))
 
 
 def _values(text: str, pieces: Sequence[str]) -> list[str] | None:

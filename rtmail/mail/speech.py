@@ -22,6 +22,7 @@ class Tongue:
     workdays: tuple[str, str, str]
     moment: str
     slavic: bool = False
+    to: str = " to "
     point: str = "."
     terms: Mapping[str, str] = field(default_factory=dict)
     """Words that the desk hands over in English: promises, states, roles, what links do."""
@@ -43,6 +44,7 @@ _TONGUES = {
         (("Tag", "Tage", "Tage"), ("Stunde", "Stunden", "Stunden"), ("Minute", "Minuten", "Minuten")),
         ("Werktag", "Werktage", "Werktage"),
         "weniger als eine Minute",
+        to=" bis ",
         point=",",
         terms={
             "bytes": "Byte",
@@ -65,6 +67,7 @@ _TONGUES = {
         ("робочий день", "робочі дні", "робочих днів"),
         "менше хвилини",
         slavic=True,
+        to=" до ",
         point=",",
         terms={
             "bytes": "байтів", "triage": "визначення пріоритету", "first response": "перша відповідь", "update": "проміжна звістка",
@@ -120,6 +123,12 @@ def instant(text: str, language: str) -> str:
     written = speech.date.format(weekday=speech.days[english.days.index(weekday)] if weekday else "", day=int(day),
                                  month=speech.months[english.months.index(month)], year=year or "", clock=f"{clock or ''}{zone or ''}")
     return " ".join((written if year else written.replace(",", " ")).split()).rstrip(",")
+
+
+def span(text: str, language: str) -> str:
+    """Return from when to when, as the desk wrote it in English, in `language`; "" for another text."""
+    begins, _, ends = (instant(each, language) if each != " to " else each for each in text.partition(" to "))
+    return f"{begins}{tongue(language).to}{ends}" if begins and ends else ""
 
 
 def duration(length: timedelta, language: str) -> str:
