@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 
+from rtmail.desk.about import counting
 from rtmail.desk.decision import facts_of
 from rtmail.desk.delivery import WORDS_TEMPLATES
 from rtmail.desk.ticket import Event, EventKind, Status, Ticket, apply
@@ -17,8 +19,11 @@ from rtmail.policy import clocks, signals
 from rtmail.policy.clocks import Clock, ClockKind, State
 from rtmail.policy.duration import Duration
 from rtmail.policy.model import Policy
+from rtmail.policy.terms import TERMS, Terms
 
 PROMISES = (ClockKind.TRIAGE, ClockKind.FIRST_RESPONSE, ClockKind.UPDATE, ClockKind.RESOLUTION)
+_OPENS = frozenset({EventKind.JOINED, EventKind.LINKED, EventKind.FIELD})
+"""With these a log begins, before anything is promised: who asks, and on what terms he is served."""
 _OF_THE_CLOCKS = frozenset({EventKind.CLOCK, EventKind.TOLD})
 
 
@@ -39,16 +44,23 @@ def replay(policy: Policy, ticket: Ticket, events: Iterable[Event], priorities: 
     events      its log in order
     priorities  priority of its own policy -> the one of `policy` that stands for it
     """
+    history, general = tuple(events), counting(policy, ticket)
+    # One decision opens a request; the event of its mail alone bears the time of that.
+    opening = history[:1] + tuple(takewhile(lambda event: event.kind in _OPENS and event.at == history[1].at, history[1:]))
+    policy = general.under(_terms(opening))
     told = Ticket(ticket.id, ticket.number, ticket.queue, ticket.subject, Status.NEW, ticket.opened_at, ticket.policy_version)
     rows: tuple[Clock, ...] = ()
-    for event in events:
+    for index, event in enumerate(history):
         if event.kind in _OF_THE_CLOCKS:
             continue
-        event = _translated(event, priorities)
+        event = _translated(event, priorities, policy)
         rows = _passed(policy, rows, told, event.at)
         for signal in _signals(event, ticket):
             rows = clocks.advance(policy, rows, facts_of(told), signal).clocks
         told = apply(told, event)
+        if index >= len(opening) and (terms := _terms((event,))):
+            policy = general.under(terms)
+            rows = clocks.advance(policy, rows, facts_of(told), signals.PolicyApplied(event.at)).clocks
     rows = _passed(policy, rows, told, until)
     return clocks.advance(policy, rows, facts_of(told), signals.Tick(until)).clocks
 
@@ -79,11 +91,19 @@ def _passed(policy: Policy, rows: tuple[Clock, ...], ticket: Ticket, at: datetim
     return rows
 
 
-def _translated(event: Event, priorities: Mapping[str, str]) -> Event:
+def _terms(events: Iterable[Event]) -> Terms | None:
+    """Return the terms that these events gave the request last, None for none."""
+    rows = [event.facts["value"] for event in events if event.kind is EventKind.FIELD and event.facts["name"] == TERMS]
+    return Terms.from_row(rows[-1]) if rows else None
+
+
+def _translated(event: Event, priorities: Mapping[str, str], policy: Policy) -> Event:
     if event.kind is not EventKind.PRIORITY:
         return event
     new = str(event.facts["new"])
-    return replace(event, facts={**event.facts, "new": priorities.get(new, new)})
+    if new and new not in policy.priorities:
+        new = priorities.get(new, "") if priorities.get(new, "") in policy.priorities else policy.untriaged
+    return replace(event, facts={**event.facts, "new": new})
 
 
 def _signals(event: Event, ticket: Ticket) -> Iterator[signals.Signal]:
