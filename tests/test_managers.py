@@ -14,6 +14,7 @@ from rtmail import log
 from rtmail.desk.people import ManagementRole
 from rtmail.desk.ticket import EventKind, Status
 from rtmail.policy.clocks import Clock, ClockKind
+from rtmail.policy.schema import parse
 from rtmail.store.outbox import Failed
 from rtmail.store.outbox import Sent as Taken
 from tests.fakes.house import House, Sent, blueprint, mail
@@ -97,6 +98,22 @@ def test_who_was_not_told_cannot_acknowledge_and_silences_nobody(house: House, t
     house.forward(hours=1)
     house.sweep()
     assert sent_to(house.sent(), CARL, "escalation")
+
+
+def test_whom_the_policy_tells_by_name_acknowledges_and_snoozes_as_well(tmp_path: Path) -> None:
+    plan = blueprint(policy="portacare")
+    text = next(iter(plan.policies.values())).text.replace('tell = "technical-support-manager"', 'tell = "max"')
+    house = House(tmp_path, replace(plan, policies=dict.fromkeys(plan.policies, parse(text, "p.toml"))))
+    try:
+        opened(house)
+        house.engine.command(1, "Priority: P1", "test", house.now)
+        mine = sent_to(house.sent(), MAX, "escalation")
+        assert "acknowledged" in receipt(answered(house, mine, "ack 2h"))
+        assert [ack.role for ack in ladder(house).acks] == ["max"]
+        answered(house, mine, "snooze 3h")
+        assert {who for clock in request(house).clocks for who, _ in clock.snoozed} == {"max"}
+    finally:
+        house.close()
 
 
 def test_a_deputy_acknowledges_for_whom_he_stands_in(house: House) -> None:

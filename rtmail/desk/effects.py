@@ -378,10 +378,11 @@ def _until(running: Run, value: str) -> datetime:
 
 
 def _told_roles(builder: Builder, person: Person) -> tuple[str, ...]:
-    """The roles of a person, or whose deputy he is, that were told of this request."""
+    """The roles of a person, or whose deputy he is, that were told of this request; he himself, where the policy tells him by name."""
     told = {role for clock in builder.ticket.clocks for role, _ in clock.told}
-    roles = builder.house.directory.roles.values()
-    return tuple(role.key for role in roles if role.key in told and person.key in (role.person, role.deputy))
+    roles = builder.house.directory.roles
+    held = tuple(role.key for role in roles.values() if role.key in told and person.key in (role.person, role.deputy))
+    return held + ((person.key,) if person.key in told and person.key not in roles else ())
 
 
 def _comment(running: Run, _: str) -> str:
