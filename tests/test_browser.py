@@ -31,6 +31,8 @@ def test_every_mail_fits_and_can_be_read(tmp_path: Path, mode: str, width: int, 
     assert len(seen) > 40
     assert {name: one.over for name, one in seen.items() if one.over > 0} == {}
     assert {name: (one.where, one.contrast) for name, one in seen.items() if one.contrast < READABLE} == {}
+    assert {name: one.narrowest for name, one in seen.items() if one.narrowest < 60} == {}
+    assert {name: one.hidden for name, one in seen.items() if one.hidden > 0} == {}
     assert min(one.smallest for one in seen.values()) >= 11
     assert all((sum(one.page) < 200) is dark for one in seen.values()), "the dark scheme is dark, the light one light"
 

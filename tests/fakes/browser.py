@@ -39,9 +39,12 @@ window.onload = () => {
       if (seen < least) { least = seen; where = text.slice(0, 60); }
       smallest = Math.min(smallest, parseFloat(style.fontSize));
     }
+    const cells = [...page.querySelectorAll(".card td, .card th")].filter(cell => cell.innerText.trim().length > 8);
+    const narrowest = Math.min(999, ...cells.map(cell => cell.getBoundingClientRect().width).filter(wide => wide > 0));
+    const hidden = Math.max(0, ...[...page.querySelectorAll("div")].map(box => box.scrollWidth - box.clientWidth));
     const root = page.scrollingElement;
     const shade = colour(view.getComputedStyle(page.body).backgroundColor);
-    told[frame.name] = { over: root.scrollWidth - root.clientWidth, contrast: least, where, smallest, page: shade };
+    told[frame.name] = { over: root.scrollWidth - root.clientWidth, contrast: least, where, smallest, page: shade, narrowest, hidden };
   }
   document.getElementById("told").textContent = JSON.stringify(told);
 };
@@ -50,13 +53,16 @@ window.onload = () => {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How one mail is drawn: pixels that it is too wide, its least contrast and where, its smallest letters, its background."""
+    """How one mail is drawn: pixels that it is too wide, its least contrast and where, its smallest letters, its background,
+    the width of its narrowest cell with more than a short word, and how much of a table is seen by scrolling alone."""
 
     over: int
     contrast: float
     where: str
     smallest: float
     page: list[float]
+    narrowest: float
+    hidden: float
 
 
 def drawn(mails: Mapping[str, str], folder: Path, *, width: int, dark: bool = False, picture: Path | None = None) -> dict[str, Seen]:
