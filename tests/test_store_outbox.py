@@ -36,6 +36,15 @@ def test_the_courier_gets_what_the_engine_added(store: Store) -> None:
         store.outbox_mail(99)
 
 
+def test_the_bytes_of_a_large_mail_may_come_before_it(store: Store) -> None:
+    (first,) = add(store, ticket=0)
+    (ahead,) = store.reserve(1)
+    with store.transaction():
+        store.add_bytes(ahead, b"large")
+        store.add_many([replace(first, id=ahead, raw=b"")], NOW)
+    assert [one.raw for one in store.lease_outbox("a", NOW, 9, 30)] == [first.raw, b"large"]
+
+
 def test_a_mail_of_a_decision_undone_is_not_there(store: Store) -> None:
     def decide() -> None:
         with store.transaction():

@@ -147,8 +147,13 @@ class Outbox(Database):
         return self._engine.reserve("outbox", n) if n else []
 
     @writes
+    def add_bytes(self, outbox_id: int, raw: bytes) -> None:
+        """Keep the bytes of a mail that is about to be added, under its reserved id."""
+        self._do("INSERT INTO outbox_mail (id, packed) VALUES (?, ?)", (outbox_id, pack(raw)))
+
+    @writes
     def add_many(self, items: Sequence[OutboxItem], now: datetime) -> None:
-        """Add rendered mails under their reserved ids."""
+        """Add rendered mails under their reserved ids; one without bytes has them there already (`add_bytes`)."""
         if not items:
             return
         at = micros(now)
@@ -157,7 +162,7 @@ class Outbox(Database):
                    [(i.id, i.ticket, i.event, i.person, clean(i.recipient), clean(i.envelope_sender), message_id_key(i.message_id),
                      i.template, i.urgency, micros(i.not_before), micros_or_none(i.expires_at), int(i.report), at,
                      micros(i.not_before), int(i.joins)) for i in items])
-        self._many("INSERT INTO outbox_mail (id, packed) VALUES (?, ?)", [(i.id, pack(i.raw)) for i in items])
+        self._many("INSERT INTO outbox_mail (id, packed) VALUES (?, ?)", [(i.id, pack(i.raw)) for i in items if i.raw])
         failpoint("outbox-added-before-commit")
 
     def lease_outbox(self, owner: str, now: datetime, limit: int, seconds: float) -> list[OutboxItem]:
