@@ -271,6 +271,26 @@ def test_what_is_claimed_ahead_goes_back_untried_when_the_relay_is_dead(tmp_path
     assert len(office.store.lease_outbox("next", START, 10, 60)) == 4
 
 
+def test_only_so_much_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large mails go one after the other; each gets its turn."""
+    monkeypatch.setattr("rtmail.store.outbox.CLAIM_BYTES", len(RAW))
+    monkeypatch.setattr("rtmail.egress.courier.MOST_BYTES", 2 * len(RAW))
+    office = Office(tmp_path)
+    ids = office.add(*(f"{n}@x.test" for n in range(9)))
+
+    async def story(courier: Courier) -> None:
+        office.relay.hold = asyncio.Event()
+        await office.until(lambda: office.relay.now == 2)
+        rounds = courier.rounds
+        await office.until(lambda: courier.rounds > rounds + 3)
+        assert office.relay.now == 2
+        office.relay.hold.set()
+        await office.until(lambda: office.settled(*ids))
+    office.run(story)
+    assert {office.fate(n)[2] for n in ids} == {1}
+    office.store.close()
+
+
 def test_drain_puts_back_what_is_claimed_ahead(tmp_path: Path) -> None:
     office = Office(tmp_path, concurrency=2)
     ids = office.add(*(f"{n}@x.test" for n in range(6)))

@@ -3,6 +3,7 @@
 # ruff: noqa: F401, F811 -- fixtures are imported, and asked for by name
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -43,6 +44,26 @@ def test_the_bytes_of_a_large_mail_may_come_before_it(store: Store) -> None:
         store.add_bytes(ahead, b"large")
         store.add_many([replace(first, id=ahead, raw=b"")], NOW)
     assert [one.raw for one in store.lease_outbox("a", NOW, 9, 30)] == [first.raw, b"large"]
+
+
+@pytest.mark.parametrize("letter", [b"x", None])
+def test_large_mails_are_claimed_few_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch, letter: bytes | None) -> None:
+    """They are in memory until they are sent. Some are small where they are kept."""
+    monkeypatch.setattr("rtmail.store.outbox.CLAIM_BYTES", 25_000)
+    raw = letter * 10_000 if letter else random.Random(1).randbytes(10_000)
+    first, *others = add(store, 5, ticket=0)
+    ids = [first.id]
+    for one in others:
+        ids.append(store.reserve(1)[0])
+        store.add_many([replace(one, id=ids[-1], raw=raw)], NOW)
+    for one in others:
+        store.drop_outbox(one.id, "test", NOW)
+    claimed = []
+    while items := store.lease_outbox("a", NOW, 9, 30):
+        claimed.append([(one.id, one.attempts) for one in items])
+        for one in items:
+            store.settle_outbox(one, Sent("250"), NOW)
+    assert claimed == [[(ids[0], 1), (ids[1], 1), (ids[2], 1)], [(ids[3], 1), (ids[4], 1)]]
 
 
 def test_a_mail_of_a_decision_undone_is_not_there(store: Store) -> None:

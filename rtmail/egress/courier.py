@@ -25,6 +25,8 @@ from rtmail.store.outbox import Deferred, Expired, Failed, OutboxItem, OutboxRow
 FIRST_PROBE = timedelta(seconds=5)
 LONGEST_PROBE = timedelta(minutes=5)
 STORE_PAUSE_SECONDS = 1.0
+MOST_BYTES = 32 << 20
+"""While so much is claimed or under way nothing more is claimed; each byte of it takes three until it has left."""
 
 
 class Outbox(Protocol):
@@ -118,7 +120,8 @@ class Courier:
         self._settler = _Settler(store, clock)
         self._unrecorded: dict[int, tuple[int, Settled]] = {}
         """Mail that was tried and could not be recorded -> the fence of that claim, and what came of it."""
-        self._deliveries: set[asyncio.Task[None]] = set()
+        self._deliveries: dict[asyncio.Task[None], int] = {}
+        """What is under way, and how many bytes it has."""
         self._claimed: deque[tuple[OutboxItem, float]] = deque()
         """What is claimed and waits for its turn on the wire, and since when."""
         self._woken, self._ended = asyncio.Event(), asyncio.Event()
@@ -195,7 +198,7 @@ class Courier:
         # As many again are claimed as go over the wire at once: while these are under way, so that a line never waits for the store.
         room = 2 * self._settings.concurrency - len(self._deliveries) - len(self._claimed)
         busy = len(self._deliveries) >= self._settings.concurrency
-        if room <= 0 or (busy and len(self._claimed) > self._settings.concurrency // 2):
+        if room <= 0 or (busy and len(self._claimed) > self._settings.concurrency // 2) or self._bytes() >= MOST_BYTES:
             return False
         items = await asyncio.to_thread(self._store.lease_outbox, self._settings.owner, now, room, self._settings.lease_seconds)
         failpoint("outbox-leased")
@@ -207,6 +210,10 @@ class Courier:
         """Send what is claimed, as far as there is a place on the wire."""
         while self._claimed and len(self._deliveries) < self._settings.concurrency and not (self._stopping or self._health.down):
             self._begin(*self._claimed.popleft())
+
+    def _bytes(self) -> int:
+        """How much of mails is in memory."""
+        return sum(len(item.raw) for item, _ in self._claimed) + sum(self._deliveries.values())
 
     async def _put_back(self) -> None:
         """Give up the claims on what was not tried."""
@@ -228,11 +235,11 @@ class Courier:
 
     def _begin(self, item: OutboxItem, claimed: float) -> None:
         task = asyncio.get_running_loop().create_task(self._deliver(item, claimed))
-        self._deliveries.add(task)
+        self._deliveries[task] = len(item.raw)
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._deliveries.discard(task)
+        del self._deliveries[task]
         self._go_on()
         self._woken.set()
 

@@ -6,17 +6,18 @@ the fates that the tickets must hear of.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any
 
 from rtmail.failpoint import failpoint
 from rtmail.store.database import Database, chunks, claims, patiently, places, reads, writes
 from rtmail.store.faults import LeaseLost, NotThere
 from rtmail.store.spool import message_id_key
-from rtmail.store.values import clean, instant, instant_or_none, length, micros, micros_or_none, pack, unpack
+from rtmail.store.values import clean, instant, instant_or_none, length, micros, micros_or_none, pack, unpack, unpacked_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,8 @@ class OutboxRow:
     settled_at: datetime | None
 
 
+CLAIM_BYTES = 16 << 20
+"""Of the mails of one claim together; a single one may be larger. They are in memory until they are sent."""
 ADMIN_TEMPLATE = "admin-notice"
 """Goes out even while the outbox is paused: the admin must hear that it is."""
 OUTBOX_ROW = ("id, ticket_id, event, person, recipient, envelope_sender, message_id, template, urgency, state, attempts, said, status, "
@@ -166,7 +169,7 @@ class Outbox(Database):
         failpoint("outbox-added-before-commit")
 
     def lease_outbox(self, owner: str, now: datetime, limit: int, seconds: float) -> list[OutboxItem]:
-        """Claim up to `limit` due mails for `seconds`, urgent ones first, then by due time.
+        """Claim up to `limit` due mails for `seconds`, urgent ones first, then by due time; fewer when they are large.
 
         Mails of one ticket to one recipient go out in their order: a later one waits for an earlier one of the same or
         a higher urgency that still waits, unless that one was put off for a reason of its own.
@@ -183,16 +186,28 @@ class Outbox(Database):
                 "attempts = attempts + 1, fence = fence + 1 WHERE id IN (SELECT id FROM due) "
                 "RETURNING urgency, due_at, id, ticket_id, event, person, recipient, envelope_sender, message_id, template, not_before, "
                 "expires_at, report, attempts, fence, said <> ''", (at, at, limit, name, until))
-            packed = self._packed([row[2] for row in rows])
+            rows.sort(key=lambda row: row[:3])
+            packed = self._first_bytes([row[2] for row in rows])
+            rows, rest = rows[:len(packed)], rows[len(packed):]
+            for some in chunks([row[2] for row in rest]):
+                self._do(f"UPDATE outbox SET lease_until = 0, attempts = attempts - 1 WHERE id IN {places(len(some))}", some)
             failpoint("outbox-leased-before-commit")
             return [OutboxItem(id_, ticket, event, person, recipient, sender, unpack(packed[id_]), message_id, template, urgency,
                                instant(not_before), instant_or_none(expires), report, attempts, fence, failed=bool(failed))
                     for (urgency, _, id_, ticket, event, person, recipient, sender, message_id, template, not_before, expires, report,
-                         attempts, fence, failed) in sorted(rows, key=lambda row: row[:3])]
+                         attempts, fence, failed) in rows]
 
         return self._claim(f"outbox {name}", at, length(timedelta(seconds=seconds)), take, lambda ends: self._do(
             "UPDATE outbox SET lease_until = 0, attempts = attempts - 1 WHERE state = 'waiting' AND owner = ? "
             f"AND lease_until IN {places(len(ends))}", (name, *ends)))
+
+    def _first_bytes(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """Return the bytes of the first of these mails, as many as are claimed together."""
+        sizes = dict[int, int]()
+        for some in chunks(ids):
+            sizes.update(self._rows(f"SELECT id, length(packed) FROM outbox_mail WHERE id IN {places(len(some))}", some))
+        packed = self._packed(_together(ids, sizes))
+        return {id_: packed[id_] for id_ in _together(ids[:len(packed)], {id_: unpacked_size(one) for id_, one in packed.items()})}
 
     def _packed(self, ids: Sequence[int]) -> dict[int, bytes]:
         found: dict[int, bytes] = {}
@@ -334,6 +349,12 @@ class Outbox(Database):
         """Forget the bytes and the recipient of a mail that waits no more."""
         if self._do("UPDATE outbox SET recipient = '', envelope_sender = '', said = '' WHERE id = ? AND state <> 'waiting'", (outbox_id,)):
             self._do("DELETE FROM outbox_mail WHERE id = ?", (outbox_id,))
+
+
+def _together(ids: Sequence[int], sizes: Mapping[int, int]) -> list[int]:
+    """Return the first of `ids` that have CLAIM_BYTES together at most, and the first in any case."""
+    sums = accumulate(sizes[id_] for id_ in ids)
+    return [id_ for place, (id_, sum_) in enumerate(zip(ids, sums, strict=True)) if not place or sum_ <= CLAIM_BYTES]
 
 
 def _settling(item: OutboxItem, settled: Settled, now: int) -> tuple[Any, ...]:

@@ -104,5 +104,10 @@ def pack(raw: bytes) -> bytes:
     return _packer.compress(raw)
 
 
+def unpacked_size(packed: bytes) -> int:
+    """Return how many bytes `unpack` would return."""
+    return int(zstandard.frame_content_size(packed))
+
+
 def unpack(packed: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(packed, max_output_size=UNPACKED_LIMIT_BYTES)
