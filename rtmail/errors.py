@@ -100,6 +100,6 @@ class PolicyError(ConfigError):
 
 def plain(error: BaseException) -> str:
     """Return what an error says to a person: of the system's the file and the reason, without its number."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return str(error)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -183,6 +184,22 @@ def test_killed_between_two_commits_it_is_started_again(tmp_path: Path) -> None:
         ])
         assert run(config, "audit").exit_code == 0
     assert lists[0] == lists[1]
+
+
+def test_it_leaves_room_for_the_mail_of_today(config: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs
+
+    def little(path: Any) -> Any:
+        found = real(path)
+        return os.statvfs_result((found[0], found[1], found[2], found[3], (60 << 20) // found.f_frsize, *found[5:10]))
+
+    monkeypatch.setattr(os, "statvfs", little)
+    ran = run(config, "import", "mbox", str(archive))
+    assert (ran.exit_code, len(ran.stderr.splitlines())) == (75, 1)
+    assert "make room, and start it again" in ran.stderr
+    assert not json.loads(run(config, "audit", "--json").stdout)["accepted"]
+    monkeypatch.undo()
+    assert run(config, "import", "mbox", str(archive)).exit_code == 0
 
 
 @pytest.mark.servers

@@ -20,7 +20,7 @@ from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.engine.history import Became, Historian, Terms
 from rtmail.engine.office import Office
-from rtmail.errors import RtmailError
+from rtmail.errors import DiskFull, RtmailError
 from rtmail.ingress.imap import Server
 from rtmail.ops import building
 from rtmail.ops.moving import archive, boxes, imapbox
@@ -28,6 +28,7 @@ from rtmail.ops.moving import rt as tracker
 from rtmail.store.rt import NotRt, RtDatabase
 
 PATHS = click.Path(exists=True, path_type=Path)
+_FULL = "the disk is so full that mail is not accepted any more: make room, and start it again; what was taken in stays"
 _SAYS = {
     Became.OPENED: "opened requests",
     Became.ADDED: "added to requests",
@@ -116,6 +117,8 @@ def rt(found: Config, database: str, queues: tuple[str, ...], closed_after: int,
             done = tracker.take_over(store, office, source, wish, now, progress, pool=pool)
         except NotRt as error:
             end(f"rtmail: {error}", 2)
+        except DiskFull as error:
+            end(f"rtmail: {_FULL}", error.exit_code)
         finally:
             source.close()
     file = report or found.state / "import-report.jsonl"
@@ -172,6 +175,8 @@ def _take_in(found: Config, open_boxes: Callable[[], Sequence[boxes.Box]], sourc
         settings = json.dumps([queue, sorted(terms.staff), closed_after])
         try:
             done = archive.take_in(store, office, historian, opened_boxes, now, progress, pool=pool, settings=settings)
+        except DiskFull as error:
+            end(f"rtmail: {_FULL}", error.exit_code)
         finally:
             for box in opened_boxes:
                 box.close()

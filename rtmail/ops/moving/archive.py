@@ -85,6 +85,7 @@ def take_in(
 
     settings  what besides the mails decides what becomes of them: with other settings, what was left is looked at again
     pool      reads them
+    Raises DiskFull where mail is not accepted any more; what was taken in until then is here.
     """
     archive = _looked_at(boxes, office, historian, now, progress, settings)
     report = Report(mails=len(archive.order))
@@ -100,6 +101,8 @@ def take_in(
                     waiting.append(ahead.submit(_read, pool, historian, batch, office))
             if waiting:
                 read = waiting.pop(0).result()
+                # What is left of the disk is for those who answer mail today.
+                store.room()
                 office.look_round(now)
                 for (found, mail), taken in zip(read, historian.take(read, now), strict=True):
                     _count(report, found, mail, taken)

@@ -77,7 +77,7 @@ def queues(source: RtDatabase, office: Office, given: Mapping[str, str]) -> dict
 def take_over(
     store: Store, office: Office, source: RtDatabase, wish: Wish, now: datetime, progress: Progress, *, pool: ReaderPool
 ) -> Report:
-    """Take over all requests of `source`; returns what became of them."""
+    """Take over all requests of `source`; returns what became of them. Raises DiskFull as the import of an archive does."""
     report = Report(requests=source.count)
     people = _People(store, office, source.users(), now)
     taking = _Taking(store, office, people, wish, now)
@@ -86,6 +86,7 @@ def take_over(
     ties: list[RtTicket] = []
     for page in source.tickets():
         mails = _mails(page, people, office, pool)
+        store.room()
         done = store.run(partial(taking.page, page, mails))
         report.became += done.became
         report.unclear += done.unclear
