@@ -110,6 +110,28 @@ def test_junk_waits_without_number_answer_or_clock_and_opens_by_one_click(house:
     assert house.store.audit_counts().closes
 
 
+def test_junk_whose_bytes_are_gone_opens_nothing(house: House) -> None:
+    """It was too old before somebody answered the list that names it."""
+    spool_id = house.receive(spam(), sender=WIN, peer="127.0.0.1")
+    house.now = datetime(2026, 11, 24, 8, 1, tzinfo=UTC)
+    house.engine.digest(house.now)
+    link = re.search(r"mailto:(\S+?)\?subject=not", of(house.sent(), "junk", JANE).text)
+    assert link
+    house.store.drop_spool(spool_id, "retention", house.now)
+    house.store.forget_holds(spool_id)
+    raw = mail(sender=f"Jane <{JANE}>", to=link[1], subject="not junk", text="", message_id="<n1@staff.example>")
+    house.receive(proven(raw), to=link[1], sender=JANE, peer="127.0.0.1")
+    for _ in range(4):
+        house.forward(minutes=1)
+        house.settle()
+    assert house.store.spool_row(spool_id).outcome == Outcome.JUNK
+    (told,) = house.sent()
+    assert (told.item.template, told.item.recipient) == ("receipt", JANE)
+    assert "does not wait any more" in told.text
+    assert house.store.by_number(1) is None
+    assert not house.store.requeue_spool(spool_id, house.now)
+
+
 def test_known_contacts_and_participants_are_never_set_aside(house: House) -> None:
     house.receive(spam(1, "boss@acme.example"), sender="boss@acme.example", peer="127.0.0.1")
     sent = house.sent()

@@ -74,7 +74,8 @@ def _group(outcome: Outcome, help_: str) -> click.Group:
             _own(store, number, outcome)
             for hold in store.holds_of(number):
                 store.settle_hold(hold.id, Held.RELEASED, 0, now)
-            store.requeue_spool(number, now)
+            if not store.requeue_spool(number, now):
+                end(f"rtmail: mail {number} was dropped: its bytes were erased")
         tell(as_json, {"id": number, "done": "retry"}, f"mail {number} {_RETRIED[outcome]}")
 
     @group.command("drop", help="Take one off the list and erase its bytes.")

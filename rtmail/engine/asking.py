@@ -117,9 +117,10 @@ class Asking:
             if self.store.settle_hold(hold.id, wanted, verdict.detail.person, now):
                 if action is Action.NOT_JUNK:
                     self.store.unlearn_junk([str(hold.details.get("from", ""))])
-                if wanted is not Held.DISCARDED:
-                    self.store.requeue_spool(hold.spool_id, now, confirmed=True)
                 said = f"{wanted} the held mail {hold.spool_id}"
+                if wanted is not Held.DISCARDED and not self.store.requeue_spool(hold.spool_id, now, confirmed=True):
+                    said += ", which was erased"
+                    self._refuse(item, mail, verdict, person, "that mail does not wait any more", now)
             else:
                 said = f"hold {hold.id} was answered before"
                 if hold.state is not wanted:

@@ -293,13 +293,14 @@ class Spool(Database):
 
     @writes
     def requeue_spool(self, spool_id: int, now: datetime, *, confirmed: bool = False) -> bool:
-        """Let a quarantined, held or junk mail go through once more, with its attempts forgotten; False when it is none.
+        """Let a quarantined, held or junk mail go through once more, with its attempts forgotten; False when it is none, or was erased.
 
         confirmed  its author answered what he meant: so does one that is an event already, part of which waited for that
         """
         return bool(self._do(
             "UPDATE spool SET outcome = '', reason = '', attempts = 0, due_at = ?, lease_until = 0, settled_at = NULL, dropped = 0 "
-            "WHERE id = ? AND (outcome IN ('quarantined', 'held', 'junk') OR (outcome = 'event' AND ? = 1))",
+            "WHERE id = ? AND (outcome IN ('quarantined', 'held', 'junk') OR (outcome = 'event' AND ? = 1)) "
+            "AND EXISTS (SELECT 1 FROM raw r WHERE r.id = spool.raw_id AND r.packed IS NOT NULL)",
             (micros(now), spool_id, int(confirmed))))
 
     @writes
