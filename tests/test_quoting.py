@@ -384,7 +384,11 @@ def test_unsure_gives_the_whole_text(above: str) -> None:
         "-- \nJane Doe\nACME", "--\nJane Doe\nTel. +1 555 0100", "Sent from my iPhone", "Von meinem iPhone gesendet", "Envoyé de mon iPhone",
         "Enviado desde mi iPhone", "Inviato da iPhone", "Verzonden vanaf mijn iPhone", "Skickat från min iPhone", "Sendt fra min iPhone",
         "Wysłane z iPhone'a", "Отправлено с iPhone", "Надіслано з iPhone", "iPhoneから送信", "发自我的iPhone", "Get Outlook for Android<https://aka.ms/x>",
-        "Sent from my phone, please excuse typos.", "Gesendet mit der GMX Mail App",
+        "Sent from my phone, please excuse typos.", "Gesendet mit der GMX Mail App", "Gesendet mit Proton Mail für Android.",
+        "Gesendet mit Yahoo Mail auf Android", "Gesendet mit der Telekom Mail App", "Gesendet mit Spark", "Mobil gesendet",
+        "Von meinem/meiner Galaxy gesendet", "Von meinem Huawei-Mobiltelefon gesendet", "Get BlueMail for Android",
+        "Отримайте Outlook для iOS", "Надіслано з Пошти для Windows", "Надіслано з мого пристрою Galaxy", "Надіслано через Gmail",
+        "Надіслано з мобільного додатка UKR.NET", "Надіслано з мобільного застосунку Ukr.net", "Надіслано з Proton Mail для iOS",
     ],
 )  # fmt: skip
 def test_signatures_are_taken_off(signature: str) -> None:

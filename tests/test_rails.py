@@ -611,3 +611,55 @@ def test_other_files_are_sent(desk: Desk, whose: str) -> None:
     answer.replace_header("Date", "Mon, 23 Nov 2026 12:00:00 +0100")
     answer.add_attachment(b"\x89PNG" + bytes(2000), maintype="image", subtype="png", filename="debts.png")
     assert receivers(desk.posts(answer.as_bytes()), "words") == {BOB, ANN}
+
+
+# Commands above what a client adds to each mail
+
+
+CARDS = [
+    "Mit freundlichen Grüßen\n\nJane Doe\nStaff GmbH\nTel. +49 30 1234\n\nDiese Mail ist vertraulich. Wer sie hat, lösche sie bitte.",
+    "Best regards,\nJane", "Kind regards, Jane Doe", "З повагою,\nДжейн", "Jane Doe\nStaff GmbH | Support\nTel. +49 30 1234", "MfG\nJ. Doe",
+]
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_a_signature_below_commands_is_no_answer(desk: Desk, card: str) -> None:
+    sent = desk.writes(f"take\n\n{card}")
+    assert not {BOB, ANN} & {one.item.recipient for one in sent}
+    assert "went to nobody, since no words stand with it" in flat(sent_to(sent, JANE, "receipt"))
+    assert not request(desk.house).answered
+
+
+@pytest.mark.parametrize("words", [
+    "Thanks!", "Jane comes on Friday.", "Best regards to your team, we come.", "Regards\nJane\n\nPS: the key is below it.", "Jane",
+    "Best regards\nThe key is below the mat, as it was last time.", "Done.\n\nBest regards\nJane Doe",
+])  # fmt: skip
+def test_words_below_commands_are_an_answer(desk: Desk, words: str) -> None:
+    sent = desk.writes(f"take\n\n{words}")
+    assert all(line in sent_to(sent, BOB, "words").text for line in words.splitlines())
+
+
+@pytest.mark.parametrize("what", ["logo", "smime", "card"])
+def test_what_a_client_encloses_below_commands_is_no_answer(desk: Desk, what: str) -> None:
+    answer = desk.composed("take\n\nBest regards\nJane")
+    types = {"logo": ("image", "png"), "smime": ("application", "pkcs7-signature"), "card": ("text", "x-vcard")}
+    maintype, subtype = types[what]
+    shown = "inline" if what == "logo" else "attachment"
+    answer.add_attachment(b"0" * 50, maintype=maintype, subtype=subtype, filename="x.bin", disposition=shown)
+    sent = desk.posts(answer.as_bytes())
+    assert not {BOB, ANN} & {one.item.recipient for one in sent}
+    assert "went to nobody" in flat(sent_to(sent, JANE, "receipt"))
+    assert not request(desk.house).answered
+
+
+def test_a_file_below_commands_is_an_answer(desk: Desk) -> None:
+    answer = desk.composed("take\n\nBest regards\nJane")
+    answer.add_attachment(b"%PDF-1.4", maintype="application", subtype="pdf", filename="manual.pdf")
+    assert receivers(desk.posts(answer.as_bytes()), "words") == {BOB, ANN}
+
+
+def test_questions_above_a_signature_open_no_request(desk: Desk) -> None:
+    sent = told_us(desk.house, JANE, "list mine\n\nMit freundlichen Grüßen\nJane Doe")
+    assert [(one.item.template, one.item.recipient) for one in sent] == [("receipt", JANE)]
+    assert desk.house.store.by_number(2) is None
+    assert sent_to(told_us(desk.house, BOB, "show 1\n\nBest regards\nBob Roe"), BOB, "answer")

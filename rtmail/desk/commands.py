@@ -17,12 +17,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtmail.desk import lookalikes
 from rtmail.desk.arguments import CALENDAR_WORDS, Argument, problem
 from rtmail.desk.registry import BY_NAME, FREE, KEYS, LISTS, NOT_HERE, PROSE_KEYS, SPECS, TOPICS, WORDS, Spec, closest, plain, spelled
 from rtmail.mail.model import Mail
+from rtmail.mail.signature import closes_only
 from rtmail.policy.field_rules import folded
 
 __all__ = ["BY_NAME", "SPECS", "Command", "Parsed", "Spec", "Unclear", "closest", "of_mail", "parse"]
@@ -53,12 +54,14 @@ class Parsed:
     """Commands in order, what looks like one, and the words that are left for people.
 
     words  without the lines of both; whole: with the unclear lines in their places, as they were written
+    card   a closing and signature that stood for words, which nobody gets
     """
 
     commands: tuple[Command, ...] = ()
     words: str = ""
     unclear: tuple[Unclear, ...] = ()
     whole: str = ""
+    card: str = ""
 
 
 def parse(reply_text: str, *, subject: str = "", fields: Mapping[str, str] | None = None) -> Parsed:
@@ -116,6 +119,8 @@ def of_mail(mail: Mail, fields: Mapping[str, str] | None = None) -> Parsed:
         return Parsed()
     # An answer's subject is the request's, and that of a link's mail says what its address does.
     parsed = parse(mail.reply_text, subject="" if mail.reply_prefix or mail.tags else mail.subject, fields=fields)
+    if parsed.commands and closes_only(parsed.words, mail.sender.name):
+        parsed = replace(parsed, words="", whole=parsed.whole.removesuffix(parsed.words).rstrip(), card=parsed.words)
     if mail.history_first:
         return _doubted(parsed, parsed.commands, "nothing tells whether you or somebody else wrote this line")
     said = _letters(mail.other_text) if parsed.commands else ""
@@ -131,7 +136,7 @@ def _doubted(parsed: Parsed, commands: Sequence[Command], why: str) -> Parsed:
     kept = tuple(one for one in parsed.commands if one not in commands)
     lines = "\n".join(one.line for one in commands)
     whole = f"{lines}\n\n{parsed.whole}".strip()
-    return Parsed(kept, parsed.words, tuple(sorted([*unclear, *parsed.unclear], key=lambda one: one.lineno)), whole)
+    return replace(parsed, commands=kept, unclear=tuple(sorted([*unclear, *parsed.unclear], key=lambda one: one.lineno)), whole=whole)
 
 
 def _letters(text: str) -> str:

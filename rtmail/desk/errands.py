@@ -45,7 +45,7 @@ class Errand:
 
 def only_errands(parsed: Parsed, mail: Mail) -> bool:
     """Tell whether a mail to us about no request is all commands: nothing in it would be the words of a new request."""
-    return bool(parsed.commands or parsed.unclear) and not parsed.words.strip() and not mail.attachments
+    return bool(parsed.commands or parsed.unclear) and not parsed.words.strip() and not any(one.by_hand for one in mail.attachments)
 
 
 def run(errand: Errand, parsed: Parsed) -> list[Result]:

@@ -44,7 +44,7 @@ def query(command: Command, asker: int, *, staff: bool, number: int = 0) -> Quer
 
 def asked_by_participant(parsed: Parsed, mail: Mail) -> bool:
     """Tell whether a participant's mail is questions and nothing else; whatever else it says makes it his words."""
-    if mail.kind is not Kind.REQUEST_OR_REPLY or parsed.words.strip() or parsed.unclear or mail.attachments:
+    if mail.kind is not Kind.REQUEST_OR_REPLY or parsed.words.strip() or parsed.unclear or any(one.by_hand for one in mail.attachments):
         return False
     return bool(parsed.commands) and all(command.name in _BY_PARTICIPANTS for command in parsed.commands)
 

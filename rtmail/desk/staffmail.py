@@ -30,6 +30,7 @@ _LEAVES = frozenset({"unwatch", "mute", "untake", "undo"})
 WAITS = "waits for your answer to this mail"
 
 STAYS = "The other words of your mail stay among staff."
+UNSENT = "A picture or signature of your mail went to nobody, since no words stand with it."
 NOBODY = "this request has nobody who could be written to. Name somebody first (AddRequestor: bob@acme.example), then choose"
 
 
@@ -45,7 +46,7 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     inside = any(command.name == "comment" for command in parsed.commands)
     words = parsed.whole if stimulus.chosen == "written" else parsed.words
     text = public_words(stimulus.mail, words, builder.house.site, builder.house.directory.parties(), stimulus.said, stimulus.heard)
-    told = bool(text.words or stimulus.mail.attachments)
+    told = bool(text.words) or _encloses(stimulus)
     leak = text.leak or stimulus.leak
     if told and not inside and leak:
         # No yes lets internal words out: he may keep them as a comment, or write again without the quoted part.
@@ -97,10 +98,17 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
         met = _publish(builder, stimulus, person, text.words)
         if met:
             went = f"{went} {met}: that answer went out after the mail that you answered."
+    elif parsed.card or stimulus.mail.attachments:
+        went = UNSENT
     lines += _run(builder, stimulus, person, then)
     _join_staff(builder, stimulus, person)
     lines = effects.as_written(lines, (*first.commands, *then.commands))
     _receipt(builder, stimulus, person, lines, went, anyway=bool(met or stimulus.chosen))
+
+
+def _encloses(stimulus: Received) -> bool:
+    """Tell whether the files of a mail without words are meant for somebody: below commands a client's own are not."""
+    return any(one.by_hand or not stimulus.parsed.commands for one in stimulus.mail.attachments)
 
 
 def _unreadable(stimulus: Received, words: str) -> bool:
@@ -507,10 +515,10 @@ def of_requestor(builder: Builder, stimulus: Received) -> None:
     lines = _run(builder, stimulus, person, first)
     went = ""
     if _for_staff(builder, stimulus, parsed.words):
-        if parsed.whole.strip() or stimulus.mail.attachments:
+        if _says_something(stimulus):
             _remark(builder, stimulus, person)
             went = _stays(builder, stimulus)
-    elif parsed.words.strip() or stimulus.mail.attachments:
+    elif parsed.words.strip() or _encloses(stimulus):
         customers.correspondence(builder, replace(stimulus, mail=replace(stimulus.mail, reply_text=parsed.words)))
     lines += _run(builder, stimulus, person, then)
     if not stimulus.verdict.commands:

@@ -112,6 +112,11 @@ class Proof(StrEnum):
         return self in (Proof.DMARC_PASS, Proof.DKIM_ALIGNED)
 
 
+_ADDED = frozenset({
+    "application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature", "application/pgp-keys",
+    "text/vcard", "text/x-vcard",
+})  # fmt: skip
+"""Signatures, keys and cards."""
 ENCRYPTED = "encrypted"
 """The defect of a mail of which some is."""
 
@@ -127,6 +132,11 @@ class Attachment:
     part: str
     content_id: str = ""
     inline: bool = False
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether somebody meant to send it: no picture within a text, nor what clients add to each mail of his."""
+        return not self.inline and self.type not in _ADDED
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,6 +323,8 @@ PHRASES: Mapping[str, str] = {
     "this request has nobody who could be written to. Name somebody first (AddRequestor: bob@acme.example), then choose":
         "diese Anfrage hat niemanden, dem man schreiben könnte. Nennen Sie zuerst jemanden (AddRequestor: bob@acme.example), dann wählen "
         "Sie",
+    "A picture or signature of your mail went to nobody, since no words stand with it.":
+        "Ein Bild oder eine Signatur Ihrer Mail ging an niemanden, da keine Worte dabei stehen.",
     "The mail itself went to {} too.": "Die Mail selbst ging auch an {}.",
     "The other words of your mail stay among staff. The mail itself went to {} too.":
         "Die übrigen Worte Ihrer Mail bleiben intern. Die Mail selbst ging auch an {}.",

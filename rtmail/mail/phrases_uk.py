@@ -314,6 +314,8 @@ PHRASES: Mapping[str, str] = {
     "waits for your answer to this mail": "чекає на вашу відповідь на цей лист",
     "this request has nobody who could be written to. Name somebody first (AddRequestor: bob@acme.example), then choose":
         "у цьому зверненні нікому писати. Спершу назвіть когось (AddRequestor: bob@acme.example), тоді оберіть",
+    "A picture or signature of your mail went to nobody, since no words stand with it.":
+        "Зображення чи підпис вашого листа нікому не надіслано, бо слів при них немає.",
     "The mail itself went to {} too.": "Сам лист пішов також до {}.",
     "The other words of your mail stay among staff. The mail itself went to {} too.":
         "Решта слів вашого листа лишається серед співробітників. Сам лист пішов також до {}.",

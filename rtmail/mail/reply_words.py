@@ -159,7 +159,7 @@ FORWARD_DIVIDERS: tuple[str, ...] = _listed(
 _GADGETS = (
     r"(?:mail|mobile|phone|cell|outlook|yahoo|proton ?mail|gmail|aol|airmail|mailbox|spark|blackberry|"
     r"nine|samsung|galaxy|android|i?phone|ipad|ipod|windows|verizon|"
-    r"at&t|htc|nokia|huawei|xiaomi|oneplus|pixel|thunderbird|k-9|fairemail|superhuman|canary|newton|"
+    r"at&t|htc|nokia|huawei|xiaomi|oneplus|pixel|thunderbird|k-9|fairemail|bluemail|superhuman|canary|newton|"
     r"smartphone|tablet|handheld|gmx|web\.de|ti-85)"
 )
 
@@ -169,17 +169,19 @@ MOBILE_SIGNATURES: tuple[str, ...] = (
     r"(?:\w*(?:phone|pad|pod|berry|machine|tablet|device|droid|flash2|watch)|pc|mac|pixels)\b",
     rf"from my {_GADGETS}\b",
     r"ᐧ$",
-    r"get \[?outlook for",
+    r"get \[?(?:outlook|bluemail) for",
     r"(?:(?:holen sie sich |laden sie )?outlook für|télécharger outlook pour|obtener outlook para|"
     r"obter o outlook para|scarica outlook per)",
     r"(?:outlook voor|hämta outlook för|hent outlook til|hanki outlook|pobierz (?:aplikację |program )?outlook|získat outlook|"
-    r"отримати outlook|завантажити outlook|получить outlook|скачать outlook|outlook'u edin|αποκτήστε το outlook|"
+    r"отрима(?:ти|йте) outlook|завантажити outlook|получить outlook|скачать outlook|outlook'u edin|αποκτήστε το outlook|"
     r"获取 ?outlook|下载 ?outlook|取得 ?outlook|(?:дізнайтеся про )?outlook для)",
     r"outlook for (?:ios|android) ?(?:を入手|다운로드|가져오기|を取得)",
     r"sent with (?:secure email from |\[?)?proton ?mail",
     r"(?:von meinem?|gesendet von|gesendet mit|gesendet vom|von unterwegs)(?: mein\w*| der|"
     r" dem)? (?:i?phone|ipad|ipod|handy|smartphone|mobil\w*|android\w*|samsung\w*|"
     r"galaxy\w*|blackberry\w*|tablet|outlook|mail|yahoo\w*|gmx|web\.de|windows\w*|huawei\w*)",
+    rf"(?:gesendet (?:mit|von|vom|aus)(?: mein\w*| der| dem)?|von meine[mr](?:/meine[mr])?) (?:telekom )?{_GADGETS}\b[\w-]*",
+    r"(?:von unterwegs|mobil|vom handy) (?:gesendet|geschrieben)\.?$",
     r"(?:diese|eine) nachricht wurde von meinem .{3,60} gesendet\.?$",
     r"envoy[eé] (?:de|depuis|à partir de|avec) (?:mon |ma |l'|le |la |un )?(?:i?phone|ipad|ipod|mobile|"
     r"portable|smartphone|téléphone|tablette|android|"
@@ -205,7 +207,8 @@ MOBILE_SIGNATURES: tuple[str, ...] = (
     r"outlook|яндекс\w*|mail|почты|mail\.ru|мобильн\w*)",
     r"(?:надіслано|відправлено) (?:з|із|зі) (?:мого |мобільн\w* |пошти )?(?:i?phone|ipad|айфона|"
     r"телефон[ау]|смартфон[ау]|android|samsung|outlook|"
-    r"ukr\.net|мобільн\w*)",
+    r"ukr\.net|мобільн\w*|пристрою|пошти)",
+    rf"(?:надіслано|відправлено) (?:через|(?:з|із|зі|за допомогою)(?: моєї| застосунку| додатк[ау])?) {_GADGETS}\b",
     r"изпратено от (?:моя |моят )?(?:i?phone|ipad|телефон|android)",
     r"trimis de pe (?:i?phone|ipad|telefon|android)",
     r"(?:i?phone|ipad|telefon|android|samsung)\w*'?(?:umdan|imden|dan|den|ımdan) gönderildi",
@@ -228,7 +231,8 @@ SIGNATURE_WORDS: frozenset[str] = frozenset(
         galaxy | samsung | pro | max | plus | mini | handheld | work | gesendet | verschickt | handy | mit | der | dem |
         meinem | meiner | geschrieben | secure | für | pour | para | per | voor | för | til | de | sur | mon | mobil |
         gönderildi | desde | do | da | con | el | la | mi | meu | dal | mio | op | mijn | min | pc | tv | downloaden | dla |
-        systemu | для | pre | edinin | を入手
+        systemu | для | pre | edinin | を入手 | auf | мого | додатка | додатку | застосунка | застосунку | телефону | смартфону |
+        пристрою | пристроїв | мобільних | пошти | приложения | почты | мобильных | устройств
         """
     )
 )
@@ -246,6 +250,15 @@ COMMANDS: frozenset[str] = frozenset(_listed(
     """
 ))
 """How commands begin, as letters alone, but for what begins a client's header lines too."""
+
+CLOSINGS: str = (
+    r"(?:with )?(?:(?:best|kind|kindest|warm|warmest|many) )?regards|best wishes|(?:yours )?sincerely(?: yours)?|"
+    r"yours (?:truly|faithfully)|cheers|br|"
+    r"(?:mit )?(?:freundliche|beste|herzliche|viele|liebe|schöne)[nmr]? (?:grü(?:ß|ss)en?|gru(?:ß|ss))(?: aus \w+)?|mfg|vg|lg|"
+    r"(?:з|із) (?:(?:найкращими|щирою|глибокою) )?(?:повагою|побажаннями)|всього найкращого|с уважением|(?:bien )?cordialement|"
+    r"saludos(?: cordiales)?|cordiali saluti|met vriendelijke groet(?:en)?|(?:z poważaniem|pozdrawiam)"
+)
+"""What stands above a name below a mail, without a word of thanks, which may be all that somebody wants to say."""
 
 EXCUSES: str = (
     r"(?:please|pls|so |sorry|excuse|apolog|forgive|pardon|bitte|entschuldig|tippfehler|désolé|veuillez|"

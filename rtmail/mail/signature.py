@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rtmail.mail.reply_words import EXCUSES, MOBILE_SIGNATURES, SIGNATURE_WORDS, WEAK_SIGNATURES
+from rtmail.mail.reply_words import CLOSINGS, EXCUSES, MOBILE_SIGNATURES, SIGNATURE_WORDS, WEAK_SIGNATURES
 
 MAX_LINES = 40
 MAX_CARD_LINES = 12
@@ -22,6 +22,8 @@ _LINK = re.compile(r"[(<\[]{0,2}(?:https?|mailto):\S*|<[^<>\s]*>", re.IGNORECASE
 _WEAK = re.compile("|".join(f"(?:{pattern})" for pattern in WEAK_SIGNATURES), re.IGNORECASE)
 _SENTENCE = re.compile(r"(?:\S+\s+){4,}\S*[.!?…]\s*$|\?")
 _ITEM = re.compile(r"^\s*(?:[-*•+]|\d{1,3}[.)])\s+\S")
+_CLOSING = re.compile(rf"(?:{CLOSINGS})[ ,.!]*(?P<name>.{{0,60}})", re.IGNORECASE)
+_POSTSCRIPT = re.compile(r"^\W*p\.? ?s\b", re.IGNORECASE)
 _FOOTER_ROW = re.compile(r"^_{20,}\s*$")
 _FOOTER_LINE = re.compile(r"mailing[ -]?list|https?://|listinfo|^\S+@\S+$|unsubscribe", re.IGNORECASE)
 _DASH_NAME = re.compile(r"^-[^\W\d_a-z][^\W\d_]{1,20}(?: [^\W\d_a-z][^\W\d_]{0,20}){1,2}$")
@@ -36,6 +38,20 @@ def words_end(lines: Sequence[str]) -> int:
             break
         end = _trimmed(lines, cut)
     return end
+
+
+def closes_only(text: str, name: str) -> bool:
+    """Tell whether a text is a closing with what clients put below it, or the card of `name`, and says nothing else.
+
+    Above them stood commands: whoever has a signature does not mean to send it to a customer all alone.
+    """
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip(" \t\xa0-_*")]
+    if not lines or len(lines) > MAX_LINES or any(_POSTSCRIPT.match(line) for line in lines):
+        return False
+    found = _CLOSING.fullmatch(lines[0].strip(" *_"))
+    if found is None:
+        return bool(name) and lines[0].strip(" *_,.").casefold() == name.casefold() and _is_card(lines)
+    return all(word[:1].isupper() for word in found["name"].split()) and _is_card(lines[1:3])
 
 
 def _trimmed(lines: Sequence[str], end: int) -> int:
@@ -92,7 +108,7 @@ def _is_mobile(line: str) -> bool:
     if found is None:
         return False
     rest = _EXCUSE.sub("", _LINK.sub(" ", text[found.end() :]))
-    words = [word.strip(".,;:()[]<>!*") for word in rest.split()]
+    words = [word.strip(".,;:()[]<>!*-") for word in rest.split()]
     return len(words) <= 8 and all(
         not word or word[:1].isupper() or word.lower() in SIGNATURE_WORDS or any(char.isdigit() for char in word) for word in words
     )
