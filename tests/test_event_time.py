@@ -69,6 +69,16 @@ def test_a_request_counts_from_our_servers_hour_and_an_answer_too(house: House) 
     assert first(house)[::2] == (State.MISSED, begun + timedelta(minutes=80))
 
 
+@pytest.mark.parametrize(("minutes", "promised"), [(20, "09:30 UTC"), (40, "10:00 UTC"), (80, "")])
+def test_an_acknowledgement_that_is_late_promises_nothing_that_has_passed(house: House, minutes: int, promised: str) -> None:
+    """Triage is due at 09:30, the first response at 10:00."""
+    house.forward(minutes=minutes)
+    house.receive(mail(headers=f"Received: {BY_US}Mon, 23 Nov 2026 09:00:00 +0000"), peer="127.0.0.1")
+    text = next(one for one in house.sent() if one.item.template == "acknowledgement").text
+    assert ("A person will have looked" in text) is bool(promised)
+    assert promised in text
+
+
 def test_an_answer_that_waited_in_our_servers_queue_is_in_time(house: House) -> None:
     begun = house.now
     notice = sent_to(opened(house), JANE, "opened")

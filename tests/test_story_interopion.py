@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -37,6 +38,8 @@ def test_the_customer_designates_the_priority(house: House, priority: str, after
     assert receivers(sent, "acknowledgement") == {BOB}
     first = clock(house, "first-response")
     assert first is not None
+    assert first.due_at is not None
+    assert f"by {first.due_at.astimezone(ZoneInfo('America/New_York')):%a %d %b %Y, %H:%M} " in sent_to(sent, BOB, "acknowledgement").text
     assert first.due_at == WORKDAY + after
     assert (first.state is State.MET) is (priority != "P1"), "an acknowledgement is the response, but to an emergency"
     assert ("escalation", MAX) in [(one.item.template, one.item.recipient) for one in sent] or priority != "P1"

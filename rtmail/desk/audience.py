@@ -25,6 +25,7 @@ from rtmail.mail.model import Address, Attachment
 from rtmail.mail.token import Action
 from rtmail.policy import signals
 from rtmail.policy.hours import next_open
+from rtmail.policy.rows import ClockKind
 from rtmail.policy.terms import TERMS, Terms
 
 THREADS = "threads"
@@ -50,9 +51,9 @@ def participant_recipient(participant: Participant) -> Recipient:
     return Recipient(participant.person, participant.address, participant.name, staff=False, language=participant.language)
 
 
-def acknowledge(builder: Builder, promised_at: datetime | None) -> None:
+def acknowledge(builder: Builder) -> None:
     """The acknowledgement, to the requestor alone: number, subject, when a person will have looked, how to add words."""
-    requestor = builder.ticket.requestor
+    requestor, looked_at = builder.ticket.requestor, _looked_at(builder)
     if requestor is None:
         return
     event = builder.add(EventKind.ACKNOWLEDGED, visibility=Visibility.PUBLIC)
@@ -71,7 +72,7 @@ def acknowledge(builder: Builder, promised_at: datetime | None) -> None:
             number=builder.ticket.number,
             event=event.seq,
             facts={
-                "looked_at": promised_at, "incidents": [dict(one) for one in builder.told_of], **_hours(builder), **asked,
+                "looked_at": looked_at, "incidents": [dict(one) for one in builder.told_of], **_hours(builder), **asked,
             },
             in_reply_to=thread[-1] if thread else "",
             references=thread,
@@ -79,6 +80,12 @@ def acknowledge(builder: Builder, promised_at: datetime | None) -> None:
             reply_to=ReplyTo.CUSTOMER,
         )
     )
+
+
+def _looked_at(builder: Builder) -> datetime | None:
+    """By when a person will have looked: by triage, without it by the first response. What a late mail has missed is promised to nobody."""
+    ahead = {clock.kind: clock.due_at for clock in builder.ticket.clocks if clock.running and clock.due_at and clock.due_at > builder.now}
+    return ahead.get(ClockKind.TRIAGE) or ahead.get(ClockKind.FIRST_RESPONSE)
 
 
 def form_facts(builder: Builder) -> dict[str, Any]:

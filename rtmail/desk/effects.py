@@ -446,8 +446,7 @@ def _confirm_forward(builder: Builder) -> Result:
     if acknowledged:
         return refused("tell the requestor", "the requestor was told already")
     builder.note("acknowledged", builder.now.isoformat())
-    due = {clock.kind.value: clock.due_at for clock in builder.ticket.clocks if clock.running}
-    audience.acknowledge(builder, due.get("triage") or due.get("first-response"))
+    audience.acknowledge(builder)
     return done("tell the requestor", "the acknowledgement is on its way")
 
 

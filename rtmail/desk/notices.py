@@ -50,7 +50,7 @@ def draft(builder: Builder) -> None:
         for notice in notices:
             match notice.kind:
                 case NoticeKind.ACKNOWLEDGEMENT:
-                    audience.acknowledge(builder, notice.next_at)
+                    audience.acknowledge(builder)
                 case NoticeKind.HOLDING_UPDATE:
                     _holding_update(builder, notice)
                 case NoticeKind.CLOSING:

@@ -114,7 +114,6 @@ def for_customer(builder: Builder, value: str, person: Person, parties: Mapping[
     builder.join(party, Role.REQUESTOR, one.spec, one.name, actor=person.party, reason="by staff")
     opens = any(entry.event.kind is EventKind.OPENED for entry in builder.entries)
     if not opens:  # an opening acknowledges by itself, to whoever is the requestor then
-        running = {clock.kind.value: clock.due_at for clock in builder.ticket.clocks if clock.running}
-        audience.acknowledge(builder, running.get("triage") or running.get("first-response"))
+        audience.acknowledge(builder)
     return f"it is a request of {one.spec} now, who is told its number"
 

@@ -82,8 +82,7 @@ def serve(builder: Builder) -> str:
     keep(builder, replace(terms, promises=True, held=False, plan=plan, priorities=None))
     builder.signal(signals.PolicyApplied(at=builder.now, event=builder.ticket.events))
     if terms.held:
-        running = {clock.kind.value: clock.due_at for clock in builder.ticket.clocks if clock.running}
-        audience.acknowledge(builder, running.get("triage") or running.get("first-response"))
+        audience.acknowledge(builder)
     return f"it is served{f' on the plan {plan}' if plan else ''} from now on"
 
 
