@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rtmail.desk.ticket import EventKind
 from tests.fakes.house import House, Sent, blueprint, mail
-from tests.fakes.staff import BOB, JANE, answered, opened, request, sent_to
+from tests.fakes.staff import ANN, BOB, JANE, answered, opened, request, sent_to
 
 
 @pytest.fixture
@@ -66,6 +68,29 @@ def asked(house: House) -> Sent:
     words = sent_to(answered(house, notice, "Which printer is it?"), BOB, "words")
     assert first_response(house) == ["met"]
     return words
+
+
+@pytest.mark.parametrize("changes", [{"verp": False}, {"detail": "off"}], ids=["no verp", "no details"])
+def test_without_an_address_for_each_mail_the_id_and_the_recipient_tell_which_one_it_was(tmp_path: Path, changes: dict[str, Any]) -> None:
+    plan = blueprint()
+    house = House(tmp_path, plan=replace(plan, site=replace(plan.site, **changes)))
+    notice = sent_to(opened(house, cc="Ann Poe <ann@acme.example>"), JANE, "opened")
+    sent = answered(house, notice, "Which printer is it?")
+    words = sent_to(sent, BOB, "words")
+    assert words.item.envelope_sender == "support@example.com"
+    assert words["Message-ID"] == sent_to(sent, ANN, "words")["Message-ID"]
+    house.receive(dsn(words, recipient="somebody@forwarded.example"), to=words.item.envelope_sender, sender="")
+    assert house.sent() == [], "which of both came back is not known"
+    house.receive(dsn(words).replace(b"<dsn@", b"<eve@"), to=words.item.envelope_sender, sender="eve@elsewhere.example")
+    assert first_response(house) == ["met"], "what a person sends settles nothing"
+    house.receive(qmail(words), to=words.item.envelope_sender, sender="")
+    told = sent_to(house.sent(), JANE, "undeliverable")
+    assert BOB in told.text
+    assert ANN not in told.text
+    assert first_response(house) == ["returned", "running"]
+    house.receive(dsn(words), to=words.item.envelope_sender, sender="")
+    assert house.sent() == [], "told once"
+    house.close()
 
 
 @pytest.mark.parametrize("make", [dsn, qmail, exim, lambda of: dsn(of, kind="global-delivery-status")], ids=["rfc 3464", "qmail", "exim", "rfc 6533"])

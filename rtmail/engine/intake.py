@@ -168,8 +168,8 @@ class Intake:
                     {"number": verdict.number or 0, "queue": verdict.queue, "words": mail.reply_text[:HELD_WORDS]}, now
                 )  # fmt: skip
                 return Settlement(item, Outcome.HELD, verdict.reason, trace=trace)
-            case Result.BOUNCE if verdict.outbox_id:
-                return self._bounced(item, mail, verdict, tickets, trace, now)
+            case Result.BOUNCE if outbox_id := verdict.outbox_id or self._returned(item, mail):
+                return self._bounced(item, mail, replace(verdict, outbox_id=outbox_id), tickets, trace, now)
             case Result.BOUNCE if verdict.number is None:
                 return Settlement(item, Outcome.BOUNCE, "bounce of no mail of ours", trace=trace)
             case Result.AUTO_REPLY | Result.REPORT if verdict.number is None:
@@ -369,6 +369,17 @@ class Intake:
                 found[address.key(one.spec)] = party.id
                 languages[party.id] = party.language
         return found, languages
+
+    def _returned(self, item: SpoolItem, mail: Mail) -> int:
+        """Return which mail of ours a report is about, by the id and the recipient that it quotes, where mails have no envelope sender
+        of their own (VERP); 0 where these do not tell, since copies of one event share their id, and for what a person sent."""
+        site, bounce = self.office.site, mail.bounce
+        if (site.verp and site.detail != "off") or item.envelope.sender or bounce is None or not bounce.original_message_id:
+            return 0
+        copies = self.store.by_message_id(bounce.original_message_id)
+        named = {address.key(one) for one in bounce.recipients}
+        found = [row for row in copies if address.key(row.recipient) in named] or copies
+        return found[0].id if len(found) == 1 else 0
 
     def _bounced(
         self, item: SpoolItem, mail: Mail, verdict: Verdict, tickets: Mapping[int, Ticket], trace: dict[str, Any], now: datetime
