@@ -663,3 +663,14 @@ def test_questions_above_a_signature_open_no_request(desk: Desk) -> None:
     assert [(one.item.template, one.item.recipient) for one in sent] == [("receipt", JANE)]
     assert desk.house.store.by_number(2) is None
     assert sent_to(told_us(desk.house, BOB, "show 1\n\nBest regards\nBob Roe"), BOB, "answer")
+
+
+@pytest.mark.parametrize(("subtype", "name", "goes"), [
+    ("pkcs7-signature", "smime.p7s", False), ("x-pkcs7-signature", "", False), ("pgp-signature", "OpenPGP_signature.asc", False),
+    ("pgp-signature", "", False), ("pgp-signature", "release-4.2.tar.gz.asc", True),
+])  # fmt: skip
+def test_the_signature_of_an_engineers_mail_is_not_passed_on(desk: Desk, subtype: str, name: str, goes: bool) -> None:
+    answer = desk.composed("It is done.")
+    answer.add_attachment(b"certificate of jane@staff.example", maintype="application", subtype=subtype, filename=name or None)
+    words = sent_to(desk.posts(answer.as_bytes()), BOB, "words")
+    assert [part.get_filename() for part in words.mail.iter_attachments()] == ([name] if goes else [])  # type: ignore[attr-defined]

@@ -154,7 +154,7 @@ def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *,
         at=stimulus.at,
         facts={**arrival.facts_of(stimulus), "by_staff": True, "after": builder.ticket.last_public_seq},
     )
-    attachments = audience.refs(stimulus.mail.attachments, stimulus.raw_id)
+    attachments = audience.refs((one for one in stimulus.mail.attachments if not one.signs_mail), stimulus.raw_id)
     reached = arrival.reached_by(stimulus) if reached is None else reached
     audience.to_customers(
         builder,

@@ -112,11 +112,12 @@ class Proof(StrEnum):
         return self in (Proof.DMARC_PASS, Proof.DKIM_ALIGNED)
 
 
-_ADDED = frozenset({
-    "application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature", "application/pgp-keys",
-    "text/vcard", "text/x-vcard",
-})  # fmt: skip
+_SMIME = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
+_PGP = "application/pgp-signature"
+_ADDED = _SMIME | {_PGP, "application/pgp-keys", "text/vcard", "text/x-vcard"}
 """Signatures, keys and cards."""
+_PGP_NAMES = frozenset({"signature.asc", "signature.pgp", "openpgp_signature", "openpgp_signature.asc", "openpgp_digital_signature.asc"})
+"""What clients call the signature of a mail; that of a file is called after it."""
 ENCRYPTED = "encrypted"
 """The defect of a mail of which some is."""
 
@@ -137,6 +138,12 @@ class Attachment:
     def by_hand(self) -> bool:
         """Whether somebody meant to send it: no picture within a text, nor what clients add to each mail of his."""
         return not self.inline and self.type not in _ADDED
+
+    @property
+    def signs_mail(self) -> bool:
+        """Whether it is the signature of the mail that it came in: nothing in another one, where it only tells who signed."""
+        named = self.name.lower() in _PGP_NAMES or self.name.startswith("part-")
+        return self.type in _SMIME or (self.type == _PGP and named)
 
 
 @dataclass(frozen=True, slots=True)
