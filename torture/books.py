@@ -55,6 +55,13 @@ def rests(url: str) -> bool:
     return rows(url, WAITING) == [(0,)]
 
 
+def begun(url: str) -> bool:
+    """The first migrations are over: there is a spool."""
+    if url.startswith("sqlite"):
+        return rows(url, "SELECT 1 FROM sqlite_master WHERE name = 'spool'") != []
+    return rows(url, "SELECT to_regclass('spool') IS NOT NULL") == [(True,)]
+
+
 def missing(url: str, told: Iterable[Posted]) -> list[str]:
     """The mails that were answered 250 and whose bytes are not in the spool."""
     kept = {digest for (digest,) in rows(url, KEPT)}
