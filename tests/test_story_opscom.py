@@ -61,6 +61,9 @@ def test_the_status_mail_carries_an_eta(house: House) -> None:
     sent = answered(house, notice, "We see it.")
     assert "say by when it will be solved" in flat(sent_to(sent, JANE, "asked"))
     assert not [one for one in sent if one.item.recipient == BOB]
+    for line in ("eta 2026-01-01 06:00", "Status: open"):
+        sent = answered(house, notice, f"{line}\n\nWe see it.")
+        assert "say by when it will be solved" in flat(sent_to(sent, JANE, "asked")), "neither says when"
     sent = answered(house, notice, "eta 06:00\n\nWe see it.")
     assert "06:00" in next(one for one in sent if one.item.recipient == BOB).text
     assert "We see it." in next(one for one in sent if one.item.recipient == BOB).text

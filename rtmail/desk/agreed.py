@@ -12,7 +12,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rtmail.desk import arguments, audience, notes
-from rtmail.desk.commands import Parsed
+from rtmail.desk.arguments import ArgumentError
+from rtmail.desk.commands import Command, Parsed
 from rtmail.desk.decision import Builder
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.ticket import ETA, EventKind, Status
@@ -24,6 +25,7 @@ SHORTEST, LONGEST = timedelta(minutes=5), timedelta(days=100)
 """Between these an agreed cadence makes sense; what lies outside is a slip of the finger."""
 AHEAD = timedelta(days=366)
 _LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
+_ENDS = (Status.RESOLVED, Status.CLOSED, Status.REJECTED)
 
 
 def cadence(builder: Builder, value: str, actor: int) -> str:
@@ -84,9 +86,21 @@ def lacks_eta(builder: Builder, parsed: Parsed) -> bool:
     named = next((one.value for one in parsed.commands if one.name in ("priority", "reclassify")), "").split(" ")[0]
     key = next((one for one in builder.policy.priorities if one.casefold() == named.rstrip(":,;").casefold()), ticket.priority)
     wanted = bool(key) and builder.policy.priority(key).needs_eta
-    ends = any(one.name in ("eta", "resolve", "status", "close", "reject") for one in parsed.commands)
+    says = any(_says_end(builder, one) for one in parsed.commands)
     known = ticket.eta_at
-    return wanted and not ends and not (known and known > builder.now)
+    return wanted and not says and not (known and known > builder.now)
+
+
+def _says_end(builder: Builder, command: Command) -> bool:
+    """Tell whether a command says when it is solved, an instant that is still ahead, or ends the request."""
+    try:
+        if command.name == "eta":
+            return bool(arguments.instant(command.value, builder.now, builder.zone))
+        if command.name == "status":
+            return arguments.status(command.value) in _ENDS
+    except ArgumentError:
+        return False
+    return command.name in ("resolve", "close", "reject")
 
 
 def _promise(builder: Builder, actor: int, **facts: Any) -> None:
