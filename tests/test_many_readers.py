@@ -6,9 +6,18 @@ import base64
 import random
 import tracemalloc
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from rtmail.desk.people import Person
+from rtmail.engine import keeping
+from rtmail.mail.compose import Outgoing
+from rtmail.mail.compose import compose as compose_really
+from rtmail.mail.draft import Draft
+from rtmail.mail.tripwire import LeakError
 from tests.fakes.house import House, blueprint, mail
 
 MIB = 1 << 20
@@ -32,3 +41,25 @@ def test_copies_of_a_large_mail_do_not_fill_the_memory(tmp_path: Path) -> None:
         assert len(with_file) >= 30
         assert all(len(one.item.raw) > 2 * MIB for one in with_file)
         assert peak < 45 * MIB
+
+
+def test_what_a_refused_copy_leaves_behind_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tripwire stopped the third copy; the bytes of the first two were in the database already, and belonged to no mail."""
+    made, refused = list[int](), list[int]()
+
+    def compose(draft: Draft, now: datetime, outbox_id: int, *more: Any) -> Outgoing:
+        if len(made) == 2 and not refused:
+            refused.append(outbox_id)
+            raise LeakError("words of staff")
+        made.append(outbox_id)
+        return compose_really(draft, now, outbox_id, *more)
+
+    monkeypatch.setattr(keeping, "compose", compose)
+    monkeypatch.setattr(keeping, "LARGE_BYTES", 1)
+    with closing(House(tmp_path)) as house:
+        house.put(mail())
+        assert house.engine.work(house.now) == 1
+        assert refused
+        sent = {one.item.id for one in house.sent()}
+        assert sent
+        assert {id_ for (id_,) in house.store._rows("SELECT id FROM outbox_mail")} == sent

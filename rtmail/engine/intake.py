@@ -304,7 +304,8 @@ class Intake:
         )
         try:
             decision = self._decided(policy, ticket, received, now, trip)
-            kept = self.keeper.keep(decision, now, mail.attachments)
+            with self.store.transaction():
+                kept = self.keeper.keep(decision, now, mail.attachments)
         except LeakError as leak:
             # What the rails in desk did not see: staff are asked, a customer's words are kept from the other participants.
             decision = self._decided(policy, ticket, replace(received, leak=leak.reason), now, trip)
