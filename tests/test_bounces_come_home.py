@@ -82,8 +82,11 @@ def test_without_an_address_for_each_mail_the_id_and_the_recipient_tell_which_on
     house.receive(dsn(words, recipient="somebody@forwarded.example"), to=words.item.envelope_sender, sender="")
     assert house.sent() == [], "which of both came back is not known"
     house.receive(dsn(words).replace(b"<dsn@", b"<eve@"), to=words.item.envelope_sender, sender="eve@elsewhere.example")
+    polled = {"ingress": "imap", "sender": None, "queue": "support"}
+    by_eve = b"Return-Path: <eve@elsewhere.example>\r\n" + dsn(words).replace(b"<dsn@", b"<eve2@")
+    house.receive(by_eve, **polled)  # type: ignore[arg-type]
     assert first_response(house) == ["met"], "what a person sends settles nothing"
-    house.receive(qmail(words), to=words.item.envelope_sender, sender="")
+    house.receive(b"Return-Path: <>\r\n" + qmail(words), **polled)  # type: ignore[arg-type]
     told = sent_to(house.sent(), JANE, "undeliverable")
     assert BOB in told.text
     assert ANN not in told.text

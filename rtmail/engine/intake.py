@@ -375,7 +375,10 @@ class Intake:
         """Return which mail of ours a report is about, by the id and the recipient that it quotes, where mails have no envelope sender
         of their own (VERP); 0 where these do not tell, since copies of one event share their id, and for what a person sent."""
         site, bounce = self.office.site, mail.bounce
-        if (site.verp and site.detail != "off") or item.envelope.sender or bounce is None or not bounce.original_message_id:
+        sender = item.envelope.sender
+        if sender is None:  # out of a mailbox, whose server noted it
+            sender = next(iter(mail.headers.get("return-path", ())), "").strip("<> ")
+        if (site.verp and site.detail != "off") or sender or bounce is None or not bounce.original_message_id:
             return 0
         copies = self.store.by_message_id(bounce.original_message_id)
         named = {address.key(one) for one in bounce.recipients}
