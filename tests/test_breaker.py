@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from rtmail.engine.breaker import SAID_AGAIN
 from rtmail.engine.office import Caps
 from rtmail.mail.tripwire import LeakError
 from tests.fakes.house import House, Sent, blueprint, mail
+from tests.fakes.staff import BOB, JANE, answered, receivers, sent_to
+from tests.fakes.staff import opened as opened_by_customer
 
 STAFF = ("jane@staff.example", "kim@staff.example")
 
@@ -202,3 +205,29 @@ def test_who_is_answered(tmp_path: Path, said: str, anyone: bool, proven: bool, 
         assert sent["opened", "jane@staff.example"] == 1
     finally:
         house.close()
+
+
+def test_two_vacation_programs_of_staff_fall_silent(tmp_path: Path) -> None:
+    """Both without a sign of a program, and each answers every mail that tells it of the other's comment."""
+    house = House(tmp_path)
+    sent = opened_by_customer(house, who=BOB)
+    sent = answered(house, sent_to(sent, JANE, "opened"), "comment\n\nKim, what do you say?")
+    total = 0
+    for _ in range(40):
+        mine = [one for one in sent if one.item.template == "comment"]
+        total += len(mine)
+        sent = [each for one in mine for each in answered(house, one, f"I am away until 3 December, call 030 {total}.")]
+        house.forward(seconds=10)
+        if not mine:
+            break
+    assert 4 < total <= 2 * (SAID_AGAIN + 2)
+    house.close()
+
+
+def test_colleagues_who_talk_are_not_stopped(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    notice = sent_to(opened_by_customer(house, who=BOB), JANE, "opened")
+    for number in range(20):
+        sent = answered(house, notice, f"comment\n\nStep {number}, {'x' * number}.")
+        assert receivers(sent, "comment") == {"kim@staff.example"}
+    house.close()

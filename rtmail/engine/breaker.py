@@ -32,6 +32,8 @@ FOLDED = frozenset({"opened", "words", "notice", "state", "comment"})
 """Mails that tell staff of what came; what asks them for something (a held mail, a hand-over) is never folded."""
 TEMPLATE = "folded"
 LISTED = 100
+SAID_AGAIN = 5
+"""So often a colleague may say the same on a request within `Caps.burst`; nobody does."""
 _PENDING = "fold:"
 _NUMBERS = re.compile(r"\d+")
 
@@ -60,13 +62,25 @@ def answers(store: Store, caps: Caps, verdict: Verdict, now: datetime) -> Trip |
     return None
 
 
-def came(store: Store, caps: Caps, verdict: Verdict, now: datetime) -> Trip | None:
-    """Count a mail from outside, and return the cap that it goes beyond, by its sender or by its request."""
+def came(store: Store, caps: Caps, verdict: Verdict, mail: Mail, now: datetime) -> Trip | None:
+    """Count a mail, and return the cap that it goes beyond: one from outside by its sender or by its request, staff's by its words."""
     if verdict.sender.staff and verdict.sender.authenticated:
-        return None
+        return _said_again(store, caps, verdict, mail, now)
     to = came_to(store, caps, verdict.number, now) if verdict.number else None
     by = came_from(store, caps, verdict, now)
     return to or by
+
+
+def _said_again(store: Store, caps: Caps, verdict: Verdict, mail: Mail, now: datetime) -> Trip | None:
+    """Count a colleague's words on a request: the vacation programs of two of them would tell each other for ever that they are away."""
+    words = " ".join(_NUMBERS.sub("", mail.reply_text).split())
+    if not verdict.number or not words:
+        return None
+    said = hashlib.sha256(words.encode()).hexdigest()[:32]
+    if store.count(f"said-to:{verdict.number}:{verdict.sender.party}:{said}", now, caps.burst) <= SAID_AGAIN:
+        return None
+    why = f"the same words came from {verdict.sender.address.spec} more than {SAID_AGAIN} times within {notices.span(caps.burst)}"
+    return Trip(f"request #{verdict.number}", why, caps.burst)
 
 
 def came_to(store: Store, caps: Caps, number: int, now: datetime) -> Trip | None:

@@ -48,6 +48,8 @@ from rtmail.policy.model import Policy
 from rtmail.store import Duplicate, Held, Hold, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store
 
 _FROM_OUTSIDE = BY_OTHERS | {Result.CORRESPONDENCE, Result.UNVERIFIED, Result.COLLEAGUE_JOINS, Result.OUTSIDE}
+_COUNTED = _FROM_OUTSIDE | {Result.STAFF_COMMENT}
+"""What two programs could send each other for ever."""
 _LET_GO = (Held.RELEASED, Held.WRITTEN, Held.COMMENTED)
 
 
@@ -267,7 +269,7 @@ class Intake:
         if item.envelope.cut:
             verdict = replace(verdict, passed_on=False)
             trace["cut"] = {"bytes": item.envelope.cut.whole_bytes, "limit": item.envelope.cut.limit_bytes}
-        trip = breaker.came(self.store, self.office.caps, verdict, now) if verdict.result in _FROM_OUTSIDE else None
+        trip = breaker.came(self.store, self.office.caps, verdict, mail, now) if verdict.result in _COUNTED else None
         if trip is None and (verdict.answerable or asks) and not flagged:
             trip = breaker.answers(self.store, self.office.caps, verdict, now)
         withheld = trip.why if trip else ""
