@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -192,6 +195,41 @@ def test_the_signing_key_and_the_config_travel_and_passwords_do_not(tmp_path: Pa
     assert stat.S_IMODE((new.state / "secret.key").stat().st_mode) == 0o600
     new.cli("restore", str(file), "--config-to", str(tmp_path / "conf"))
     assert (tmp_path / "conf" / "config" / "rtmail.toml").read_text() == old.config.read_text()
+
+
+def newer(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("INSERT INTO schema_migration (name, applied) VALUES ('9999_later', '2030-01-01')")
+
+
+def rubbish(file: Path) -> None:
+    file.write_bytes(b"no database at all" * 1000)
+
+
+def short(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 3)
+
+
+@pytest.mark.parametrize("harm", [newer, rubbish, short])
+def test_a_backup_takes_the_place_of_a_database_that_cannot_be_used(harm: Callable[[Path], object], tmp_path: Path) -> None:
+    """As the daemon and the doctor say: it is the cure."""
+    old = own(tmp_path / "old")
+    old.cli("receive", "--to", "support@example.com", stdin=mail())
+    with old:
+        wait_for(lambda: old.tickets(), 30, "nothing opens")
+    file, database = tmp_path / "house.rtmail", old.state / "rtmail.db"
+    old.cli("backup", str(file))
+    harm(database)
+    (old.state / "secret.key").write_bytes(b"\xff\xfe")
+    spoilt = database.read_bytes()
+    assert "rtmail restore FILE --replace" in failing(old, "ticket", "list") or harm is newer
+    assert "add --replace to move it aside" in failing(old, "restore", str(file))
+    assert database.read_bytes() == spoilt
+    former = Path(json.loads(old.cli("restore", str(file), "--replace", "--json"))["former"])
+    assert former.read_bytes() == spoilt
+    assert json.loads(old.cli("audit", "--json"))["accepted"] == 1
+    with old:
+        assert len(old.tickets()) == 1
 
 
 def test_refusals_name_the_cure_and_change_nothing(tmp_path: Path) -> None:

@@ -158,6 +158,12 @@ def mail_waits(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
         store.put_many([(mail(), Envelope("b@acme.example", ("support@example.com",), "smtp", datetime.now(UTC) - timedelta(hours=3)))])
 
 
+def no_key(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    (running.state / "secret.key").write_bytes(b"\xff\x00")
+    (running.state / "secret.key").chmod(0o600)
+    monkeypatch.setattr(config.Config, "key_given", property(lambda _: False))
+
+
 def made_by_root(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.open
 
@@ -214,6 +220,7 @@ def old_backup(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     (full_disk, "disk", "fail", "mail is answered 452", "make room"),
     (no_inodes, "disk", "fail", "3 inodes free", "small files"),
     (open_folder, "state folder", "fail", "everybody on this machine can read", "chmod 0700"),
+    (no_key, "signing key", "fail", "it holds no signing key", "rtmail restore FILE --replace"),
     (open_key, "state folder", "fail", "others can read the signing key", "chmod 0600"),
     (damaged, "database", "fail", "not a database", "rtmail restore FILE"),
     (newer, "database", "fail", "newer rtmail", "rtmail restore FILE"),

@@ -25,7 +25,7 @@ from rtmail.errors import RtmailError
 from rtmail.failpoint import failpoint
 from rtmail.ops import archive, opening
 from rtmail.ops.tenure import Tenure
-from rtmail.store import Store
+from rtmail.store import Damaged, Store, Unusable
 
 DATABASE = "rtmail.db"
 CONFIG = "config"
@@ -120,12 +120,12 @@ def restore(config: Config, file: Path, now: datetime, *, replace: bool, send_wa
                 held.leave_gap(gap, OTHERS_GAP)
                 requests, mails, last_number = held.requests(), held.audit_counts().accepted, held.last_number()
             with_key = KEY_FILE in names and not config.key_given
-            former = _room_for(config, replace=replace)
+            former, whole = _room_for(config, replace=replace)
             # The key first: a house that starts without it would make one of its own.
             if with_key:
                 _put_key(folder / KEY_FILE, config.state / KEY_FILE, stamp)
                 archive.sync(config.state)
-            moved = _put(config, folder / DATABASE, stamp if former else "", progress)
+            moved = _put(config, folder / DATABASE, stamp if former else "", progress, whole=whole)
             archive.sync(config.state)
         return Restored(made_at, requests, mails, aside, last_number + 1, with_key, moved)
     finally:
@@ -146,38 +146,50 @@ def unpack_config(file: Path, into: Path) -> list[Path]:
     return [into / name for name in names]
 
 
-def _room_for(config: Config, *, replace: bool) -> bool:
-    """Tell whether there is something that must be moved aside; raises NotRestored when it may not be moved."""
-    store = opening.open_store(config)
+def _room_for(config: Config, *, replace: bool) -> tuple[bool, bool]:
+    """Tell whether there is something that must be moved aside, and whether it is a database that we can use, as a damaged one is not.
+
+    Raises NotRestored when it may not be moved.
+    """
+    file, said = Store(config.store_url, config.state).file(), ""
     try:
-        used, file = store.used(), store.file()
-    finally:
-        store.close()
+        store = opening.open_store(config)
+        try:
+            used = store.used()
+        finally:
+            store.close()
+    except (Unusable, Damaged) as error:
+        used, said = True, str(error)
     if used and not (replace and file):
         cure = "add --replace to move it aside" if file else "name another database in [store] url"
-        raise NotRestored(f"there are requests or mails in {config.store_name}: {cure}")
-    return used
+        raise NotRestored(f"{said or f'there are requests or mails in {config.store_name}'}: {cure}")
+    return used, not said
 
 
-def _put(config: Config, copy: Path, stamp: str, progress: Progress) -> str:
+def _put(config: Config, copy: Path, stamp: str, progress: Progress, *, whole: bool) -> str:
     """Let the store of `config` be what `copy` holds; return where what was there lies now, "" when there was nothing (no `stamp`)."""
-    store = opening.open_store(config)
-    try:
-        file = store.file()
-        if file is None:
-            with _opened(copy) as held:
-                store.fill_from(held, progress)
-            return ""
-    finally:
-        # The last to close it writes what its log holds into the file itself.
-        store.close()
+    file = Store(config.store_url, config.state).file()
+    if whole:
+        store = opening.open_store(config)
+        try:
+            if file is None:
+                with _opened(copy) as held:
+                    store.fill_from(held, progress)
+                return ""
+        finally:
+            # The last to close it writes what its log holds into the file itself.
+            store.close()
+    assert file is not None
     former = file.with_name(f"{file.name}.before-{stamp}") if stamp else None
     # One that was killed here in this same second has left its link.
     if former is not None and not (former.exists() and former.samefile(file)):
         os.link(file, former)
     failpoint("restore-ready")
-    for beside in ("-wal", "-shm"):
-        file.with_name(file.name + beside).unlink(missing_ok=True)
+    for log in (file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
+        if former is not None and not whole and log.exists():
+            # What is in the log of a database that cannot be opened stands nowhere else.
+            os.rename(log, log.with_name(log.name.replace(file.name, former.name, 1)))
+        log.unlink(missing_ok=True)
     os.rename(copy, file)
     return str(former or "")
 
@@ -190,7 +202,7 @@ def _put_key(key: Path, there: Path, stamp: str) -> None:
 
 
 def _same(key: Path, other: Path) -> bool:
-    return key.read_text("ascii").strip() == other.read_text("ascii").strip()
+    return key.read_bytes().strip() == other.read_bytes().strip()
 
 
 @contextmanager

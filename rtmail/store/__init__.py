@@ -14,7 +14,7 @@ from rtmail.store.customers import Customers
 from rtmail.store.database import writes
 from rtmail.store.erasing import Erasing
 from rtmail.store.facts import Age, Ages, Facts, Pausable, Pause, Serving
-from rtmail.store.faults import Again, Conflict, LeaseLost, NotThere, RowKept, RungTaken, SchemaError, StoreFailed
+from rtmail.store.faults import Again, Conflict, Damaged, LeaseLost, NotThere, RowKept, RungTaken, SchemaError, StoreFailed, Unusable
 from rtmail.store.figures import Due, Figures, Flight
 from rtmail.store.forgetting import Forgetting
 from rtmail.store.history import History, MovedMail, MovedTicket, Print
@@ -42,13 +42,13 @@ from rtmail.store.tickets import Content, LinkKind, Rung, TicketLink, TicketSumm
 from rtmail.store.writeback import WriteBack
 
 __all__ = [
-    "UNFINISHED", "Again", "Age", "Ages", "AsideRow", "Audit", "Conflict", "Content", "Due", "Duplicate", "Entry", "Fate", "First",
-    "Flight",
+    "UNFINISHED", "Again", "Age", "Ages", "AsideRow", "Audit", "Conflict", "Content", "Damaged", "Due", "Duplicate", "Entry", "Fate",
+    "First", "Flight",
     "Held", "Hold", "LeaseLost", "LinkKind", "Linked", "MailState", "MailboxRow", "MovedMail", "MovedTicket",
     "NotEmpty", "NotThere", "Origin", "OutboxItem",
     "OutboxRow", "Outcome", "Party", "Pausable", "Pause", "PolicyVersion", "Print", "RowKept", "Rung", "RungTaken", "SameIdOtherPrint",
     "SchemaError", "Serving", "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink",
-    "TicketSummary", "WriteBack",
+    "TicketSummary", "Unusable", "WriteBack",
 ]
 
 

@@ -21,7 +21,7 @@ from rtmail.errors import Deferred, DiskFull, plain
 from rtmail.failpoint import failpoint
 from rtmail.store import schema
 from rtmail.store.engines import Engine, engine_for
-from rtmail.store.faults import Again, Damaged, RowKept, SchemaError, StoreFailed
+from rtmail.store.faults import Again, Damaged, RowKept, StoreFailed, Unusable
 from rtmail.store.turns import Between
 
 T = TypeVar("T")
@@ -77,10 +77,10 @@ class Database:
             self._repeat(self._engine.prepare)
             self._repeat(lambda: schema.bring_up(self._engine))
         except Damaged as damaged:
-            raise SchemaError(f"{damaged.text}: put a backup back with `rtmail restore FILE`") from damaged
+            raise Unusable(f"{damaged.text}: put a backup back with `rtmail restore FILE --replace`") from damaged
         except UnicodeDecodeError as error:
             # Of SQLite's own words about a schema that it cannot read, where it repeats what stands there.
-            raise SchemaError("database damaged: its schema is no text: put a backup back with `rtmail restore FILE`") from error
+            raise Unusable("database damaged: its schema is no text: put a backup back with `rtmail restore FILE --replace`") from error
         except OSError as error:
             raise Deferred(f"database not usable: {plain(error)}") from error
 

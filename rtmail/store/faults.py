@@ -34,6 +34,10 @@ class SchemaError(RtmailError):
     exit_code = EX_CONFIG
 
 
+class Unusable(SchemaError):
+    """It is ours and this program cannot use it, damaged or a newer one's: a backup can be put in its place."""
+
+
 class Conflict(RtmailError):
     """The ticket changed since it was loaded: load it and decide again."""
 

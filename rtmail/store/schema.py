@@ -13,7 +13,7 @@ from typing import Any
 from rtmail.failpoint import failpoint
 from rtmail.store.driverless import migrations
 from rtmail.store.engines import HISTORY, Engine
-from rtmail.store.faults import SchemaError
+from rtmail.store.faults import Unusable
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -59,7 +59,7 @@ def pending(runner: Any, known: Collection[str]) -> list[str]:
     applied = runner.applied()
     newer = sorted(set(applied) - set(known))
     if newer:
-        raise SchemaError(
+        raise Unusable(
             f"the database was written by a newer rtmail (it holds {newer[-1]}, this one knows up to {max(known)}): "
             "install that version again, or restore a backup made before the upgrade")
     return [name for name in known if name not in applied]

@@ -55,7 +55,7 @@ def _house(config: Config, now: datetime) -> Iterator[Finding]:
     try:
         store = opening.open_store(config)
     except (RtmailError, OSError) as error:
-        cure = "see that it runs, then again" if isinstance(error, Deferred) else "rtmail restore FILE puts a backup back"
+        cure = "see that it runs, then again" if isinstance(error, Deferred) else "rtmail restore FILE --replace puts a backup back"
         if isinstance(error.__cause__, PermissionError):
             cure = f"chown -R rtmail: {config.state}, or run as the daemon's user"
         yield fail("database", f"opened {config.store_name}", str(error), cure)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from rtmail import __version__
 from rtmail.config import Config
-from rtmail.config.secrets import KEY_FILE
+from rtmail.config.secrets import KEY_FILE, read_keys
 from rtmail.errors import RtmailError
 from rtmail.ops.doctor.finding import Finding, fail, ok, warn
 from rtmail.store import Ages, Store
@@ -55,6 +55,11 @@ def state_folder(config: Config) -> Iterator[Finding]:
         yield fail("state folder", f"looked at {key}", "others can read the signing key", f"chmod 0600 {key}")
     else:
         yield ok("state folder", tried, "readable and writable for us alone")
+    if not config.key_given and key.exists():
+        try:
+            read_keys(key.read_text("ascii"))
+        except (OSError, ValueError):
+            yield fail("signing key", f"read {key}", "it holds no signing key", "rtmail restore FILE --replace puts it back from a backup")
 
 
 def disk(config: Config) -> Iterator[Finding]:
