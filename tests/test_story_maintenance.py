@@ -63,6 +63,16 @@ def test_a_maintenance_is_announced_with_an_invitation(house: House) -> None:
     assert "A maintenance from Sat 05 Dec 2026 12:00 EST" in flat(sent_to(sent, KIM, "opened"))
 
 
+@pytest.mark.parametrize("line", ["Ends: 15:00", "Ends: Sat 15:00", "Ends: 5 Dec 15:00", "Ends: 2026-12-05 15:00"])
+def test_another_end_is_named_as_the_first_one_was(house: House, line: str) -> None:
+    """From the start on: eleven days before it, 15:00 is no hour of today."""
+    sent = planned(house)
+    answered(house, sent_to(sent, KIM, "opened"), line)
+    found = about(request(house).fields)
+    assert found is not None
+    assert found.ends_at == BEGINS + timedelta(hours=3)
+
+
 @pytest.mark.parametrize(
     ("starts", "ends", "emergency", "quiet", "refused"),
     [

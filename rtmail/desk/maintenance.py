@@ -134,7 +134,8 @@ def move(builder: Builder, name: str, value: str, person: Person, zone: ZoneInfo
     found = _mine(builder)
     assert found.starts_at is not None
     assert found.ends_at is not None
-    at = arguments.instant(value, builder.now, zone)
+    # The end is the next of its name after the start, as when it was planned.
+    at = arguments.instant(value, max(builder.now, found.starts_at) if name == "ends" else builder.now, zone)
     if name == "starts":
         if found.stage is not Stage.PLANNED:
             raise CannotDo(f"it is {found.stage}: only its end can change", "Ends: 23:00")
