@@ -177,12 +177,14 @@ class Daemon:
                 watching.cancel()
             await self._eyes.stop()
             self.mailboxes.stop()
+            # A relay that looks into mails takes its seconds for the answer to each: one that is not heard is a mail sent twice.
             await asyncio.gather(
-                asyncio.to_thread(self.mailboxes.join, DRAIN_SECONDS / 2), *(listener.drain(DRAIN_SECONDS / 2) for listener in started)
+                asyncio.to_thread(self.mailboxes.join, DRAIN_SECONDS / 2),
+                *(listener.drain(DRAIN_SECONDS / 2) for listener in started),
+                self.courier.drain(DRAIN_SECONDS * 3 / 4),
             )
             await asyncio.to_thread(self._writer.close)
             failpoint("drain-written")
-            await self.courier.drain(DRAIN_SECONDS / 4)
             if started:
                 with contextlib.suppress(asyncio.CancelledError):
                     await couriers

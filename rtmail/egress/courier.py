@@ -160,7 +160,8 @@ class Courier:
                 await self._ended.wait()
                 if self._deliveries:
                     await asyncio.wait(self._deliveries)
-        await self._put_back()
+        with suppress(Exception):  # the next start takes it back
+            await self._put_back()
         for task in self._deliveries:
             task.cancel()
         await asyncio.gather(*self._deliveries, return_exceptions=True)
