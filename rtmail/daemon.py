@@ -71,6 +71,7 @@ class Daemon:
         self._manager = systemd.Manager(os.environ, os.getpid())
         self._handed = systemd.handed_over(os.environ, os.getpid())
         _check_handed(found, self._handed)
+        building.check_certificate(found)
         blueprint = building.blueprint(found)
         found.make_state()
         self._tenure = Tenure(found.state)
@@ -149,6 +150,7 @@ class Daemon:
         self.listeners = self._make_listeners()
         started: list[Listener] = []
         watching: asyncio.Task[None] | None = None
+        couriers: asyncio.Task[None] | None = None
         try:
             for listener in self.listeners:
                 await listener.start()
@@ -156,8 +158,8 @@ class Daemon:
             failpoint("daemon-listening")
             await self._eyes.start()
             self.engine.start()
-            self.mailboxes.use(building.mailboxes(self.config))
             couriers = asyncio.create_task(self.courier.run())
+            self.mailboxes.use(building.mailboxes(self.config))
             log.started(
                 version=__version__,
                 config=str(self.config.file),
@@ -185,7 +187,7 @@ class Daemon:
             )
             await asyncio.to_thread(self._writer.close)
             failpoint("drain-written")
-            if started:
+            if couriers is not None:
                 with contextlib.suppress(asyncio.CancelledError):
                     await couriers
                 await self.engine.stop(DRAIN_SECONDS / 4)
@@ -227,6 +229,7 @@ class Daemon:
         """Return why the changed config could not be taken, "" when it was."""
         try:
             found = config.load(self.config.file)
+            building.check_certificate(found)
             blueprint = building.blueprint(found)
         except ConfigError as error:
             log.broken_config(problems=error.problems, keeps=True)

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pytest
+import trustme
 
 from rtmail import systemd
 from rtmail.errors import EX_CONFIG
@@ -265,6 +266,43 @@ def test_a_changed_config_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> No
         daemon.spawn()
         assert daemon.process is not None
         assert daemon.process.wait(60) == EX_CONFIG
+
+
+def test_a_certificate_that_cannot_be_shown_is_no_reload(tmp_path: Path) -> None:
+    """Half written, or without its key: it was taken without a word, and the next start failed."""
+    pem, other = tmp_path / "chain.pem", trustme.CA().issue_cert("mx.example.com").cert_chain_pems[0]
+    good = trustme.CA().issue_cert("mx.example.com").private_key_and_cert_chain_pem.bytes()
+    pem.write_bytes(good)
+    running = Running(tmp_path / "house", smtp=f'tls_certificate = "{pem}"\ntls_key = "{tmp_path / "key.pem"}"')
+    (tmp_path / "key.pem").write_bytes(good)
+    with running:
+        assert running.process is not None
+        for times, bad in enumerate((good[: len(good) // 2], b"", other.bytes()), 1):
+            pem.write_bytes(bad)
+            running.process.send_signal(signal.SIGHUP)
+            wait_for(lambda n=times: running.told().count("certificate and key cannot be used") == n, told="the reload said nothing")
+        assert "event=reloaded" not in running.told()
+        assert f"{pem}:1: certificate and key cannot be used" in failed(running, "check")
+        pem.write_bytes(good)
+        running.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "event=reloaded" in running.told(), told="the good one is not taken")
+
+
+def test_a_place_for_figures_that_is_taken_ends_the_start_in_a_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        running = Running(tmp_path, ingress=f'[web]\nlisten = "127.0.0.1:{taken.getsockname()[1]}"\n')
+        said = failed(running, "serve")
+    assert "rtmail: cannot start: " in said
+    assert "address already in use" in said
+    assert "Traceback" not in said
+
+
+def failed(running: Running, *words: str) -> str:
+    """Return what a command that must fail says."""
+    command = [sys.executable, "-m", "rtmail", *words, "-c", str(running.config)]
+    ran = subprocess.run(command, env=running.environ, cwd=running.folder, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode
+    return ran.stderr
 
 
 def test_a_reload_takes_other_mailboxes_and_names_what_needs_a_restart(tmp_path: Path) -> None:

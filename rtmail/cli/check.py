@@ -29,7 +29,7 @@ def check(path: Path | None, as_json: bool) -> None:
         found = load(path)
     except ConfigError as error:
         _end(error.problems)
-    problems = template_problems(found)
+    problems = _more_problems(found)
     if problems:
         _end(problems)
     queues = ", ".join(f"{name} ({table.address}, policy {table.policy})" for name, table in found.queues.items())
@@ -47,7 +47,7 @@ def check(path: Path | None, as_json: bool) -> None:
 
 def _as_json(path: Path | None) -> NoReturn:
     try:
-        problems: Sequence[Problem] = template_problems(load(path))
+        problems: Sequence[Problem] = _more_problems(load(path))
     except ConfigError as error:
         problems = error.problems
     for problem in problems:
@@ -69,6 +69,19 @@ def on_duty(found: Config, now: datetime) -> Iterator[str]:
 
 def _first(named: tuple[str, ...]) -> str:
     return named[0] if named else "nobody, so the whole queue is told"
+
+
+def _more_problems(found: Config) -> list[Problem]:
+    """Return the mistakes beside the config: in templates, and in the certificate that is shown."""
+    problems = template_problems(found)
+    if found.ingress.smtp is not None and found.ingress.smtp.tls_certificate:
+        from rtmail.ops.building import check_certificate  # all that the daemon needs: few houses have a certificate here
+
+        try:
+            check_certificate(found)
+        except ConfigError as error:
+            problems += error.problems
+    return problems
 
 
 def template_problems(found: Config) -> list[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from rtmail.engine import canary as canaries
 from rtmail.engine.office import Ages, Blueprint, Caps, Retention, StatusSettings
 from rtmail.engine.resolver import DnsResolver
 from rtmail.engine.sender_checks import SenderChecks
-from rtmail.errors import ConfigError
+from rtmail.errors import ConfigError, Problem
 from rtmail.ingress import imap, mailbox
 from rtmail.ingress.limits import Limits
 from rtmail.mail.templates import Templates
@@ -69,6 +70,22 @@ def templates(config: Config) -> Templates:
         if problems := found.problems(known_facts(), own):
             raise ConfigError([replace(problem, file=str(folder / problem.file)) for problem in problems])
     return found
+
+
+def check_certificate(config: Config) -> None:
+    """Raise ConfigError where TLS cannot be offered with the files of [ingress.smtp]; commands that do not listen need not care."""
+    smtp = config.ingress.smtp
+    file = config.path(smtp.tls_certificate) if smtp else None
+    if smtp is None or file is None:
+        return
+    key = config.path(smtp.tls_key)
+    try:
+        # A key with a passphrase must not ask for it.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file, key, password=lambda: "")
+    except (OSError, ValueError) as error:
+        what = f"certificate and key cannot be used: {error}"
+        cure = "write the chain as your authority gave it, and the key that it was made for, without a passphrase, as tls_key"
+        raise ConfigError([Problem(str(file), 1, what, cure)]) from None
 
 
 def _status(config: Config) -> StatusSettings | None:
