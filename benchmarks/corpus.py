@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rtmail.mail import html, message
 from rtmail.mail.model import Bounce, Envelope, Kind, Mail
-from rtmail.mail.quoting import split
+from rtmail.mail.reading import html, message
+from rtmail.mail.reading.quoting import split
 from rtmail.mail.site import Site
 
 VARIABLE = "RTMAIL_CORPUS"

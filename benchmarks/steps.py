@@ -18,8 +18,8 @@ from rtmail.engine.engine import Engine
 from rtmail.engine.office import Office
 from rtmail.engine.reader import Job, ReaderPool, ReadFailed
 from rtmail.engine.reading import pickled
-from rtmail.mail.message import read
 from rtmail.mail.model import Envelope, Mail
+from rtmail.mail.reading.message import read
 from rtmail.mail.site import Site
 from rtmail.ops import building, opening
 from rtmail.store.outbox import Sent

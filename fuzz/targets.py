@@ -20,17 +20,19 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from rtmail.desk import commands
+from rtmail.desk.grammar import commands
 from rtmail.errors import PolicyError, Problem
 from rtmail.ingress.limits import Limits
-from rtmail.mail import address, bounce, identity, message, own_checks, token
+from rtmail.mail import address, token
 from rtmail.mail.headers import clean_body, scan
-from rtmail.mail.intent import Enclosed, Intent, verify
 from rtmail.mail.model import Address, Answers, Envelope, Kind, Mail, Proof
+from rtmail.mail.proof import identity, own_checks
+from rtmail.mail.reading import bounce, message
+from rtmail.mail.reading.stub import stub_of
 from rtmail.mail.site import Door, OwnAddress, Site
-from rtmail.mail.stub import stub_of
-from rtmail.mail.wire import address_header, one_line, text_header, text_part
-from rtmail.mail.wire import message as written
+from rtmail.mail.writing.intent import Enclosed, Intent, verify
+from rtmail.mail.writing.wire import address_header, one_line, text_header, text_part
+from rtmail.mail.writing.wire import message as written
 from rtmail.policy import schema
 from tests.fakes.listening import KNOWN, House
 

@@ -25,19 +25,19 @@ from pathlib import Path
 import aiosmtpd
 import pytest
 
-from rtmail.desk import commands
+from rtmail.desk.grammar import commands
 from rtmail.desk.people import Tie
 from rtmail.desk.ticket import Status
 from rtmail.ingress.content import Unwrapper
 from rtmail.ingress.limits import Limits
-from rtmail.mail import table_csv
-from rtmail.mail.html import html_to_text
-from rtmail.mail.message import read
 from rtmail.mail.model import Envelope, Kind, Proof
-from rtmail.mail.structure import DEPTH, PARTS
-from rtmail.mail.stub import stub_of
+from rtmail.mail.reading.html import html_to_text
+from rtmail.mail.reading.message import read
+from rtmail.mail.reading.structure import DEPTH, PARTS
+from rtmail.mail.reading.stub import stub_of
 from rtmail.mail.token import Action, Detail, read_message_id, sign, verify
-from rtmail.mail.wire import file_name
+from rtmail.mail.writing import table_csv
+from rtmail.mail.writing.wire import file_name
 from tests.fakes.house import KEYRING, NOW, House, Sent, blueprint, mail
 from tests.fakes.listening import House as Listening
 from tests.fakes.staff import BOB, EVE, JANE, address_of, fresh_id, opened, sent_to, trusted
@@ -551,7 +551,8 @@ def test_cve_2026_41075_cve_2026_41076_words_are_no_query_language(house: House,
 
 
 def test_cve_2025_2545_nothing_weak_is_signed_or_believed() -> None:
-    from rtmail.mail import dkim_sign, own_checks
+    from rtmail.mail.proof import own_checks
+    from rtmail.mail.writing import dkim_sign
 
     assert {"rsa-sha256", "ed25519-sha256"} == own_checks._ALGORITHMS
     assert dkim_sign.SMALLEST_RSA >= 1024

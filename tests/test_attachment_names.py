@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import pytest
 
-from rtmail.mail import message
 from rtmail.mail.model import Envelope
-from rtmail.mail.wire import file_name
+from rtmail.mail.reading import message
+from rtmail.mail.writing.wire import file_name
 from tests.fakes.house import NOW, House, blueprint
 from tests.fakes.staff import BOB, JANE, address_of, fresh_id, sent_to, trusted
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.desk.awaiting import answered as answers
-from rtmail.desk.filled import asked, still_asked
+from rtmail.desk.fields.filled import asked, still_asked
+from rtmail.desk.promised.awaiting import answered as answers
 from rtmail.errors import PolicyError
 from rtmail.policy.clocks import ClockKind, State
 from rtmail.policy.schema import parse

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.mail.bounce import read_report
 from rtmail.mail.model import Bounce
+from rtmail.mail.reading.bounce import read_report
 
 CORPUS = Path(__file__).parent / "mails" / "bounces"
 EXPECTED: dict[str, dict[str, object]] = json.loads((CORPUS / "expected.json").read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.mail.samples import names, sample_draft
+from rtmail.mail.writing.samples import names, sample_draft
 from tests.fakes.browser import drawn
 from tests.fakes.mailroom import TEMPLATES, composed, kind, part
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.desk import arguments
-from rtmail.desk.arguments import ArgumentError
+from rtmail.desk.grammar import arguments
+from rtmail.desk.grammar.arguments import ArgumentError
+from rtmail.desk.machines.systems import Tracker
+from rtmail.desk.machines.trackers import read
 from rtmail.desk.notes import reference
-from rtmail.desk.systems import Tracker
 from rtmail.desk.ticket import EventKind, Ticket
-from rtmail.desk.trackers import read
 from rtmail.engine.office import Caps
-from rtmail.mail.message import read as read_mail
 from rtmail.mail.model import Envelope
+from rtmail.mail.reading.message import read as read_mail
 from rtmail.store import Outcome
 from tests.fakes.house import NOW, House, Sent, blueprint, mail
 from tests.fakes.staff import ANN, BOB, JANE, KIM, answered, flat, opened, sent_to, told_us

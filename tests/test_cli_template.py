@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from rtmail.cli.template import template
 from rtmail.errors import EX_CONFIG
-from rtmail.mail.samples import names
+from rtmail.mail.writing.samples import names
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = "{{ subject }}\n\nAhoy! Request #{{ number }} is aboard.\n\n{{ links() }}\n"

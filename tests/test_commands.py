@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtmail.desk import arguments, registry
-from rtmail.desk.arguments import ArgumentError, Worked
-from rtmail.desk.commands import BY_NAME, SPECS, Parsed, closest, parse
+from rtmail.desk.grammar import arguments, registry
+from rtmail.desk.grammar.arguments import ArgumentError, Worked
+from rtmail.desk.grammar.commands import BY_NAME, SPECS, Parsed, closest, parse
 from rtmail.desk.ticket import Status
-from rtmail.mail.reply_words import COMMANDS, HEADER_LABELS
+from rtmail.mail.reading.reply_words import COMMANDS, HEADER_LABELS
 
 RUNS = [
     ("watch", "watch", ""), ("Unwatch", "unwatch", ""), ("status resolved", "status", "resolved"), ("cc bob@acme.example", "addcc",

@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtmail.mail import message
-from rtmail.mail.compose import bare_subject
-from rtmail.mail.draft import AttachmentRef, Auto, Link, Recipient, ReplyTo, Suppress, Visibility
-from rtmail.mail.intent import Enclosed, Intent, IntentError, verify
 from rtmail.mail.model import Address, Envelope, Kind
-from rtmail.mail.samples import SENT_AT, names, sample_draft
+from rtmail.mail.reading import message
 from rtmail.mail.token import Action, Detail, read_message_id
 from rtmail.mail.token import verify as verify_detail
 from rtmail.mail.tripwire import STAFF_MARK, LeakError
-from rtmail.mail.wire import lines_fit, text_part
+from rtmail.mail.writing.compose import bare_subject
+from rtmail.mail.writing.draft import AttachmentRef, Auto, Link, Recipient, ReplyTo, Suppress, Visibility
+from rtmail.mail.writing.intent import Enclosed, Intent, IntentError, verify
+from rtmail.mail.writing.samples import SENT_AT, names, sample_draft
+from rtmail.mail.writing.wire import lines_fit, text_part
 from tests.fakes.mailroom import ADDRESS, COMMENT, KEYRING, OUTBOX_ID, SITE, TEMPLATES, composed, kind, parsed, part, with_site
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.desk.consent import find
+from rtmail.desk.promised.consent import find
 from rtmail.desk.ticket import EventKind
 from rtmail.mail.token import Action
 from rtmail.policy.model import Suggest

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rtmail.desk.digest import Kind, Owed, Tally, Unowned, sendings
+from rtmail.desk.reports.digest import Kind, Owed, Tally, Unowned, sendings
 from rtmail.desk.ticket import Event, EventKind, Status, Ticket
 from rtmail.engine.digests import Digests
 from rtmail.engine.engine import Engine
 from rtmail.engine.office import Office
-from rtmail.mail.blocks import Block, Row, Run, bars_html, plain
+from rtmail.mail.writing.blocks import Block, Row, Run, bars_html, plain
 from rtmail.policy.hours import Hours
 from rtmail.policy.model import Digest
 from rtmail.policy.rows import Clock, ClockKind, State

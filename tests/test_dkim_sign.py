@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from rtmail import config
 from rtmail.errors import ConfigError
-from rtmail.mail import own_checks
-from rtmail.mail.dkim_sign import SIGNED, Signer, check_key, public_record, sign
 from rtmail.mail.headers import scan
 from rtmail.mail.model import Answers, Proof
+from rtmail.mail.proof import own_checks
+from rtmail.mail.writing.dkim_sign import SIGNED, Signer, check_key, public_record, sign
 from tests.fakes.daemon import SECRET, Running
 from tests.fakes.house import House, blueprint, mail
 from tests.fakes.signer import ed_key, pem, rsa_key

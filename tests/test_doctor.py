@@ -20,8 +20,8 @@ import trustme
 
 from rtmail import config
 from rtmail.engine.resolver import NoAnswer
-from rtmail.mail.dkim_sign import public_record
 from rtmail.mail.model import Envelope
+from rtmail.mail.writing.dkim_sign import public_record
 from rtmail.ops import opening
 from rtmail.ops.doctor import Finding, Verdict, examine, house
 from rtmail.store import Outcome, Pausable, Serving, Store

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rtmail.mail.model import Envelope
+from rtmail.mail.reading.transit import taken_at
 from rtmail.mail.site import Site
-from rtmail.mail.transit import taken_at
 from rtmail.policy.clocks import ClockKind, State
 from tests.fakes.daemon import reply
 from tests.fakes.entitled import NIGHT, entitled

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.desk.commands import SPECS, parse
+from rtmail.desk.grammar.commands import SPECS, parse
 from rtmail.desk.people import PRIVACY
 from rtmail.desk.ticket import EventKind, Role, Status
 from rtmail.engine.engine import Engine

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.desk import filled
+from rtmail.desk.fields import filled
 from rtmail.desk.ticket import Ticket
 from rtmail.engine import privacy
 from rtmail.engine.digests import Digests

@@ -27,18 +27,21 @@ SIDEWAYS = {
     ("cli", "workroom"), ("cli", "clockwork"), ("cli", "daemon"), ("__main__", "cli"),
 }
 """Imports within a floor that are meant; everything else on one floor keeps to itself."""
+ROOMS = {"": 0, "proof": 1, "reading": 2, "privacy": 3, "writing": 3}
+"""Of `mail`: what stands in the wing itself is below its rooms, and they import downwards only."""
 CONFIG_READERS = {"config", "ops", "workroom", "partner", "daemon", "cli", "__main__"}
 ANYWHERE = {"errors", "failpoint", "log"}
 DOORS = {
     "aiosmtpd": {"ingress/smtp"}, "aiosmtplib": {"egress/relay"}, "imapclient": {"ingress/imap"},
-    "mailparser": {"mail/message"}, "jinja2": {"mail/templates"}, "peewee": {"store/"}, "playhouse": {"store/"},
+    "mailparser": {"mail/reading/message"}, "jinja2": {"mail/writing/templates"}, "peewee": {"store/"}, "playhouse": {"store/"},
     "schedule": {"ticking"}, "dotenv": {"config"}, "structlog": {"log"}, "holidays": {"policy/hours"},
-    "authres": {"mail/identity"}, "dkim": {"mail/own_checks"}, "cryptography": {"mail/dkim_sign"}, "dns": {"engine/resolver"},
-    "spf": {"engine/sender_checks"}, "click": {"cli/"}, "pydantic": {"config"}, "flufl": {"mail/bounce"},
-    "quotequail": {"mail/quoting"}, "inscriptis": {"mail/html"}, "tnefparse": {"mail/tnef"},
+    "authres": {"mail/proof/identity"}, "dkim": {"mail/proof/own_checks"}, "cryptography": {"mail/writing/dkim_sign"},
+    "dns": {"engine/resolver"}, "spf": {"engine/sender_checks"}, "click": {"cli/"}, "pydantic": {"config"},
+    "flufl": {"mail/reading/bounce"},
+    "quotequail": {"mail/reading/quoting"}, "inscriptis": {"mail/reading/html"}, "tnefparse": {"mail/reading/tnef"},
     "publicsuffixlist": {"mail/address", "mail/domains"}, "zstandard": {"store/"}, "psycopg": {"store/"},
-    "prometheus_client": {"ops/metrics"}, "stdnum": {"mail/private"}, "csv": {"mail/table_csv", "config/importing"},
-    "rich": {"cli/"}, "icalendar": {"mail/calendar"}, "msal": {"ops/oauth"}, "google": {"ops/oauth"}, "requests": {"ops/oauth"},
+    "prometheus_client": {"ops/metrics"}, "stdnum": {"mail/privacy/private"}, "csv": {"mail/writing/table_csv", "config/importing"},
+    "rich": {"cli/"}, "icalendar": {"mail/writing/calendar"}, "msal": {"ops/oauth"}, "google": {"ops/oauth"}, "requests": {"ops/oauth"},
     "ctypes": {"allocator"},
 }
 WORLDLY = {"os", "socket", "random", "secrets", "time", "subprocess", "sqlite3", "asyncio", "threading", "pathlib"}
@@ -96,3 +99,15 @@ def test_the_pure_wings_touch_no_world(path: Path) -> None:
     assert not touched, f"{name_of(path)} imports {touched}"
     calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
     assert not calls & {"open", "datetime.now", "datetime.utcnow", "date.today"}, name_of(path)
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if wing(path) == "mail"], ids=name_of)
+def test_rooms_of_mail_import_downwards(path: Path) -> None:
+    here = name_of(path).split("/")[1:-1]
+    for imported in imports(path):
+        _, there, *rest = imported.split(".")[:4] if imported.startswith("rtmail.") else ("", "")
+        if there != "mail" or not rest:
+            continue
+        room = rest[0] if rest[0] in ROOMS else ""
+        mine = here[0] if here else ""
+        assert room == mine or ROOMS[room] < ROOMS[mine], f"{name_of(path)} imports {imported}"

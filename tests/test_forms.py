@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rtmail.desk.forms import Reading, one, read
+from rtmail.desk.grammar.forms import Reading, one, read
 from rtmail.errors import PolicyError
-from rtmail.mail.html import html_to_text
-from rtmail.mail.quoting import split
+from rtmail.mail.reading.html import html_to_text
+from rtmail.mail.reading.quoting import split
 from rtmail.policy.fields import Condition
 from rtmail.policy.schema import parse
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inscriptis.model.canvas.prefix import Prefix
 
-from rtmail.mail import html
-from rtmail.mail.quoting import split
+from rtmail.mail.reading import html
+from rtmail.mail.reading.quoting import split
 
 OUTLOOK_RULE = '<div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0in 0in 0in">'
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtmail.mail.identity import prove
 from rtmail.mail.model import Envelope, Proof
+from rtmail.mail.proof.identity import prove
 from rtmail.mail.site import Site
 
 SITE = Site(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.mail.junk import verdict
 from rtmail.mail.model import Envelope
+from rtmail.mail.reading.junk import verdict
 from rtmail.mail.site import JunkRules
 from rtmail.store import Outcome
 from tests.fakes.house import NOW, House, Sent, blueprint, mail

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rtmail.mail.headers import HEADER_BYTES, HEADER_FIELDS
-from rtmail.mail.message import RECIPIENTS, read
 from rtmail.mail.model import Envelope, Mail
-from rtmail.mail.structure import DEPTH, PARAMETERS, PARTS
+from rtmail.mail.reading.message import RECIPIENTS, read
+from rtmail.mail.reading.structure import DEPTH, PARAMETERS, PARTS
 from tests.fakes.house import NOW, House, blueprint
 
 HEAD = (

@@ -14,10 +14,10 @@ import pytest
 
 from rtmail.desk.people import Person
 from rtmail.engine import keeping
-from rtmail.mail.compose import Outgoing
-from rtmail.mail.compose import compose as compose_really
-from rtmail.mail.draft import Draft
 from rtmail.mail.tripwire import LeakError
+from rtmail.mail.writing.compose import Outgoing
+from rtmail.mail.writing.compose import compose as compose_really
+from rtmail.mail.writing.draft import Draft
 from tests.fakes.house import House, blueprint, mail
 
 MIB = 1 << 20

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rtmail.desk.evidence import LedgerEntry, Lookups, Origin, keys, numbers
-from rtmail.desk.match import RULES, LinkKind, Result, StaffProof, Verdict
+from rtmail.desk.judging.evidence import LedgerEntry, Lookups, Origin, keys, numbers
+from rtmail.desk.judging.match import RULES, LinkKind, Result, StaffProof, Verdict
 from rtmail.desk.ticket import Role, Status
 from rtmail.mail.address import with_detail
 from rtmail.mail.model import Address, Bounce, Forwarded, Kind, Proof

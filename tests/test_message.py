@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtmail.mail import body, headers, message, structure, token
+from rtmail.mail import headers, token
 from rtmail.mail.fields import REFERENCES
 from rtmail.mail.model import Envelope, Kind, Mail
+from rtmail.mail.reading import body, message, structure
+from rtmail.mail.reading.stub import stub_of
 from rtmail.mail.site import Door, OwnAddress, Site
-from rtmail.mail.stub import stub_of
 
 HERE = Path(__file__).parent
 MAILS = sorted((HERE / "mails").glob("*.eml"))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.desk.monitoring import read
-from rtmail.desk.systems import Monitor
-from rtmail.mail.message import read as read_mail
+from rtmail.desk.machines.monitoring import read
+from rtmail.desk.machines.systems import Monitor
 from rtmail.mail.model import Envelope
+from rtmail.mail.reading.message import read as read_mail
 from rtmail.store import Outcome
 from tests.fakes.house import NOW, ROOT, House, blueprint, mail
 from tests.fakes.stores import url

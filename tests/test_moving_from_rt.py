@@ -19,7 +19,7 @@ from rtmail.cli import rtmail
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import EventKind, Role, Status
 from rtmail.engine.office import Blueprint, Office
-from rtmail.mail.message import payload
+from rtmail.mail.reading.message import payload
 from rtmail.ops.moving import rt
 from rtmail.store import Fate, Store
 from rtmail.store.rt import NotRt, RtDatabase

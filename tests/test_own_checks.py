@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from rtmail.engine.engine import Engine
 from rtmail.engine.resolver import DnsResolver, NoAnswer, split_place
 from rtmail.engine.sender_checks import SenderChecks, ask_spf
-from rtmail.mail import dmarc, own_checks
 from rtmail.mail.headers import scan
-from rtmail.mail.message import read
 from rtmail.mail.model import Answers, Envelope, Mail, Proof
+from rtmail.mail.proof import dmarc, own_checks
+from rtmail.mail.reading.message import read
 from rtmail.mail.site import Site
 from tests.fakes.daemon import Running, wait_for
 from tests.fakes.dnszone import NameServer, Records, Zone

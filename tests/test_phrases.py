@@ -14,12 +14,12 @@ from typing import Any, cast
 
 import pytest
 
-from rtmail.desk.consent import State
-from rtmail.desk.registry import SPECS
-from rtmail.mail.phrases import known, said
-from rtmail.mail.phrases_de import PHRASES as GERMAN
-from rtmail.mail.phrases_uk import PHRASES as UKRAINIAN
-from rtmail.mail.samples import names, sample_draft
+from rtmail.desk.grammar.registry import SPECS
+from rtmail.desk.promised.consent import State
+from rtmail.mail.writing.phrases import known, said
+from rtmail.mail.writing.phrases_de import PHRASES as GERMAN
+from rtmail.mail.writing.phrases_uk import PHRASES as UKRAINIAN
+from rtmail.mail.writing.samples import names, sample_draft
 from rtmail.policy.rows import ClockKind
 from tests.fakes.mailroom import TEMPLATES, composed
 

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 
 from rtmail import log
 from rtmail.cli import rtmail
-from rtmail.desk.systems import Monitor, Tracker
-from rtmail.mail import private
-from rtmail.mail.redact import found_in, rewritten
+from rtmail.desk.machines.systems import Monitor, Tracker
+from rtmail.mail.privacy import private
+from rtmail.mail.privacy.redact import found_in, rewritten
 from rtmail.store import NotThere
 from rtmail.store.values import unpack
 from tests.fakes import privacy

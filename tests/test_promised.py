@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from rtmail.cli.ticket import ticket as ticket_command
 from rtmail.cli.why import why
 from rtmail.desk.ticket import EventKind
-from rtmail.mail.templates import Templates
+from rtmail.mail.writing.templates import Templates
 from rtmail.policy.schema import parse
 from rtmail.store import Fate
 from tests.fakes.customers import ANN, BOB, JANE, Case, kinds

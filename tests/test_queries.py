@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.desk.commands import parse
-from rtmail.desk.queries import stands_alone
+from rtmail.desk.grammar.commands import parse
+from rtmail.desk.grammar.queries import stands_alone
 from rtmail.desk.ticket import Status
-from rtmail.mail.mbox import Letter, mbox
 from rtmail.mail.model import Address
+from rtmail.mail.writing.mbox import Letter, mbox
 from rtmail.store import Outcome
 from tests.fakes.house import NOW, House, Sent, blueprint
 from tests.fakes.neomutt import Neomutt

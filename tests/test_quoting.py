@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.mail.marks import marks_in
-from rtmail.mail.quoting import (
+from rtmail.mail.reading.marks import marks_in
+from rtmail.mail.reading.quoting import (
     cut_own_quotes,
     forwarded_block,
     has_forward_prefix,

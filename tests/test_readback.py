@@ -12,10 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtmail.mail import readback
-from rtmail.mail.intent import Enclosed, Intent, IntentError, compare, plainly
 from rtmail.mail.model import Address
-from rtmail.mail.wire import File, address_header, file_name, file_part, media_type, message, multipart, one_line, text_header, text_part
+from rtmail.mail.writing import readback
+from rtmail.mail.writing.intent import Enclosed, Intent, IntentError, compare, plainly
+from rtmail.mail.writing.wire import (
+    File,
+    address_header,
+    file_name,
+    file_part,
+    media_type,
+    message,
+    multipart,
+    one_line,
+    text_header,
+    text_part,
+)
 from tests.test_compose import FUEL
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.eml"))

@@ -22,8 +22,8 @@ import pytest
 from rtmail.engine import reader as reader_module
 from rtmail.engine import reading
 from rtmail.engine.reader import ReaderPool, ReadFailed
-from rtmail.mail import message
 from rtmail.mail.model import Envelope, Kind, Mail, Proof
+from rtmail.mail.reading import message
 from rtmail.mail.site import Site
 
 SITE = Site("Example", "Example", "example.com", "ops@example.net")

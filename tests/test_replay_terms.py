@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rtmail.desk.people import Plan
-from rtmail.desk.replay import nearest, replay
+from rtmail.desk.reports.replay import nearest, replay
 from rtmail.policy.rows import State
 from tests.fakes.entitled import ANN, NIGHT, WORKDAY, entitled, request
 from tests.fakes.house import House

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from rtmail.mail.model import Bounce, Kind
-from rtmail.mail.robots import Facts, classify
-from rtmail.mail.subject_words import ABSENCE_PHRASES, absence, challenge
+from rtmail.mail.reading.robots import Facts, classify
+from rtmail.mail.reading.subject_words import ABSENCE_PHRASES, absence, challenge
 
 ABSENT = {
     "en": "Automatic reply: Printer down", "de": "Abwesenheitsnotiz: Drucker", "fr": "Réponse automatique : Imprimante", "es": "Respuesta automática: x",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rtmail.desk.ticket import Event, EventKind, Status, Ticket
-from rtmail.mail.draft import Visibility
+from rtmail.mail.writing.draft import Visibility
 from rtmail.policy.rows import Clock, ClockKind, State
 from rtmail.store import Content, Store, search
 from tests.fakes.stores import NOW, add_event, minutes, store, ticket_of, url

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from rtmail.cli import rtmail
-from rtmail.desk.replay import nearest, promises, replay
-from rtmail.desk.simulate import Mail, Plan, simulate
+from rtmail.desk.reports.replay import nearest, promises, replay
+from rtmail.desk.reports.simulate import Mail, Plan, simulate
 from rtmail.policy.clocks import ClockKind
 from tests.fakes.clockwork import shipped
 from tests.fakes.daemon import CONFIG

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rtmail.desk.simulate import Mail, Plan, simulate
+from rtmail.desk.reports.simulate import Mail, Plan, simulate
 from rtmail.desk.ticket import EventKind
 from tests.fakes.clockwork import shipped
 from tests.fakes.house import House, blueprint

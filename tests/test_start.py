@@ -13,7 +13,7 @@ from rtmail.cli import COMMANDS
 from tests.fakes.daemon import Running
 
 SENDING = {"aiosmtplib", "aiosmtpd", "imapclient", "msal", "dns"}
-ENGINE = {"rtmail.engine.engine", "rtmail.mail.message", "mailparser", "lxml"}
+ENGINE = {"rtmail.engine.engine", "rtmail.mail.reading.message", "mailparser", "lxml"}
 HOUSE = {"pydantic", "peewee", "asyncio", "rtmail.config", "rtmail.store"}
 SAYS_WHAT = """
 import sys

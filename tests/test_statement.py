@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from rtmail.cli import rtmail
-from rtmail.desk import statement
 from rtmail.desk.people import Directory, Organisation, Plan
-from rtmail.desk.statement import Worked, due, facts, month_of, named, of, table
+from rtmail.desk.reports import statement
+from rtmail.desk.reports.statement import Worked, due, facts, month_of, named, of, table
 from rtmail.engine.engine import Engine
 from rtmail.engine.office import Office
 from rtmail.policy.schema import parse

@@ -12,8 +12,8 @@ from datetime import timedelta
 import pytest
 
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket, apply
-from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Attachment
+from rtmail.mail.writing.draft import Visibility
 from rtmail.policy.rows import Clock, ClockKind, Reach, State, Step
 from rtmail.store import Conflict, Content, Linked, LinkKind, NotThere, Rung, RungTaken, Store
 from tests.fakes.stores import NOW, add_event, minutes, store, ticket_of, url

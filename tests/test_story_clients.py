@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rtmail.engine.office import Caps
-from rtmail.mail import message
 from rtmail.mail.model import Envelope
+from rtmail.mail.reading import message
 from tests.fakes.clients import CLIENTS, LANGUAGES, POSTINGS, UNMARKED, reply_from
 from tests.fakes.house import NOW, House, Sent, blueprint
 from tests.fakes.staff import ANN, BOB, JANE, NAMES, address_of, answered, opened, request, sent_to, trusted

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from icalendar import Calendar
 
-from rtmail.desk.about import About, Kind, about
-from rtmail.desk.maintenance import judge
+from rtmail.desk.outages.about import About, Kind, about
+from rtmail.desk.outages.maintenance import judge
 from rtmail.policy.schema import parse
 from tests.fakes.entitled import BOB, OLD, WORKDAY, entitled, request
 from tests.fakes.house import ROOT, House, Sent, mail

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rtmail.desk.machines.systems import Tracker
 from rtmail.desk.people import Plan
-from rtmail.desk.systems import Tracker
 from rtmail.engine.office import Office
 from tests.fakes.entitled import ANN, BOB, NIGHT, WORKDAY, due, entitled, request
 from tests.fakes.house import House, mail

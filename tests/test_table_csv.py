@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from rtmail.mail.table_csv import guarded, lines
+from rtmail.mail.writing.table_csv import guarded, lines
 
 ORDINARY = ["Printer down", "Über 5 % mehr", "a, b", 'he said "no"', "first\r\nsecond", "1-2", "a=b", "x@y.example", "", "'q'", "5 + 3"]
 

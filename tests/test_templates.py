@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rtmail.mail.blocks import Block, Run, plain, words_html
-from rtmail.mail.samples import OPTIONAL, facts_of, known_facts, names, sample, sample_draft
 from rtmail.mail.speech import duration, when, workdays
-from rtmail.mail.templates import Offer, TemplateError, Templates
+from rtmail.mail.writing.blocks import Block, Run, plain, words_html
+from rtmail.mail.writing.samples import OPTIONAL, facts_of, known_facts, names, sample, sample_draft
+from rtmail.mail.writing.templates import Offer, TemplateError, Templates
 from tests.fakes.mailroom import FOLDER, TEMPLATES, TEXTS, composed, kind, parsed, part
 
 CUSTOMERS = ("acknowledgement", "numbered", "received", "holding-update", "closing", "closed", "priority-told", "promised")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rtmail.desk.thanks import COURTESY, Reading, read
+from rtmail.desk.judging.thanks import COURTESY, Reading, read
 from rtmail.mail.model import Address, Attachment, Forwarded, Kind, Mail
 from rtmail.policy.model import Thanks
 from tests.fakes.clockwork import shipped

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
-from rtmail.mail.samples import sample_draft
 from rtmail.mail.token import Action, make_mark, sign
 from rtmail.mail.tripwire import STAFF_MARK, leaks
+from rtmail.mail.writing.samples import sample_draft
 from tests.fakes.mailroom import ADDRESS, COMMENT, KEYRING, SITE, composed, part
 
 STAFF = frozenset({1, 2})

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rtmail.desk.commands import Parsed, of_mail
+from rtmail.desk.grammar.commands import Parsed, of_mail
 from rtmail.desk.ticket import EventKind, Status
-from rtmail.mail import message
 from rtmail.mail.model import Envelope, Mail
+from rtmail.mail.reading import message
 from rtmail.store import Outcome
 from tests.fakes.house import NOW, House, blueprint, mail
 from tests.fakes.staff import ANN, BOB, JANE, KIM, answered, clicked, flat, fresh_id, opened, receivers, request, sent_to, trusted

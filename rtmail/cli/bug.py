@@ -10,7 +10,9 @@ import click
 from rtmail.cli.common import Commands, config_option, end, json_option, opened, policies_of, put
 from rtmail.cli.tables import columns
 from rtmail.config import Config
-from rtmail.desk import bugs, filled, notes
+from rtmail.desk import notes
+from rtmail.desk.commanded import bugs
+from rtmail.desk.fields import filled
 from rtmail.desk.ticket import Ticket
 from rtmail.store import Store
 

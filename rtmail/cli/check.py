@@ -13,9 +13,9 @@ from rtmail import clockwork, config
 from rtmail.cli.common import json_option, load, put
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG, ConfigError, Problem
-from rtmail.mail.dkim_sign import public_record
-from rtmail.mail.samples import STATUS, known_facts
-from rtmail.mail.templates import LAYOUT, Templates
+from rtmail.mail.writing.dkim_sign import public_record
+from rtmail.mail.writing.samples import STATUS, known_facts
+from rtmail.mail.writing.templates import LAYOUT, Templates
 
 
 @click.command()

@@ -14,11 +14,11 @@ from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.config.importing import read_customers
-from rtmail.desk import statement
 from rtmail.desk.people import Directory, Organisation
+from rtmail.desk.reports import statement
 from rtmail.errors import ConfigError
-from rtmail.mail import table_csv
 from rtmail.mail.address import key
+from rtmail.mail.writing import table_csv
 
 
 @click.group(cls=Commands)

@@ -18,7 +18,7 @@ from rtmail.cli.common import NUMBER, Commands, end, files_option, json_option, 
 from rtmail.cli.importing import shown_progress
 from rtmail.config import Config
 from rtmail.desk.ticket import Ticket
-from rtmail.mail import table_csv
+from rtmail.mail.writing import table_csv
 from rtmail.ops.moving import leaving
 from rtmail.store import Store
 

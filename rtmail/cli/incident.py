@@ -12,8 +12,8 @@ from rtmail.cli import shell
 from rtmail.cli.common import NUMBER, Commands, config_option, end, json_option, known_queue, opened, put, shown, utc
 from rtmail.cli.tables import columns
 from rtmail.config import Config
-from rtmail.desk import about
-from rtmail.desk.about import About, Kind
+from rtmail.desk.outages import about
+from rtmail.desk.outages.about import About, Kind
 from rtmail.desk.ticket import EventKind, Status, Ticket
 from rtmail.store import Store
 

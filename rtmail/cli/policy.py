@@ -12,8 +12,8 @@ import click
 from rtmail.cli.common import NUMBER, Commands, config_option, end, json_option, opened, put, utc
 from rtmail.clockwork import system
 from rtmail.config import Config
+from rtmail.desk.promised.versions import Move, moves
 from rtmail.desk.ticket import Ticket
-from rtmail.desk.versions import Move, moves
 from rtmail.engine.applying import apply_policy, open_tickets
 from rtmail.engine.office import Office
 from rtmail.ops import building

@@ -12,10 +12,10 @@ from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.engine.reader import ReaderPool, ReadFailed
 from rtmail.errors import ConfigError
-from rtmail.mail import message
 from rtmail.mail.model import Envelope
+from rtmail.mail.reading import message
+from rtmail.mail.reading.stub import stub_of
 from rtmail.mail.site import Site
-from rtmail.mail.stub import stub_of
 
 NOWHERE = Site(name="", tag="", domain="localhost", admin="")
 """Read by nobody in particular: no address is ours, no server is trusted."""

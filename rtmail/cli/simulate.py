@@ -18,9 +18,9 @@ from rtmail.cli.common import config_option, end, json_option, opened, put, refu
 from rtmail.clockwork import system
 from rtmail.config import Config, find_shipped
 from rtmail.config.reading import text_of
-from rtmail.desk.replay import PROMISES, Promise, nearest, promises, replay
-from rtmail.desk.simulate import Mail, Plan
-from rtmail.desk.simulate import simulate as rehearse
+from rtmail.desk.reports.replay import PROMISES, Promise, nearest, promises, replay
+from rtmail.desk.reports.simulate import Mail, Plan
+from rtmail.desk.reports.simulate import simulate as rehearse
 from rtmail.desk.ticket import Status, Ticket
 from rtmail.errors import ConfigError
 from rtmail.mail.speech import duration

@@ -11,7 +11,7 @@ from rtmail.cli.common import NUMBER, Commands, config_option, end, json_option,
 from rtmail.cli.tables import columns
 from rtmail.clockwork import system
 from rtmail.config import Config
-from rtmail.desk.private import HOLD
+from rtmail.desk.received.private import HOLD
 from rtmail.store import Held, NotThere, Outcome, SpoolRow, Store
 
 _RETRIED = {Outcome.QUARANTINED: "is worked on again", Outcome.HELD: "goes its way as confirmed", Outcome.JUNK: "opens with its own time"}

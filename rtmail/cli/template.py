@@ -12,12 +12,12 @@ from rtmail.cli.check import template_problems
 from rtmail.cli.common import Commands, config_option, end, json_option, known_queue, put, refuse, tell
 from rtmail.config import Config
 from rtmail.errors import EX_CONFIG, ConfigError
-from rtmail.mail.compose import Workshop, compose
-from rtmail.mail.draft import Outgoing
-from rtmail.mail.samples import SENT_AT, names, sample_draft
 from rtmail.mail.site import Site
-from rtmail.mail.templates import TemplateError, Templates
 from rtmail.mail.token import Keyring
+from rtmail.mail.writing.compose import Workshop, compose
+from rtmail.mail.writing.draft import Outgoing
+from rtmail.mail.writing.samples import SENT_AT, names, sample_draft
+from rtmail.mail.writing.templates import TemplateError, Templates
 
 _KEYRING = Keyring(0, {0: bytes(32)})
 """Signs for samples alone: what they link to is accepted by nobody."""

@@ -23,7 +23,9 @@ from rtmail.cli.common import (
 )
 from rtmail.cli.tables import columns
 from rtmail.config import Config
-from rtmail.desk import filled, history, notes
+from rtmail.desk import notes
+from rtmail.desk.fields import filled
+from rtmail.desk.reports import history
 from rtmail.desk.ticket import ASKED_PRIORITY, PREPARED_MARK, Event, Role, Status, Ticket
 from rtmail.store import Content, Store
 
@@ -264,8 +266,8 @@ def do(found: Config, number: int, lines: tuple[str, ...], as_json: bool) -> Non
     """Run lines of the mail grammar on a request: rtmail ticket do 7 'Status: resolved' 'Owner: jane'. `help` lists them."""
     # The engine and what it needs are half of a start; commands that only look do without.
     from rtmail.cli import shell
-    from rtmail.desk.commands import parse
-    from rtmail.desk.queries import helped
+    from rtmail.desk.grammar.commands import parse
+    from rtmail.desk.grammar.queries import helped
 
     asked = parse("\n".join(lines)).commands
     if [command.name for command in asked] == ["help"]:

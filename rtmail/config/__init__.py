@@ -33,13 +33,13 @@ from rtmail.config.sections import (
     WebTable,
 )
 from rtmail.config.values import After, Listen
+from rtmail.desk.machines.systems import Monitor, Tracker
 from rtmail.desk.people import Directory, ManagementRole, Person, Queue
-from rtmail.desk.systems import Monitor, Tracker
 from rtmail.errors import ConfigError, PolicyError, Problem
 from rtmail.mail.address import key
-from rtmail.mail.dkim_sign import Signer
 from rtmail.mail.site import Door, JunkRules, OwnAddress, Site
 from rtmail.mail.token import Keyring
+from rtmail.mail.writing.dkim_sign import Signer
 from rtmail.policy import schema
 from rtmail.policy.model import Policy
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rtmail.config.reading import Report, suggestion, text_of
 from rtmail.config.sections import MonitorTable, Tables
-from rtmail.desk.systems import Monitor
+from rtmail.desk.machines.systems import Monitor
 
 FILE = "monitoring.toml"
 

@@ -21,11 +21,11 @@ from rtmail.config.sections import Tables
 from rtmail.config.values import is_loopback, one_line
 from rtmail.engine.resolver import split_place
 from rtmail.errors import Problem
-from rtmail.mail import dkim_sign
 from rtmail.mail.address import key, organisational_domain, split_detail, valid_spec
-from rtmail.mail.identity import INTERNAL_HEADERS
+from rtmail.mail.proof.identity import INTERNAL_HEADERS
 from rtmail.mail.site import Site
 from rtmail.mail.token import LENGTH
+from rtmail.mail.writing import dkim_sign
 
 LONGEST_QUEUE = 64 - LENGTH - 1
 """Characters of a local part that leave room for the separator and a signed detail (RFC 5321 4.5.3.1.1)."""

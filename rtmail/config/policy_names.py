@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rtmail.config.reading import suggestion
-from rtmail.desk.registry import KEYS, WORDS, plain
+from rtmail.desk.grammar.registry import KEYS, WORDS, plain
 from rtmail.errors import Problem
 from rtmail.policy.fields import By
 from rtmail.policy.lines import locate

@@ -6,7 +6,7 @@ import re
 
 from rtmail.config.reading import Report
 from rtmail.config.sections import Tables
-from rtmail.desk.systems import BUG_KEY, Tracker
+from rtmail.desk.machines.systems import BUG_KEY, Tracker
 from rtmail.mail.address import key
 
 

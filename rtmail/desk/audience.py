@@ -12,17 +12,19 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import about, affected, filled, notes
+from rtmail.desk import notes
 from rtmail.desk.decision import Builder, circle
+from rtmail.desk.fields import filled
 from rtmail.desk.known import last_deed
+from rtmail.desk.outages import about, affected
 from rtmail.desk.outcome import ANSWERED
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Ticket
 from rtmail.mail import address
-from rtmail.mail.draft import AttachmentRef, Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
 from rtmail.mail.model import Address, Attachment
 from rtmail.mail.token import Action
+from rtmail.mail.writing.draft import AttachmentRef, Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
 from rtmail.policy import signals
 from rtmail.policy.hours import next_open
 from rtmail.policy.rows import ClockKind

@@ -7,27 +7,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import (
-    agreed,
-    awaiting,
-    customers,
-    effects,
-    filling,
-    incidents,
-    incoming,
-    maintenance,
-    monitoring,
-    notices,
-    opening,
-    private,
-    shouting,
-    spoken,
-    telling,
-    trackers,
-    waits,
-)
+from rtmail.desk.commanded import effects, spoken
 from rtmail.desk.decision import Builder, Decision, House
-from rtmail.desk.delivery import delivered
+from rtmail.desk.fields import filling
+from rtmail.desk.machines import monitoring, trackers
+from rtmail.desk.outages import incidents, maintenance, telling
+from rtmail.desk.promised import agreed, awaiting, notices, shouting, waits
+from rtmail.desk.promised.delivery import delivered
+from rtmail.desk.received import customers, incoming, opening, private
 from rtmail.desk.stimulus import (
     Alerted,
     AlsoSent,

@@ -12,15 +12,16 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import about, filled
 from rtmail.desk.absence import Absence, AbsenceChange
+from rtmail.desk.fields import filled
+from rtmail.desk.grammar.queries import Query
+from rtmail.desk.outages import about
 from rtmail.desk.people import Directory, Person, Queue
-from rtmail.desk.queries import Query
 from rtmail.desk.ticket import MOVED_IN, VOICE, WAIT_UNTIL, Event, EventKind, Participant, Role, Status, Ticket, apply, legal
-from rtmail.mail.draft import Auto, Draft, Visibility
 from rtmail.mail.model import Address
 from rtmail.mail.site import Site
 from rtmail.mail.tripwire import leaks
+from rtmail.mail.writing.draft import Auto, Draft, Visibility
 from rtmail.policy import clocks, signals
 from rtmail.policy.clocks import Notice
 from rtmail.policy.duration import Duration

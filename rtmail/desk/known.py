@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtmail.desk import arguments
-from rtmail.desk.arguments import ArgumentError
-from rtmail.desk.commands import Parsed
 from rtmail.desk.decision import Words
+from rtmail.desk.grammar import arguments
+from rtmail.desk.grammar.arguments import ArgumentError
+from rtmail.desk.grammar.commands import Parsed
 from rtmail.desk.notes import reference
 from rtmail.desk.ticket import Ticket
 from rtmail.mail.model import Address

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rtmail.desk.about import Plan
-from rtmail.desk.commands import Parsed
 from rtmail.desk.decision import Words
+from rtmail.desk.grammar.commands import Parsed
+from rtmail.desk.judging.match import Verdict
 from rtmail.desk.known import Known
-from rtmail.desk.match import Verdict
+from rtmail.desk.outages.about import Plan
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import Event
 from rtmail.desk.wording import NOTHING_SAID, Said
-from rtmail.mail.draft import AttachmentRef, Recipient
 from rtmail.mail.model import Attachment, Cut, Mail
+from rtmail.mail.writing.draft import AttachmentRef, Recipient
 
 
 @dataclass(frozen=True, slots=True)

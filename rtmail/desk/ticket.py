@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from rtmail.mail.draft import Visibility
+from rtmail.mail.writing.draft import Visibility
 from rtmail.policy.rows import Basis, Clock, ClockKind
 
 

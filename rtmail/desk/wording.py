@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from rtmail.desk.echo import ELSEWHERE, echo
+from rtmail.desk.judging.echo import ELSEWHERE, echo
 from rtmail.mail.model import Mail
-from rtmail.mail.quoting import cut_own_quotes
+from rtmail.mail.reading.quoting import cut_own_quotes
 from rtmail.mail.site import Site
 from rtmail.mail.tripwire import leaks
 

@@ -6,17 +6,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rtmail.desk import monitoring
 from rtmail.desk.decide import decide
-from rtmail.desk.match import Verdict
-from rtmail.desk.monitoring import Alert
+from rtmail.desk.judging.match import Verdict
+from rtmail.desk.machines import monitoring
+from rtmail.desk.machines.monitoring import Alert
 from rtmail.desk.stimulus import Alerted
 from rtmail.engine import privacy
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import survivor
 from rtmail.engine.office import Office
-from rtmail.mail.identity import trusted_peer
 from rtmail.mail.model import Mail
+from rtmail.mail.proof.identity import trusted_peer
 from rtmail.store import Origin, Outcome, Settlement, SpoolItem
 
 _COUNTED = timedelta(hours=1)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rtmail.desk import about, affected
-from rtmail.desk.about import Telling, What
 from rtmail.desk.audience import refs
 from rtmail.desk.decide import decide
+from rtmail.desk.outages import about, affected
+from rtmail.desk.outages.about import Telling, What
 from rtmail.desk.stimulus import Over, Slice
 from rtmail.desk.ticket import Ticket
 from rtmail.engine.keeping import Keeper
 from rtmail.failpoint import failpoint
 from rtmail.mail import address
-from rtmail.mail.draft import AttachmentRef, Recipient
+from rtmail.mail.writing.draft import AttachmentRef, Recipient
 from rtmail.store import LinkKind
 
 SLICE = 200

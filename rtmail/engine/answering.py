@@ -11,17 +11,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rtmail.desk import arguments, audience, bugs, filled, history, notes, queries
+from rtmail.desk import audience, notes
+from rtmail.desk.commanded import bugs
+from rtmail.desk.fields import filled
+from rtmail.desk.grammar import arguments, queries
+from rtmail.desk.grammar.queries import Query
 from rtmail.desk.people import Directory, Person
-from rtmail.desk.queries import Query
+from rtmail.desk.reports import history
 from rtmail.desk.ticket import Event, EventKind, Role, Status, Ticket
 from rtmail.engine.lookup import linked, lives_on
 from rtmail.engine.office import Office
-from rtmail.mail.compose import bare_subject
-from rtmail.mail.draft import AttachmentRef, Link, Visibility
-from rtmail.mail.mbox import Letter, mbox
 from rtmail.mail.model import Address
 from rtmail.mail.token import Action
+from rtmail.mail.writing.compose import bare_subject
+from rtmail.mail.writing.draft import AttachmentRef, Link, Visibility
+from rtmail.mail.writing.mbox import Letter, mbox
 from rtmail.store import Content, NotThere, Store, TicketSummary
 
 MOST_LISTED = 25

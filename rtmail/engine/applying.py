@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 
+from rtmail.desk.promised.versions import OPEN, Move, applied, moved
 from rtmail.desk.ticket import Ticket
-from rtmail.desk.versions import OPEN, Move, applied, moved
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Office
 from rtmail.store import Conflict, Store

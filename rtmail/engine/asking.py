@@ -11,22 +11,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import commands, inquiry, oversize
 from rtmail.desk.audience import staff_recipient
+from rtmail.desk.commanded.errands import Errand
+from rtmail.desk.commanded.errands import run as run_errands
 from rtmail.desk.decide import decide
-from rtmail.desk.errands import Errand
-from rtmail.desk.errands import run as run_errands
-from rtmail.desk.match import Verdict
+from rtmail.desk.grammar import commands
+from rtmail.desk.grammar.queries import Query, asked_for, query
+from rtmail.desk.judging.match import Verdict
 from rtmail.desk.outcome import ANSWERED, Result, refused
 from rtmail.desk.people import Person
-from rtmail.desk.queries import Query, asked_for, query
+from rtmail.desk.received import inquiry, oversize
 from rtmail.desk.stimulus import Asked
 from rtmail.desk.ticket import Role, Ticket
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.lookup import survivor
-from rtmail.mail.draft import Auto, Draft, ReplyTo, Visibility
 from rtmail.mail.model import Mail
 from rtmail.mail.token import Action
+from rtmail.mail.writing.draft import Auto, Draft, ReplyTo, Visibility
 from rtmail.store import Held, Hold, NotThere, Outcome, Settlement, SpoolItem, SpoolRow
 from rtmail.store.junk import JUNK
 

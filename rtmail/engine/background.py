@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import commands
 from rtmail.desk.decision import Words
+from rtmail.desk.grammar import commands
+from rtmail.desk.judging.match import Result, Verdict
 from rtmail.desk.known import Known, Other, wanted
-from rtmail.desk.match import Result, Verdict
 from rtmail.desk.stimulus import CameBack
 from rtmail.desk.ticket import Ticket
 from rtmail.engine.lookup import alike_bugs, heard, linked, survivor
 from rtmail.engine.office import Office
 from rtmail.mail import address
-from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Address, Mail
 from rtmail.mail.token import read_message_id
+from rtmail.mail.writing.draft import Visibility
 from rtmail.store import NotThere, Store
 
 

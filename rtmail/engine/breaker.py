@@ -17,15 +17,15 @@ from datetime import datetime, timedelta
 from rtmail import log
 from rtmail.desk.audience import staff_recipient
 from rtmail.desk.decision import Decision
-from rtmail.desk.match import Verdict
+from rtmail.desk.judging.match import Verdict
 from rtmail.desk.people import Person
 from rtmail.engine import notices
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Caps
 from rtmail.mail import address
-from rtmail.mail.draft import Auto, Draft, ReplyTo, Suppress, Visibility
 from rtmail.mail.model import Mail
-from rtmail.mail.quoting import strip_reply_prefixes
+from rtmail.mail.reading.quoting import strip_reply_prefixes
+from rtmail.mail.writing.draft import Auto, Draft, ReplyTo, Suppress, Visibility
 from rtmail.store import Store
 
 FOLDED = frozenset({"opened", "words", "notice", "state", "comment"})

@@ -14,8 +14,8 @@ from typing import Any
 
 from rtmail.desk.ticket import Ticket
 from rtmail.engine.keeping import Keeper
-from rtmail.mail.draft import Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
 from rtmail.mail.token import Action
+from rtmail.mail.writing.draft import Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
 from rtmail.store import Conflict, OutboxRow
 
 TEMPLATE = "bundle"

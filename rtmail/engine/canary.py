@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from rtmail import log
 from rtmail.engine import notices
 from rtmail.engine.keeping import Keeper
-from rtmail.mail.draft import Auto, Draft, Recipient, Suppress, Visibility
+from rtmail.mail.writing.draft import Auto, Draft, Recipient, Suppress, Visibility
 from rtmail.store import Flight, Pausable, SpoolRow
 
 TEMPLATE = "canary"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from rtmail.desk import digest
 from rtmail.desk.audience import staff_recipient
-from rtmail.desk.digest import Kind, Lost, Sending, Solved, Tally, Unowned
 from rtmail.desk.people import Person
+from rtmail.desk.reports import digest
+from rtmail.desk.reports.digest import Kind, Lost, Sending, Solved, Tally, Unowned
 from rtmail.engine.keeping import Keeper
-from rtmail.mail.draft import Auto, Draft, ReplyTo, Suppress, Visibility
+from rtmail.mail.writing.draft import Auto, Draft, ReplyTo, Suppress, Visibility
 
 REMEMBERED_FOR = timedelta(days=40)
 """So long it is known that a mail was written: no clock is set back further."""

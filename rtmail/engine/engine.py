@@ -15,10 +15,12 @@ from functools import partial
 from typing import TypeVar
 
 from rtmail import log
-from rtmail.desk import about, commands, filled, incidents
 from rtmail.desk.decide import decide
 from rtmail.desk.decision import Decision, Words
-from rtmail.desk.match import Result
+from rtmail.desk.fields import filled
+from rtmail.desk.grammar import commands
+from rtmail.desk.judging.match import Result
+from rtmail.desk.outages import about, incidents
 from rtmail.desk.people import Person
 from rtmail.desk.stimulus import Commanded, Delivered, Spoken, Tick
 from rtmail.desk.ticket import Event, Status, Ticket
@@ -37,9 +39,9 @@ from rtmail.engine.statements import Statements
 from rtmail.engine.status import StatusPage
 from rtmail.errors import RtmailError
 from rtmail.failpoint import failpoint
-from rtmail.mail import own_checks
 from rtmail.mail.model import Mail
-from rtmail.mail.stub import stub_of
+from rtmail.mail.proof import own_checks
+from rtmail.mail.reading.stub import stub_of
 from rtmail.mail.tripwire import LeakError
 from rtmail.store import Conflict, Fate, LeaseLost, Origin, OutboxRow, Outcome, RowKept, Settlement, SpoolItem, Store
 

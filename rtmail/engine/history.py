@@ -18,14 +18,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 
-from rtmail.desk import commands, oldmail
+from rtmail.desk.archive import oldmail
+from rtmail.desk.commanded.errands import only_errands
 from rtmail.desk.decision import Builder
-from rtmail.desk.errands import only_errands
-from rtmail.desk.evidence import Evidence, LedgerEntry, Lookups, bare_of_details, gather, keys, numbers
-from rtmail.desk.evidence import Origin as Shown
-from rtmail.desk.match import Result, Verdict, judge
+from rtmail.desk.grammar import commands
+from rtmail.desk.judging.evidence import Evidence, LedgerEntry, Lookups, bare_of_details, gather, keys, numbers
+from rtmail.desk.judging.evidence import Origin as Shown
+from rtmail.desk.judging.match import Result, Verdict, judge
+from rtmail.desk.judging.sender import outsiders
 from rtmail.desk.people import Directory, Person, listed
-from rtmail.desk.sender import outsiders
 from rtmail.desk.ticket import Event, Status, Ticket
 from rtmail.engine import privacy
 from rtmail.engine.intake import trace_of
@@ -37,8 +38,8 @@ from rtmail.failpoint import failpoint
 from rtmail.mail import address
 from rtmail.mail.address import split_detail
 from rtmail.mail.model import Address, Envelope, Kind, Mail, Proof
+from rtmail.mail.reading.stub import stub_of
 from rtmail.mail.site import Door
-from rtmail.mail.stub import stub_of
 from rtmail.store import Conflict, Content, MovedMail, MovedTicket, Origin, Print, Store
 from rtmail.store import Entry as Noted
 from rtmail.store.spool import UNDATED_SAME_WITHIN, message_id_key

@@ -9,15 +9,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from rtmail.desk import commands, filled
 from rtmail.desk.audience import staff_recipient
+from rtmail.desk.fields import filled
+from rtmail.desk.grammar import commands
 from rtmail.desk.people import Person
 from rtmail.desk.ticket import Role
 from rtmail.engine.keeping import Keeper
 from rtmail.mail.address import split_detail
-from rtmail.mail.draft import Auto, Draft, Link, ReplyTo, Suppress, Visibility
 from rtmail.mail.model import Mail
 from rtmail.mail.token import Action
+from rtmail.mail.writing.draft import Auto, Draft, Link, ReplyTo, Suppress, Visibility
 from rtmail.store import Hold
 
 STAFF_CLAIM = "staff-claim"

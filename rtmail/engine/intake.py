@@ -11,19 +11,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from rtmail.desk import commands, filled, incidents, monitoring, trackers
-from rtmail.desk.about import Plan
 from rtmail.desk.absence import SEEN_FOR, Absence
-from rtmail.desk.accepting import ALIAS
+from rtmail.desk.commanded.accepting import ALIAS
+from rtmail.desk.commanded.effects import ACTIONS
+from rtmail.desk.commanded.errands import only_errands
 from rtmail.desk.decide import decide
 from rtmail.desk.decision import Decision
-from rtmail.desk.effects import ACTIONS
-from rtmail.desk.errands import only_errands
-from rtmail.desk.evidence import Evidence, bare_of_details, gather
+from rtmail.desk.fields import filled
+from rtmail.desk.grammar import commands
+from rtmail.desk.grammar.queries import asked_by_participant, stands_alone
+from rtmail.desk.judging.evidence import Evidence, bare_of_details, gather
+from rtmail.desk.judging.match import Result, Verdict, judge
 from rtmail.desk.known import Known
-from rtmail.desk.match import Result, Verdict, judge
+from rtmail.desk.machines import monitoring, trackers
+from rtmail.desk.outages import incidents
+from rtmail.desk.outages.about import Plan
 from rtmail.desk.outcome import Result as Line
-from rtmail.desk.queries import asked_by_participant, stands_alone
 from rtmail.desk.stimulus import AlsoSent, Delivered, Received
 from rtmail.desk.ticket import Status, Ticket
 from rtmail.desk.wording import Said
@@ -40,9 +43,9 @@ from rtmail.engine.revised import ANSWERED_RULE, BY_OTHERS, OPENING, as_answered
 from rtmail.engine.spawning import next_turn, spawn
 from rtmail.mail import address
 from rtmail.mail.model import Address, Kind, Mail, Proof
+from rtmail.mail.reading.transit import taken_at
 from rtmail.mail.site import Site
 from rtmail.mail.token import Action
-from rtmail.mail.transit import taken_at
 from rtmail.mail.tripwire import LeakError
 from rtmail.policy.model import Policy
 from rtmail.store import Duplicate, Held, Hold, Outcome, SameIdOtherPrint, Settlement, SpoolItem, Store

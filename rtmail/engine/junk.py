@@ -10,9 +10,9 @@ from datetime import date, datetime, time, timedelta
 
 from rtmail.desk.audience import staff_recipient
 from rtmail.engine.keeping import Keeper
-from rtmail.mail.draft import Auto, Draft, Link, ReplyTo, Suppress, Visibility
 from rtmail.mail.model import Kind, Mail
 from rtmail.mail.token import Action
+from rtmail.mail.writing.draft import Auto, Draft, Link, ReplyTo, Suppress, Visibility
 from rtmail.store import Held, Hold, SpoolItem, Store
 from rtmail.store.junk import JUNK
 

@@ -12,18 +12,18 @@ from datetime import datetime, timedelta
 from rtmail import log
 from rtmail.desk.absence import AbsenceChange
 from rtmail.desk.decision import Ask, Decision, Entry
-from rtmail.desk.queries import Query
+from rtmail.desk.grammar.queries import Query
 from rtmail.desk.ticket import Event, EventKind, Ticket, threaded
 from rtmail.engine import privacy
 from rtmail.engine.answering import Answerer
 from rtmail.engine.office import Office
 from rtmail.failpoint import failpoint
 from rtmail.mail import address
-from rtmail.mail.compose import compose
-from rtmail.mail.draft import Auto, Draft, Outgoing
-from rtmail.mail.form import Forms
-from rtmail.mail.message import payload
 from rtmail.mail.model import Attachment, Mail
+from rtmail.mail.reading.message import payload
+from rtmail.mail.writing.compose import compose
+from rtmail.mail.writing.draft import Auto, Draft, Outgoing
+from rtmail.mail.writing.form import Forms
 from rtmail.policy.rows import Reach
 from rtmail.store import Content, LinkKind, Origin, OutboxItem, Rung, Store
 from rtmail.store import Entry as LedgerEntry

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 
-from rtmail.desk.about import ABOUT
-from rtmail.desk.evidence import Evidence, LedgerEntry, Lookups, Origin, RequestFacts, keys, numbers
+from rtmail.desk.judging.evidence import Evidence, LedgerEntry, Lookups, Origin, RequestFacts, keys, numbers
 from rtmail.desk.notes import system_of
+from rtmail.desk.outages.about import ABOUT
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Ticket
 from rtmail.engine.office import Office
 from rtmail.mail import address
-from rtmail.mail.draft import Visibility
 from rtmail.mail.token import Action
+from rtmail.mail.writing.draft import Visibility
 from rtmail.store import Entry, LinkKind, Store
 from rtmail.store import Origin as Kept
 

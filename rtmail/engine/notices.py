@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rtmail.engine.keeping import Keeper
-from rtmail.mail.draft import AttachmentRef, Auto, Draft, Recipient, Suppress, Visibility
 from rtmail.mail.model import Mail
+from rtmail.mail.writing.draft import AttachmentRef, Auto, Draft, Recipient, Suppress, Visibility
 from rtmail.store import SpoolItem
 
 PAUSE_TOLD_EVERY = timedelta(days=1)

@@ -12,13 +12,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rtmail.desk.decision import House
+from rtmail.desk.machines.systems import Monitor, Tracker
 from rtmail.desk.people import Directory
-from rtmail.desk.systems import Monitor, Tracker
-from rtmail.mail.compose import Workshop
-from rtmail.mail.dkim_sign import Signer
 from rtmail.mail.site import Site
-from rtmail.mail.templates import Templates
 from rtmail.mail.token import Keyring, make_message_id
+from rtmail.mail.writing.compose import Workshop
+from rtmail.mail.writing.dkim_sign import Signer
+from rtmail.mail.writing.templates import Templates
 from rtmail.policy.model import Policy
 from rtmail.policy.schema import from_version
 from rtmail.store import Store

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rtmail.desk import echo, incidents
-from rtmail.desk.arguments import Argument
-from rtmail.desk.commands import Parsed
-from rtmail.desk.match import Result, Verdict
-from rtmail.desk.registry import SPECS
+from rtmail.desk.grammar.arguments import Argument
+from rtmail.desk.grammar.commands import Parsed
+from rtmail.desk.grammar.registry import SPECS
+from rtmail.desk.judging import echo
+from rtmail.desk.judging.match import Result, Verdict
+from rtmail.desk.outages import incidents
 from rtmail.desk.ticket import Event, EventKind, Ticket
 from rtmail.desk.wording import Said
 from rtmail.engine.holding import STAFF_CLAIM
 from rtmail.engine.office import Office
-from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Mail
 from rtmail.mail.token import read_message_id
+from rtmail.mail.writing.draft import Visibility
 from rtmail.store import Store
 
 AMONG_STAFF = frozenset({EventKind.COMMENT, EventKind.FORWARDED, EventKind.OUTSIDE})

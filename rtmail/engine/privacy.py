@@ -13,17 +13,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rtmail.desk.commands import Parsed
 from rtmail.desk.decide import decide
 from rtmail.desk.decision import Deed, Words
-from rtmail.desk.match import Result, Verdict
+from rtmail.desk.grammar.commands import Parsed
+from rtmail.desk.judging.match import Result, Verdict
 from rtmail.desk.people import Directory
-from rtmail.desk.private import HOLD, NO_SUBJECT, blanked
+from rtmail.desk.received.private import HOLD, NO_SUBJECT, blanked
 from rtmail.desk.stimulus import LetGo, Private
 from rtmail.desk.ticket import Event, EventKind, Ticket
 from rtmail.mail import address
-from rtmail.mail.message import payload
 from rtmail.mail.model import Address, Attachment, Kind, Mail
+from rtmail.mail.reading.message import payload
 from rtmail.mail.token import Keyring
 from rtmail.store import Held, Hold, NotThere, Outcome, Settlement, SpoolItem, Store
 
@@ -42,7 +42,7 @@ def look(store: Store, directory: Directory, item: SpoolItem, mail: Mail, verdic
     mode = queue.private if queue else "off"
     if mode == "off" or mail.kind is Kind.BOUNCE:
         return None
-    from rtmail.mail import private
+    from rtmail.mail.privacy import private
 
     forwards = bool(verdict.sender.staff) and verdict.result in _FORWARDS
     files = _files(store, item, mail.attachments)
@@ -63,7 +63,7 @@ def look(store: Store, directory: Directory, item: SpoolItem, mail: Mail, verdic
 
 def withheld(mail: Mail, parsed: Parsed, verdict: Verdict) -> tuple[Mail, Parsed]:
     """Return a mail without its content, and of its words a colleague's commands and what he wrote himself, without what is private."""
-    from rtmail.mail import private
+    from rtmail.mail.privacy import private
 
     if not verdict.sender.staff:
         return blanked(mail), Parsed()
@@ -72,7 +72,7 @@ def withheld(mail: Mail, parsed: Parsed, verdict: Verdict) -> tuple[Mail, Parsed
 
 def nameless(mail: Mail, verdict: Verdict) -> tuple[Mail, Verdict]:
     """Return both with what is private taken out of people's names: these stand in every notice, and beside their addresses for good."""
-    from rtmail.mail import private
+    from rtmail.mail.privacy import private
 
     def clean(one: Address) -> Address:
         return replace(one, name=private.redacted(one.name)) if one.name else one
@@ -98,7 +98,7 @@ def named(directory: Directory, queue: str, one: Address) -> Address:
     found = directory.queues.get(queue)
     if not one.name or found is None or found.private == "off":
         return one
-    from rtmail.mail import private
+    from rtmail.mail.privacy import private
 
     return replace(one, name=private.redacted(one.name))
 
@@ -113,7 +113,7 @@ def of_program(store: Store, directory: Directory, item: SpoolItem, mail: Mail, 
     known = (directory.queues.get(queue) for queue in queues)
     if not any(found and found.private in ("hold", "discard") for found in known):
         return words, mail.attachments
-    from rtmail.mail import private, redact
+    from rtmail.mail.privacy import private, redact
 
     if not private.sorts([mail.subject, mail.text, mail.other_text, *_files(store, item, mail.attachments)]):
         return words, mail.attachments
@@ -188,7 +188,7 @@ def carry_out(store: Store, keyring: Keyring, ticket: Ticket, deed: Deed, now: d
 
 def redact(store: Store, content_id: int, now: datetime) -> None:
     """Take what is private out of somebody's words, of the mail that they came in, and of the subject of their request."""
-    from rtmail.mail import private, redact
+    from rtmail.mail.privacy import private, redact
 
     content = store.content(content_id)
     raw, attachments = _bytes(store, content.raw_id), content.attachments
@@ -204,7 +204,7 @@ def redact(store: Store, content_id: int, now: datetime) -> None:
 
 def redact_copies(store: Store, ticket_id: int) -> None:
     """Take what is private out of the mails that went out about a request, and out of its subject."""
-    from rtmail.mail import private, redact
+    from rtmail.mail.privacy import private, redact
 
     for outbox_id in store.copies_of(ticket_id):
         raw = store.outbox_mail(outbox_id)
@@ -217,7 +217,7 @@ def redact_copies(store: Store, ticket_id: int) -> None:
 
 def erase_copies(store: Store, ticket_id: int) -> None:
     """Erase the bytes of the mails that went out about a request, where they may hold what was erased; those that wait still go."""
-    from rtmail.mail import redact
+    from rtmail.mail.privacy import redact
 
     for outbox_id in store.copies_of(ticket_id):
         store.change_copy(outbox_id, redact.rewritten(store.outbox_mail(outbox_id), "", ""))
@@ -232,7 +232,7 @@ def _bytes(store: Store, raw_id: int) -> bytes:
 
 def _left(raw: bytes, attachments: Sequence[Attachment]) -> tuple[Attachment, ...]:
     """Return those attachments whose bytes redacting left as they were, their names redacted."""
-    from rtmail.mail import private
+    from rtmail.mail.privacy import private
 
     kept = []
     for one in attachments:
@@ -256,7 +256,7 @@ def second(keeper: Keeper, item: SpoolItem, mail: Mail, holds: Sequence[Hold], n
     event = store.event(found.id, int(hold.details["of"])) if hold and found else None
     if hold is None or found is None or event is None:
         return None
-    from rtmail.mail import private
+    from rtmail.mail.privacy import private
 
     words, attachments = _words(store, item, mail, hold, event.kind is EventKind.OPENED)
     store.fill_content(event.content_id, words.subject, words.reply_text, attachments, item.raw_id)

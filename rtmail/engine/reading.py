@@ -18,8 +18,8 @@ from enum import Enum
 from typing import Any, NoReturn
 
 from rtmail.engine.reader import EXIT_MEMORY, LENGTH
-from rtmail.mail.message import read, warm_up
 from rtmail.mail.model import Mail
+from rtmail.mail.reading.message import read, warm_up
 from rtmail.mail.site import Site
 
 

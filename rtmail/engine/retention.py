@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from rtmail.desk.private import HOLD
+from rtmail.desk.received.private import HOLD
 from rtmail.engine import privacy
 from rtmail.engine.office import Ages, Office, Retention
 from rtmail.mail.address import split_detail

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rtmail.desk.match import Result, StaffProof, Verdict
+from rtmail.desk.judging.match import Result, StaffProof, Verdict
 from rtmail.engine.holding import STAFF_CLAIM
 from rtmail.mail.site import Door
 from rtmail.store import Held, Hold

@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 from rtmail.engine.resolver import NoAnswer, Resolver
-from rtmail.mail import own_checks
 from rtmail.mail.address import strict_identity
 from rtmail.mail.headers import scan, unfolded
-from rtmail.mail.identity import came_from_outside, is_unjudged
 from rtmail.mail.model import Answers, Envelope
+from rtmail.mail.proof import own_checks
+from rtmail.mail.proof.identity import came_from_outside, is_unjudged
 from rtmail.mail.site import Site
 
 SECONDS = 6.0

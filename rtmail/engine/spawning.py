@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from rtmail.desk.commanded.splitting import split_off
 from rtmail.desk.decision import Decision
-from rtmail.desk.splitting import split_off
 from rtmail.desk.ticket import Status, Ticket
 from rtmail.engine.keeping import Keeper
 from rtmail.engine.office import Office

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from rtmail.desk import statement
 from rtmail.desk.people import Organisation
-from rtmail.desk.statement import Month, Worked
+from rtmail.desk.reports import statement
+from rtmail.desk.reports.statement import Month, Worked
 from rtmail.engine.keeping import Keeper
-from rtmail.mail import table_csv
-from rtmail.mail.draft import AttachmentRef, Auto, Draft, Recipient, ReplyTo, Visibility
+from rtmail.mail.writing import table_csv
+from rtmail.mail.writing.draft import AttachmentRef, Auto, Draft, Recipient, ReplyTo, Visibility
 
 REMEMBERED_FOR = timedelta(days=70)
 PART = "statement"

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rtmail import log
-from rtmail.desk import status
+from rtmail.desk.outages import status
 from rtmail.desk.ticket import EventKind, Ticket
 from rtmail.engine.office import Office
 from rtmail.failpoint import failpoint

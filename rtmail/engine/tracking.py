@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from rtmail.desk.decide import decide
-from rtmail.desk.match import Result, Verdict
+from rtmail.desk.judging.match import Result, Verdict
+from rtmail.desk.machines.trackers import Note
 from rtmail.desk.stimulus import Tracked
-from rtmail.desk.trackers import Note
 from rtmail.engine import breaker, privacy
 from rtmail.engine.alerts import believed
 from rtmail.engine.keeping import Keeper

@@ -20,7 +20,7 @@ from rtmail.engine.sender_checks import SenderChecks
 from rtmail.errors import ConfigError, Problem
 from rtmail.ingress import imap, mailbox
 from rtmail.ingress.limits import Limits
-from rtmail.mail.templates import Templates
+from rtmail.mail.writing.templates import Templates
 from rtmail.ops.oauth import MICROSOFT, Account, Tokens
 
 
@@ -65,7 +65,7 @@ def templates(config: Config) -> Templates:
     folder = config.folder / "templates"
     own = [path for path in texts if (folder / path).is_file()]
     if own:
-        from rtmail.mail.samples import known_facts  # few houses have templates of their own
+        from rtmail.mail.writing.samples import known_facts  # few houses have templates of their own
 
         if problems := found.problems(known_facts(), own):
             raise ConfigError([replace(problem, file=str(folder / problem.file)) for problem in problems])

@@ -7,10 +7,10 @@ import secrets
 from datetime import datetime
 
 from rtmail.config import Config
-from rtmail.mail.compose import Workshop, compose
-from rtmail.mail.draft import Auto, Draft, Recipient, Suppress, Visibility
-from rtmail.mail.templates import Templates
 from rtmail.mail.token import Keyring
+from rtmail.mail.writing.compose import Workshop, compose
+from rtmail.mail.writing.draft import Auto, Draft, Recipient, Suppress, Visibility
+from rtmail.mail.writing.templates import Templates
 from rtmail.ops import building
 from rtmail.ops.doctor.finding import Finding, fail, ok
 from rtmail.ops.doctor.neighbours import PATIENCE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from rtmail.desk.digest import Lost, Owed, Solved, Tally, Unowned
+from rtmail.desk.reports.digest import Lost, Owed, Solved, Tally, Unowned
 from rtmail.store.database import Database, reads
 from rtmail.store.values import instant, instant_or_none, length, load, micros
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from rtmail.desk.rt import RtPart, RtTicket, Transaction, User
+from rtmail.desk.archive.rt import RtPart, RtTicket, Transaction, User
 from rtmail.errors import RtmailError
 from rtmail.store.database import chunks, places
 

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from rtmail.desk.about import ABOUT
 from rtmail.desk.notes import URGENCY
+from rtmail.desk.outages.about import ABOUT
 from rtmail.desk.ticket import PREPARED_MARK, Event, EventKind, Participant, Role, Status, Ticket, apply
 from rtmail.failpoint import failpoint
-from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Attachment
+from rtmail.mail.writing.draft import Visibility
 from rtmail.policy.rows import Clock, ClockKind, State
 from rtmail.store.database import chunks, places, reads, writes
 from rtmail.store.faults import Conflict, NotThere, RungTaken

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from rtmail.desk.notes import WORKED
-from rtmail.desk.statement import Worked
+from rtmail.desk.reports.statement import Worked
 from rtmail.desk.ticket import Event, EventKind
 from rtmail.policy.terms import TERMS
 from rtmail.store.database import Database, reads

@@ -9,7 +9,7 @@ from typing import Any
 
 from rtmail.desk.people import ENGINEER, MANAGER, Directory, ManagementRole, Organisation, Plan, Queue
 from rtmail.desk.ticket import Ticket
-from rtmail.mail.templates import Templates
+from rtmail.mail.writing.templates import Templates
 from rtmail.policy.clocks import Clock
 from rtmail.policy.schema import parse
 from tests.fakes.house import ROOT, House, blueprint, own_addresses, template_texts

@@ -18,8 +18,8 @@ from textwrap import wrap
 
 from rtmail.engine.engine import Engine
 from rtmail.engine.office import Caps, Office
-from rtmail.mail import message
 from rtmail.mail.model import Envelope, Mail
+from rtmail.mail.reading import message
 from rtmail.mail.site import Site
 from rtmail.mail.tripwire import STAFF_MARK
 from rtmail.store import OutboxItem

@@ -18,8 +18,8 @@ from rtmail.engine.office import Blueprint, Caps, Office
 from rtmail.engine.reader import ReaderPool
 from rtmail.mail.model import Envelope
 from rtmail.mail.site import Door, OwnAddress, Site
-from rtmail.mail.templates import Templates
 from rtmail.mail.token import Keyring
+from rtmail.mail.writing.templates import Templates
 from rtmail.policy.schema import parse
 from rtmail.store import OutboxItem, Store
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from rtmail.desk.evidence import Evidence, LedgerEntry, Lookups, Origin, RequestFacts, gather
-from rtmail.desk.match import Verdict, judge
+from rtmail.desk.judging.evidence import Evidence, LedgerEntry, Lookups, Origin, RequestFacts, gather
+from rtmail.desk.judging.match import Verdict, judge
 from rtmail.desk.people import Directory, ManagementRole, Organisation, Person, Queue
 from rtmail.desk.ticket import Participant, Role, Status
 from rtmail.mail.address import split_detail, with_detail

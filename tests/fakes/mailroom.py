@@ -9,12 +9,12 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
-from rtmail.mail.compose import Workshop, compose
-from rtmail.mail.draft import Draft, Outgoing
-from rtmail.mail.samples import SENT_AT, sample_draft
 from rtmail.mail.site import Door, OwnAddress, Site
-from rtmail.mail.templates import Templates
 from rtmail.mail.token import Keyring
+from rtmail.mail.writing.compose import Workshop, compose
+from rtmail.mail.writing.draft import Draft, Outgoing
+from rtmail.mail.writing.samples import SENT_AT, sample_draft
+from rtmail.mail.writing.templates import Templates
 
 FOLDER = Path(__file__).resolve().parents[2] / "templates"
 TEXTS = {path.relative_to(FOLDER).as_posix(): path.read_text() for path in sorted(FOLDER.rglob("*.j2"))}

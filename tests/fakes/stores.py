@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from rtmail.desk.ticket import Event, EventKind, Status, Ticket, apply
-from rtmail.mail.draft import Visibility
 from rtmail.mail.model import Envelope
+from rtmail.mail.writing.draft import Visibility
 from rtmail.store import Content, Store
 from tests.fakes.postgres import Cluster, PostgresMissingError, shared
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from rtmail.config import Config
 from rtmail.engine.resolver import NoAnswer
-from rtmail.mail.dkim_sign import Signer, fault
+from rtmail.mail.writing.dkim_sign import Signer, fault
 from rtmail.ops.doctor.finding import Finding, fail, ok, warn
 
 SECONDS = 5.0

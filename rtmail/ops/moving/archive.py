@@ -13,12 +13,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from rtmail.desk.oldorder import numbered, ordered
+from rtmail.desk.archive.oldorder import numbered, ordered
 from rtmail.engine.history import Became, Found, Historian, Taken
 from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool, ReadFailed
 from rtmail.mail.model import Mail
-from rtmail.mail.outline import Outline, outline
+from rtmail.mail.reading.outline import Outline, outline
 from rtmail.ops.moving.boxes import Box, Place
 from rtmail.store import Store
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rtmail.errors import RtmailError
-from rtmail.mail.outline import HEAD_BYTES
+from rtmail.mail.reading.outline import HEAD_BYTES
 
 _SEPARATOR = re.compile(rb"From [^\r\n]*[0-9:]{4,}[^\r\n]*\r?\n")
 """The line before a mail; one without a time or a year is somebody's words."""

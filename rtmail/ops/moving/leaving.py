@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from rtmail.desk import filled
+from rtmail.desk.fields import filled
 from rtmail.desk.people import Directory
 from rtmail.desk.ticket import Event, EventKind, Participant, Role, Status, Ticket
-from rtmail.mail.draft import Visibility
-from rtmail.mail.mbox import Letter, mbox
-from rtmail.mail.message import payload
 from rtmail.mail.model import Address
+from rtmail.mail.reading.message import payload
 from rtmail.mail.site import Site
-from rtmail.mail.table_csv import Cell
-from rtmail.mail.wire import File, file_name, media_type
+from rtmail.mail.writing.draft import Visibility
+from rtmail.mail.writing.mbox import Letter, mbox
+from rtmail.mail.writing.table_csv import Cell
+from rtmail.mail.writing.wire import File, file_name, media_type
 from rtmail.store import Content, NotThere, Party, Store
 
 _BY_STAFF = frozenset({EventKind.COMMENT})

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from rtmail.desk import rt as desk
+from rtmail.desk.archive import rt as desk
+from rtmail.desk.archive.oldmail import rests
+from rtmail.desk.archive.rt import Known, RtTicket, Spoken, Transaction, User
 from rtmail.desk.decision import Builder
-from rtmail.desk.oldmail import rests
-from rtmail.desk.rt import Known, RtTicket, Spoken, Transaction, User
 from rtmail.desk.ticket import Event, Status, Ticket
 from rtmail.engine.history import OLD_NUMBER
 from rtmail.engine.keeping import content_of, ids_of
@@ -23,7 +23,7 @@ from rtmail.engine.office import Office
 from rtmail.engine.reader import ReaderPool, ReadFailed
 from rtmail.mail import address
 from rtmail.mail.model import Address, Envelope, Mail
-from rtmail.mail.stub import stub_of
+from rtmail.mail.reading.stub import stub_of
 from rtmail.ops.moving.archive import Progress
 from rtmail.store import Content, LinkKind, MovedMail, MovedTicket, Origin, Store
 from rtmail.store import Entry as Noted

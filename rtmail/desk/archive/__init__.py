@@ -1,0 +1,1 @@
+"""Old mail, and requests of another tracker, that are moved in (pure)."""

@@ -1,0 +1,1 @@
+"""What is filled in on a request besides its words (pure)."""

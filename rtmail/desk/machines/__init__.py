@@ -1,0 +1,1 @@
+"""Programs that write to us: monitoring systems and development trackers (pure)."""

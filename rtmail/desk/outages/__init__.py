@@ -1,0 +1,1 @@
+"""Outages and planned work that concern many: whom, what they are told, how it ends (pure)."""

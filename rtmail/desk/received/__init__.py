@@ -1,0 +1,1 @@
+"""What follows from a mail that was received, by whose words it is (pure)."""

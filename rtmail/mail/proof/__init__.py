@@ -1,0 +1,1 @@
+"""What is proven about whoever a mail says that it is from (pure)."""
