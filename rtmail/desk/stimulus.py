@@ -29,7 +29,7 @@ class CameBack:
 
 @dataclass(frozen=True, slots=True)
 class Private:
-    """What a mail seems to hold (`mail.private.sorts`), what its queue makes of that, and its redacted subject and words.
+    """What a mail seems to hold (`mail.privacy.private.sorts`), what its queue makes of that, and its redacted subject and words.
 
     mode  "warn": staff are told | "hold": the content waits | "discard": it is not kept
     """
