@@ -3,15 +3,21 @@
 # ruff: noqa: F401, F811 -- fixtures are imported, and asked for by name
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 
+from rtmail import clockwork
 from rtmail.errors import Deferred, DiskFull
 from rtmail.store import Again, Outcome, Store
 from rtmail.store.outbox import Sent
-from tests.fakes.stores import ENVELOPE, NOW, minutes, store, ticket_of, url
+from tests.fakes.stores import ENVELOPE, NOW, cluster, minutes, store, ticket_of, url
 from tests.test_store_outbox import add
 
 LONG = 300.0
@@ -138,3 +144,65 @@ def test_claims_that_fail_for_hours_do_not_add_up(store: Store, monkeypatch: pyt
         with pytest.raises(DiskFull):
             store.lease_spool("me", NOW + timedelta(seconds=second), 9, 10)
     assert len(store._claims["spool me"][0]) <= 10
+
+
+CLAIMS = """
+import json, sys
+from rtmail import clockwork
+from rtmail.store import Store
+store, now = Store(sys.argv[1]), clockwork.system()
+outbox, spool = store.lease_outbox("other", now, 9, 60), store.lease_spool("other", now, 9, 60)
+tickets, mailbox = store.due_tickets(now, 9, "other", 60), store.lease_mailbox("box", "other", now, 60)
+dropped = store.drop_outbox(int(sys.argv[2]), "other", now)
+store.close()
+print(json.dumps([now.timestamp(), len(outbox), len(spool), len(tickets), mailbox, dropped]))
+"""
+
+
+def claims_of_another(url: str, outbox_id: int, apart: str) -> list[float]:
+    """Let a node claim whatever it gets, whose clock is `apart` from ours; return its time, and what it got of each."""
+    faketime = shutil.which("faketime")
+    if faketime is None:
+        pytest.skip("faketime (Debian package faketime) is not installed")
+    command = [faketime, "-f", apart, sys.executable, "-c", CLAIMS, url, str(outbox_id)]
+    return list(json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout))
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("apart", ["+90s", "-90s"])
+def test_nodes_whose_clocks_differ_leave_each_other_their_claims(apart: str) -> None:
+    """Claims end by the database's clock: one whose own was more than a minute ahead sent what the other was just sending."""
+    server = cluster()
+    url = server.database()
+    with closing(Store(url)) as store:
+        store.open()
+        store.put_many([(b"raw", ENVELOPE)])
+        ticket_of(store, wake_at=NOW)
+        (mail,) = add(store, ticket=0)
+        now = clockwork.system()
+        (item,) = store.lease_outbox("me", now, 9, 60)
+        assert store.lease_spool("me", now, 9, 60)
+        assert store.due_tickets(now, 9, "me", 60)
+        assert store.lease_mailbox("box", "me", now, 60)
+        theirs, *got = claims_of_another(url, mail.id, apart)
+        assert abs(theirs - now.timestamp()) > 60, "the other's clock is another one"
+        assert got == [0, 0, 0, False, False]
+        store.renew_outbox(item, clockwork.system(), 60)
+        assert claims_of_another(url, mail.id, apart)[1:] == [0, 0, 0, False, False]
+        store.settle_outbox(item, Sent("250 ok"), clockwork.system())
+    server.drop(url)
+
+
+@pytest.mark.servers
+def test_a_claim_of_one_whose_clock_is_ahead_ends_in_time() -> None:
+    """It stood for as long as his clock was ahead, when he was gone."""
+    server = cluster()
+    url = server.database()
+    with closing(Store(url)) as store:
+        store.open()
+        (mail,) = add(store, ticket=0)
+        assert claims_of_another(url, mail.id, "+1h")[1] == 1
+        now = clockwork.system()
+        assert store.lease_outbox("me", now, 9, 60) == []
+        assert [item.id for item in store.lease_outbox("me", now + minutes(2), 9, 60)] == [mail.id]
+    server.drop(url)

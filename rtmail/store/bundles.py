@@ -19,7 +19,7 @@ class Bundles(Database):
         """Return the mails that may be joined with others and are not on their way yet, by recipient, oldest first."""
         return [outbox_row(row) for row in self._rows(
             f"SELECT {OUTBOX_ROW} FROM outbox WHERE bundle = 1 AND state = 'waiting' AND lease_until <= ? ORDER BY recipient, id",
-            (micros(now),))]
+            (self._led(micros(now)),))]
 
     @writes
     def carry(self, ids: Sequence[int], carrier: int, now: datetime) -> None:
@@ -28,7 +28,7 @@ class Bundles(Database):
             changed = self._do(
                 f"UPDATE outbox SET state = 'carried', carrier = ?, bundle = 0, settled_at = ?, said = ? WHERE id IN {places(len(some))} "
                 "AND bundle = 1 AND state = 'waiting' AND lease_until <= ?",
-                (carrier, micros(now), f"a line of mail {carrier}", *some, micros(now)))
+                (carrier, micros(now), f"a line of mail {carrier}", *some, self._led(micros(now))))
             if changed != len(some):
                 raise Conflict(f"outbox: {len(some) - changed} of {len(some)} mails went their way before they were joined")
 

@@ -148,9 +148,13 @@ class Database:
 
         return self._repeat(whole)
 
-    def _claim(self, whose: str, now: int, last: int, take: Callable[[int], list[T]],
+    def _led(self, now: int) -> int:
+        """Return `now` by the clock by which claims end, which is one for all who claim; microseconds, of the transaction under way."""
+        return now + self._engine.ahead()
+
+    def _claim(self, whose: str, now: int, last: int, take: Callable[[int, int], list[T]],
                put_back: Callable[[Sequence[int]], object]) -> list[T]:
-        """Return what `take` claims until an instant that it is given; nobody waits for the disk, as with `claims`.
+        """Return what `take` claims from one instant to another that it is given; nobody waits for the disk, as with `claims`.
 
         Where a connection broke before the commit was answered, nobody knows whether it claimed something, and nobody would work on
         that before the claim's end: `put_back` undoes what was claimed until then, before anything else is claimed. It does so with
@@ -162,15 +166,16 @@ class Database:
         tried = list[int]()
 
         def whole() -> list[T]:
+            begin = self._led(now)
             # Not what another thread is about to claim: that is unsure only once it failed.
-            if lost := sorted(end for end in {*unsure, *tried} if end > now):
+            if lost := sorted(end for end in {*unsure, *tried} if end > begin):
                 put_back(lost)
-            until = (now + last) // 2 * 2  # an odd one is that of a claim that was renewed
+            until = (begin + last) // 2 * 2  # an odd one is that of a claim that was renewed
             while until in ends or until in unsure:
                 until += 2
             ends.append(until)
             tried.append(until)
-            return take(until)
+            return take(begin, until)
 
         try:
             claimed = self.run(whole, lasting=False, patience=PATIENCE_SECONDS)

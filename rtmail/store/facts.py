@@ -103,7 +103,7 @@ class Facts(Database):
         stale  so long after its end a claim that nobody took over is stale
         since  failures of outgoing mail are counted from then on
         """
-        at, ended = micros(now), micros(now - stale)
+        at, ended = micros(now), self._led(micros(now - stale))
         ((waiting, oldest),) = self._rows("SELECT count(*), min(arrived_at) FROM spool WHERE outcome = ''")
         ((due, longest),) = self._rows("SELECT count(*), min(not_before) FROM outbox WHERE state = 'waiting' AND not_before <= ?", (at,))
         ((claims,),) = self._rows(

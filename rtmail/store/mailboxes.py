@@ -86,13 +86,13 @@ class Mailboxes(Database):
     @writes
     def lease_mailbox(self, name: str, owner: str, now: datetime, seconds: float) -> bool:
         """Claim a mailbox for `seconds`, or claim it on; False while another owner has it."""
-        at = micros(now)
+        at, begin = micros(now), self._led(micros(now))
         return bool(self._rows(
             "INSERT INTO mailbox (name, owner, lease_until, begun_at) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
             "begun_at = CASE WHEN mailbox.owner = excluded.owner THEN mailbox.begun_at ELSE excluded.begun_at END, "
             "owner = excluded.owner, lease_until = excluded.lease_until "
             "WHERE mailbox.owner = excluded.owner OR mailbox.lease_until <= ? RETURNING name",
-            (clean(name), clean(owner), at + length(timedelta(seconds=seconds)), at, at)))
+            (clean(name), clean(owner), begin + length(timedelta(seconds=seconds)), at, begin)))
 
     @writes
     def release_mailbox(self, name: str, owner: str) -> None:

@@ -176,7 +176,7 @@ class Outbox(Database):
         """
         at, name = micros(now), clean(owner)
 
-        def take(until: int) -> list[OutboxItem]:
+        def take(begin: int, until: int) -> list[OutboxItem]:
             rows = self._rows(
                 "WITH due AS MATERIALIZED (SELECT o.id FROM outbox o WHERE o.state = 'waiting' AND o.due_at <= ? AND o.lease_until <= ? "
                 f"AND (o.template = '{ADMIN_TEMPLATE}' OR NOT EXISTS (SELECT 1 FROM meta WHERE key = 'pause:outbox')) "
@@ -185,7 +185,7 @@ class Outbox(Database):
                 f"ORDER BY o.urgency, o.due_at, o.id LIMIT ?{self._engine.skip_locked}) UPDATE outbox SET owner = ?, lease_until = ?, "
                 "attempts = attempts + 1, fence = fence + 1 WHERE id IN (SELECT id FROM due) "
                 "RETURNING urgency, due_at, id, ticket_id, event, person, recipient, envelope_sender, message_id, template, not_before, "
-                "expires_at, report, attempts, fence, said <> ''", (at, at, limit, name, until))
+                "expires_at, report, attempts, fence, said <> ''", (at, begin, limit, name, until))
             rows.sort(key=lambda row: row[:3])
             packed = self._first_bytes([row[2] for row in rows])
             rows, rest = rows[:len(packed)], rows[len(packed):]
@@ -221,7 +221,7 @@ class Outbox(Database):
         """Keep a claim for `seconds` from now on, as is due right before sending; raises LeaseLost when it is no longer ours."""
         # Odd, so that it ends with no claim of which nobody knows whether it was made: what is put back must not be on its way.
         if not self._do("UPDATE outbox SET lease_until = ? WHERE id = ? AND fence = ? AND state = 'waiting'",
-                        (micros(now) + length(timedelta(seconds=seconds)) | 1, item.id, item.fence)):
+                        (self._led(micros(now)) + length(timedelta(seconds=seconds)) | 1, item.id, item.fence)):
             raise LeaseLost(f"outbox {item.id}")
 
     def settle_outbox(self, item: OutboxItem, settled: Settled, now: datetime) -> None:
@@ -315,7 +315,7 @@ class Outbox(Database):
             "expires_at = CASE WHEN state = 'waiting' THEN expires_at ELSE CAST(? AS bigint) END "
             "WHERE id = ? AND lease_until <= ? AND state IN ('waiting', 'failed', 'expired', 'bounced', 'aside') "
             "AND EXISTS (SELECT 1 FROM outbox_mail m WHERE m.id = outbox.id)",
-            (micros(now), micros_or_none(expires_at), outbox_id, micros(now))))
+            (micros(now), micros_or_none(expires_at), outbox_id, self._led(micros(now)))))
 
     @writes
     def drop_outbox(self, outbox_id: int, by: str, now: datetime) -> bool:
@@ -324,7 +324,7 @@ class Outbox(Database):
             "UPDATE outbox SET state = 'dropped', said = ?, settled_at = ?, unreported = CASE WHEN report = 1 THEN 1 ELSE 0 END "
             "WHERE id = ? AND lease_until <= ? "
             "AND state IN ('waiting', 'failed', 'expired', 'bounced', 'aside')",
-            (clean(f"dropped by {by}"), micros(now), outbox_id, micros(now))))
+            (clean(f"dropped by {by}"), micros(now), outbox_id, self._led(micros(now)))))
 
     @reads
     def outbox_depth(self) -> int:

@@ -172,12 +172,12 @@ class Spool(Database):
         """Claim up to `limit` waiting mails for `seconds`, oldest first; the attempts are committed on return."""
         at, name = micros(now), clean(owner)
 
-        def take(until: int) -> list[SpoolItem]:
+        def take(begin: int, until: int) -> list[SpoolItem]:
             rows = self._rows(
                 "WITH due AS MATERIALIZED (SELECT id FROM spool WHERE outcome = '' AND due_at <= ? AND lease_until <= ? ORDER BY id LIMIT ?"
                 f"{self._engine.skip_locked}) UPDATE spool SET owner = ?, lease_until = ?, attempts = attempts + 1, fence = fence + 1 "
                 "WHERE id IN (SELECT id FROM due) RETURNING id, raw_id, envelope, attempts, fence, arrived_at, "
-                "CASE WHEN event = 0 THEN ticket_id ELSE 0 END", (at, at, limit, name, until))
+                "CASE WHEN event = 0 THEN ticket_id ELSE 0 END", (at, begin, limit, name, until))
             failpoint("spool-leased-before-commit")
             return [SpoolItem(id_, raw_id, _envelope(text), attempts, fence, instant(arrived), stub_ticket)
                     for id_, raw_id, text, attempts, fence, arrived, stub_ticket in sorted(rows)]

@@ -320,11 +320,11 @@ class Tickets(Search, WorkedTime):
         """
         at, name = micros(now), clean(owner)
 
-        def take(until: int) -> list[int]:
+        def take(begin: int, until: int) -> list[int]:
             rows = self._rows(
                 "WITH due AS MATERIALIZED (SELECT id FROM ticket WHERE wake_at IS NOT NULL AND wake_at <= ? AND sweep_until <= ? "
                 f"ORDER BY wake_at LIMIT ?{self._engine.skip_locked}) UPDATE ticket SET sweep_owner = ?, sweep_until = ? "
-                "WHERE id IN (SELECT id FROM due) RETURNING wake_at, id", (at, at, limit, name, until))
+                "WHERE id IN (SELECT id FROM due) RETURNING wake_at, id", (at, begin, limit, name, until))
             return [ticket_id for _, ticket_id in sorted(rows)]
 
         return self._claim(f"ticket {name}", at, length(timedelta(seconds=seconds)), take, lambda ends: self._do(
