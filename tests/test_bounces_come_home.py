@@ -103,6 +103,8 @@ def test_a_bounced_answer_is_told_to_its_author_in_the_thread_and_owed_again(hou
     house.receive(make(words), to=words.item.envelope_sender, sender="")  # type: ignore[operator]
     told = sent_to(house.sent(), JANE, "undeliverable")
     assert BOB in told.text
+    if make is dsn:
+        assert "The server said: 550 no such user" in told.text, "the reason, where a report names one"
     assert "Which printer is it?" in told.text, "he has his words again"
     assert words["Message-ID"] in told["References"], "in the same thread"
     assert first_response(house) == ["returned", "running"]

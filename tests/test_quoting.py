@@ -86,6 +86,14 @@ CLIENTS: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
         ("Kiitos",),
         ("Vanha",),
     ),
+    (
+        "ukr.net",
+        'Не працює.\n\n3 червня 2024, 10:12:33, від "Support" <s@x.ua>:\n\nСтаре',
+        ("Не працює",),
+        ("від", "Старе"),
+    ),
+    ("mail.ru", "Не работает.\n\nПонедельник, 3 июня 2024, 10:12 +03:00 от Support <s@x.ua>:\n\nСтарое", ("Не работает",), (" от ", "Старое")),
+    ("mail.ru en", "Dead.\n\nMonday, 3 June 2024, 10:12 +03:00 from Support <s@x.ua>:\n\nOld", ("Dead",), ("from", "Old")),
     ("outlook da", "Tak\n\nFra: S <s@x.dk>\nSendt: 3. juni 2024 10:12\nTil: M\nEmne: SV: x\n\nGammel", ("Tak",), ("Gammel",)),
     ("outlook hu", "Kösz\n\nFeladó: S <s@x.hu>\nElküldve: 2024. június 3. 10:12\nCímzett: M\nTárgy: Re: x\n\nRégi", ("Kösz",), ("Régi",)),
     (

@@ -396,9 +396,10 @@ class Intake:
         """A report about a mail of ours: it is recorded on its request, and a final one settles the mail's fate."""
         bounce = mail.bounce
         final = bounce is not None and not bounce.temporary
+        said = bounce.said if bounce and bounce.said else mail.subject
         fresh = False
         if final and bounce:
-            fresh = self.store.mark_bounced(verdict.outbox_id, bounce.status, mail.subject, now)
+            fresh = self.store.mark_bounced(verdict.outbox_id, bounce.status, said, now)
         row = self.store.by_id(verdict.outbox_id)
         if row is not None and fresh:
             self.store.share_fate(row)
@@ -427,7 +428,7 @@ class Intake:
                 person=row.person,
                 recipient=row.recipient,
                 status=row.status,
-                said=mail.subject,
+                said=said,
                 text=text,
                 outbox_id=row.id,
             )

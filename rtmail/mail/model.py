@@ -148,12 +148,13 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """A delivery report: whom it names, the worst status ("5.1.1" or ""), and the id of the mail that it is about."""
+    """A delivery report: whom it names, the worst status ("5.1.1" or ""), the id of the mail that it is about, what the server said."""
 
     recipients: tuple[str, ...]
     status: str
     temporary: bool
     original_message_id: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ _FIELD = re.compile(r"^([A-Za-z][A-Za-z0-9-]{0,60})[ \t]*:[ \t]*(.*)$")
 _ADDRESS = re.compile(r"[^\s<>,;:()\[\]\"]+@[^\s<>,;:()\[\]\"]+")
 _MESSAGE_ID = re.compile(r"^[ \t>|]{0,8}message-id:\s{0,4}(<[^<>\s]{3,300}>)", re.IGNORECASE | re.MULTILINE)
 _XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")
+MAX_SAID = 500
 _FAILED = ("fail", "error")
 _DELAYED = ("delayed",)
 
@@ -62,17 +63,18 @@ def read_report(message: Message, envelope_sender: str | None) -> Bounce | None:
     if blocks:
         found = _standard(blocks)
         if found is not None:
-            recipients, status, temporary = found
-            return Bounce(recipients, status, temporary, _original_id(parts))
+            recipients, status, temporary, said = found
+            return Bounce(recipients, status, temporary, _original_id(parts), said)
         if any(_is_settled(block) for block in blocks):
             return None
     return _prose(message, parts)
 
 
-def _standard(blocks: Sequence[dict[str, str]]) -> tuple[tuple[str, ...], str, bool] | None:
-    """Return recipients, worst status and whether all of it is temporary, from per-recipient blocks (RFC 3464 2.3)."""
+def _standard(blocks: Sequence[dict[str, str]]) -> tuple[tuple[str, ...], str, bool, str] | None:
+    """Return recipients, worst status, whether all is temporary, and what the server said, from per-recipient blocks (RFC 3464 2.3)."""
     failed: dict[str, str] = {}
     delayed: dict[str, str] = {}
+    said: dict[bool, str] = {}
     told = False
     for block in blocks:
         action = block.get("action", "").lower()
@@ -86,10 +88,17 @@ def _standard(blocks: Sequence[dict[str, str]]) -> tuple[tuple[str, ...], str, b
         recipient = _recipient(block)
         key = next((known for known in into if known.lower() == recipient.lower()), recipient)
         into[key] = max(into.get(key, ""), status, key=_weight)
+        said[into is failed] = said.get(into is failed) or _diagnostic(block)
     if not told:
         return None
     chosen = failed or delayed
-    return tuple(spec for spec in chosen if spec), max(chosen.values(), key=_weight, default=""), not failed
+    return tuple(spec for spec in chosen if spec), max(chosen.values(), key=_weight, default=""), not failed, said[bool(failed)]
+
+
+def _diagnostic(block: dict[str, str]) -> str:
+    """Return what the other side said, "550 5.1.1 User unknown", without the name of its protocol (RFC 3464 2.3.6); "" for nothing."""
+    kind, semicolon, text = block.get("diagnostic-code", "").partition(";")
+    return " ".join((text if semicolon and kind.strip().replace("-", "").isalnum() else f"{kind}{semicolon}{text}").split())[:MAX_SAID]
 
 
 def _is_settled(block: dict[str, str]) -> bool:

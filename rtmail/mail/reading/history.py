@@ -98,6 +98,7 @@ _DATE_LAST = re.compile(
 )
 _DIRECTION = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _NAME_PARTICLES = frozenset({"via", "von", "van", "de", "der", "den", "da", "di", "del", "la", "le", "af", "bin", "al"})
+_FROM = re.compile(r"^,? (?:from|von|от|від) ")
 _WRAPPED = frozenset("<(")
 
 
@@ -308,11 +309,14 @@ def _is_reply_line(joined: str, by_name: bool) -> bool:
 
 
 def _date_then_name(text: str) -> bool:
-    """Return whether nothing but a name stands between the time and the address: the reply lines without a verb (Russian Gmail)."""
+    """Return whether nothing but a name, or "from" and a name, stands between the time and the address.
+
+    These are the reply lines without a verb: Russian Gmail, mail.ru, ukr.net.
+    """
     times = [found.end() for found in _TIME.finditer(text) if found.end() < text.rfind("<")]
     if not times or not text.rstrip().endswith((":", "：")):
         return False
-    return _is_name(text[times[-1] : text.rfind("<")])
+    return _is_name(_FROM.sub("", text[times[-1] : text.rfind("<")]))
 
 
 def _is_name(text: str) -> bool:
