@@ -61,9 +61,10 @@ def sentences(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_sentence_of_the_desk_is_in_the_list(language: str) -> None:
-    found = {text for path in sorted(DESK.glob("*.py")) if path.name not in _NOT_TO_STAFF for text in sentences(path)}
+    found = {text for path in sorted(DESK.rglob("*.py")) if path.name not in _NOT_TO_STAFF for text in sentences(path)}
     # Why words wait for their author stands in the table of senders.
-    found |= {text for text in sentences(DESK / "match.py") if f'_asked("{text}")' in (DESK / "match.py").read_text()}
+    table = DESK / "judging" / "match.py"
+    found |= {text for text in sentences(table) if f'_asked("{text}")' in table.read_text()}
     engine = {text for name in ("breaker.py", "revised.py") for text in sentences(DESK.parent / "engine" / name)}
     reasons = {"the same words came from this address before", "nothing proves the sender, and only proven ones are answered",
                "more than Xx mails from this address within Xx", "more than Xx mails to this request within Xx",
@@ -77,7 +78,7 @@ def test_every_sentence_of_the_desk_is_in_the_list(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_label_and_every_reason_why_somebody_is_told_is_in_the_list(language: str) -> None:
-    labels = set(re.findall(r'"what": "([A-Z][^"]+)"', "".join(path.read_text() for path in DESK.glob("*.py"))))
+    labels = set(re.findall(r'"what": "([A-Z][^"]+)"', "".join(path.read_text() for path in DESK.rglob("*.py"))))
     labels |= set(re.findall(r'\("([A-Z][a-z ]+)", (?:WAIT_UNTIL|DUE)\)', (DESK / "notes.py").read_text()))
     told = set(sentences(DESK.parent / "policy" / "due.py")) & {
         "triage missed: the first rung of the highest priority", "appeal: nobody decided it in time", "Xx: due soon",
