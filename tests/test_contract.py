@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rtmail.cli import rtmail
+from rtmail.cli.common import load, opened
+from rtmail.store import LinkKind
 from tests.fakes.daemon import reply
 from tests.fakes.house import ROOT, House, blueprint, mail
 from tests.test_simulate import toml
@@ -187,6 +189,21 @@ def test_a_bug_is_listed_and_shown_with_what_reproduces_it(config: Path) -> None
     assert "Steps: pay twice" in run("bug", "show", "EB-12", config=config).stdout
     assert run("bug", "list", config=config).stdout.splitlines()[1].split() == ["EB-12", "-", "#1"]
     assert run("bug", "show", "EB-13", config=config).exit_code == 1
+
+
+def test_ticket_show_says_which_request_continues_which(config: Path) -> None:
+    with opened(load(config)) as store:
+        one, two = (store.by_number(number) for number in (1, 2))
+        assert one
+        assert two
+        for kind in (LinkKind.CONTINUES, LinkKind.SPLIT, LinkKind.RELATED):
+            store.add_link(one.id, two.id, kind, 0, datetime.now(UTC))
+    lines = {1: ("continues: #2", "split from: #2", "related: #2"), 2: ("continued by: #1", "split off: #1", "related: #1")}
+    for number, words in lines.items():
+        said = run("ticket", "show", str(number), config=config).stdout.splitlines()
+        assert [f"  {line}" in said for line in words] == [True] * 3, said
+        links = json.loads(run("ticket", "show", str(number), "--json", config=config).stdout)["links"]
+        assert {"kind": "continues", "number": 3 - number, "from_other": number == 2} in links
 
 
 def test_ticket_show_has_its_keys(config: Path) -> None:

@@ -31,6 +31,13 @@ from rtmail.store import Content, Store
 
 _MARKS = {"proposed": "?", "suggested": "*", "disputed": "!"}
 """How `list` shows a priority: waiting for the customer's consent, set by him, disputed by him; agreed ones have none."""
+_LINKED = {
+    "continues": ("continues", "continued by"),
+    "split": ("split from", "split off"),
+    "merged": ("merged into", "merged with"),
+    "duplicate": ("duplicate of", "has a duplicate"),
+}
+"""How a link reads in `show`: from this request to the other, and from the other to this one; what is not here reads alike."""
 
 
 @click.group(cls=Commands)
@@ -139,11 +146,11 @@ def _names(store: Store, one: Ticket, events: list[tuple[Event, Content | None]]
 
 
 def _links(store: Store, one: Ticket) -> list[dict[str, Any]]:
-    """The other requests that this one is linked with."""
+    """The other requests that this one is linked with; `from_other`: the other one is what the kind says, of this one."""
     links = store.links(one.id)
     others = store.tickets({link.ticket for link in links} | {link.other for link in links})
-    ends = ((link.kind, link.other if link.ticket == one.id else link.ticket) for link in links)
-    return [{"kind": str(kind), "number": others[other].number} for kind, other in ends]
+    ends = ((link.kind, link.ticket != one.id, link.ticket if link.ticket != one.id else link.other) for link in links)
+    return [{"kind": str(kind), "number": others[other].number, "from_other": from_other} for kind, from_other, other in ends]
 
 
 def _described(
@@ -212,7 +219,8 @@ def _story(store: Store, one: Ticket, events: list[tuple[Event, Content | None]]
     for said in filled.noted(policies_of(found).get(one.queue), one) if one.filled else ():
         click.echo(f"  {said['what']}: {said['value']}")
     for link in _links(store, one):
-        click.echo(f"  {link['kind']}: #{link['number']}")
+        here, there = _LINKED.get(link["kind"], (link["kind"], link["kind"]))
+        click.echo(f"  {there if link['from_other'] else here}: #{link['number']}")
     for role in (Role.REQUESTOR, Role.CC, Role.WATCHER):
         people = [names.get(p.person, p.address) for p in one.people(role)]
         if people:
