@@ -39,8 +39,12 @@ def test_the_customer_designates_the_priority(house: House, priority: str, after
     first = clock(house, "first-response")
     assert first is not None
     assert first.due_at is not None
-    assert f"by {first.due_at.astimezone(ZoneInfo('America/New_York')):%a %d %b %Y, %H:%M} " in sent_to(sent, BOB, "acknowledgement").text
     assert first.due_at == WORKDAY + after
+    acknowledged, update = sent_to(sent, BOB, "acknowledgement").text, clock(house, "update")
+    promised = {"P1": first.due_at, "P2": update.due_at if update else None, "P3": None}[priority]
+    assert (promised is None) is ("as soon as possible" in acknowledged), "what no clock holds is not promised"
+    if promised is not None:
+        assert f"by {promised.astimezone(ZoneInfo('America/New_York')):%a %d %b %Y, %H:%M} " in acknowledged
     assert (first.state is State.MET) is (priority != "P1"), "an acknowledgement is the response, but to an emergency"
     assert ("escalation", MAX) in [(one.item.template, one.item.recipient) for one in sent] or priority != "P1"
 

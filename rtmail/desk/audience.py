@@ -27,6 +27,7 @@ from rtmail.mail.token import Action
 from rtmail.mail.writing.draft import AttachmentRef, Auto, Draft, Link, Recipient, ReplyTo, Suppress, Visibility
 from rtmail.policy import signals
 from rtmail.policy.hours import next_open
+from rtmail.policy.model import MetBy, UpdateMode
 from rtmail.policy.rows import ClockKind
 from rtmail.policy.terms import TERMS, Terms
 
@@ -55,7 +56,7 @@ def participant_recipient(participant: Participant) -> Recipient:
 
 def acknowledge(builder: Builder) -> None:
     """The acknowledgement, to the requestor alone: number, subject, when a person will have looked, how to add words."""
-    requestor, looked_at = builder.ticket.requestor, _looked_at(builder)
+    requestor = builder.ticket.requestor
     if requestor is None:
         return
     event = builder.add(EventKind.ACKNOWLEDGED, visibility=Visibility.PUBLIC)
@@ -74,7 +75,7 @@ def acknowledge(builder: Builder) -> None:
             number=builder.ticket.number,
             event=event.seq,
             facts={
-                "looked_at": looked_at, "incidents": [dict(one) for one in builder.told_of], **_hours(builder), **asked,
+                "looked_at": _looked_at(builder), "incidents": [dict(one) for one in builder.told_of], **_hours(builder), **asked,
             },
             in_reply_to=thread[-1] if thread else "",
             references=thread,
@@ -85,9 +86,16 @@ def acknowledge(builder: Builder) -> None:
 
 
 def _looked_at(builder: Builder) -> datetime | None:
-    """By when a person will have looked: by triage, without it by the first response. What a late mail has missed is promised to nobody."""
-    ahead = {clock.kind: clock.due_at for clock in builder.ticket.clocks if clock.running and clock.due_at and clock.due_at > builder.now}
-    return ahead.get(ClockKind.TRIAGE) or ahead.get(ClockKind.FIRST_RESPONSE)
+    """By when a person will have looked: by triage, without it by the first response. What a late mail has missed is promised to nobody.
+
+    Where the acknowledgement itself is the first response, the next word that a person is asked for stands in its place, if there is one.
+    """
+    clocks = builder.ticket.clocks
+    ahead = {clock.kind: clock.due_at for clock in clocks if clock.running and clock.due_at and clock.due_at > builder.now}
+    met = any(clock.kind is ClockKind.FIRST_RESPONSE and clock.settled_by == MetBy.ACKNOWLEDGEMENT for clock in clocks)
+    by_person = builder.policy.priority(builder.ticket.priority).update_mode is UpdateMode.NUDGE
+    next_word = ahead.get(ClockKind.UPDATE) if met and by_person else None
+    return ahead.get(ClockKind.TRIAGE) or ahead.get(ClockKind.FIRST_RESPONSE) or next_word
 
 
 def form_facts(builder: Builder) -> dict[str, Any]:
