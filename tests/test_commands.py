@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtmail.desk import notes
 from rtmail.desk.grammar import arguments, registry
-from rtmail.desk.grammar.arguments import ArgumentError, Worked
+from rtmail.desk.grammar.arguments import Argument, ArgumentError, Worked, problem
 from rtmail.desk.grammar.commands import BY_NAME, SPECS, Parsed, closest, parse
 from rtmail.desk.ticket import Status
+from rtmail.mail import speech
 from rtmail.mail.reading.reply_words import COMMANDS, HEADER_LABELS
 
 RUNS = [
@@ -272,6 +274,48 @@ def test_instants(text: str, wall: str | None) -> None:
     at = arguments.instant(text, NOW, BERLIN)
     assert at.tzinfo is UTC
     assert at.astimezone(BERLIN).strftime("%Y-%m-%d %H:%M") == wall
+
+
+@pytest.mark.parametrize("language", ["en", "de", "uk"])
+@pytest.mark.parametrize("at", [datetime(2026, month, day, 14, 5, tzinfo=UTC) for month in range(4, 13) for day in (1, 12)])
+def test_an_instant_is_read_as_our_mails_show_it(at: datetime, language: str) -> None:
+    desk, near = notes.shown(at, BERLIN), notes.shown_near(at, BERLIN)
+    for text in (desk, near, speech.when(at, BERLIN, language), speech.brief(at, BERLIN, language), speech.instant(desk, language),
+                 speech.instant(near, language)):
+        assert arguments.instant(text, NOW, BERLIN) == at, text
+        for word in ("next", "eta", "Due:"):
+            assert [one.name for one in parse(f"{word} {text}").commands] == [word.lower().rstrip(":")], text
+        assert [one.name for one in parse(f"wait until {text}").commands] == ["wait"], text
+
+
+@pytest.mark.parametrize(("text", "zone", "expected"), [
+    ("Samstag, 5. Dezember 2026 15:00", "Europe/Berlin", "14:00"), ("субота, 5 грудня 15:00", "Europe/Kyiv", "13:00"),
+    ("у п’ятницю", "Europe/Kyiv", None), ("Sat 5 Dec 15:00 UTC", "Europe/Berlin", "15:00"),
+    ("15:00 CET Sat 5.12.", "Europe/Berlin", "14:00"),
+    ("SAT 5 DEC 15:00 CET", "Europe/Berlin", "14:00"), ("Sat 2026-12-05 15:00 CET", "Europe/Berlin", "14:00"),
+    ("Sat 5 Dec 15:00 +03", "Europe/Istanbul", "12:00"), ("Sat 5 Dec 15:00 UTC+05:30", "Europe/Berlin", "09:30"),
+    ("Sat 5 Dec 15:00 CET CET", "Europe/Berlin", None), ("Sat 5 Dec CET", "Europe/Berlin", None),
+    ("Sat 5 Dec 15:00 or", "Europe/Berlin", None),
+    ("Sat 5 Dec 3 PM CET", "Europe/Berlin", "14:00"), ("Sun 25 Oct 2:30 CEST", "Europe/Berlin", "00:30"),
+    ("Sun 25 Oct 2:30 CET", "Europe/Berlin", "01:30"),
+])
+def test_a_weekday_with_its_date_and_a_zone(text: str, zone: str, expected: str | None) -> None:
+    if expected is None:
+        assert problem(Argument.INSTANT, text)
+        return
+    assert arguments.instant(text, NOW, ZoneInfo(zone)).strftime("%H:%M") == expected
+
+
+@pytest.mark.parametrize(("text", "cure"), [
+    ("Mon 5 Dec 15:00", "Sat 5 Dec 2026 15:00"), ("нд 5 грудня", "Sat 5 Dec 2026 17:00"),
+    ("Sat 5 Dec 2026 15:00 CEST", "Sat 5 Dec 2026 15:00 CET"), ("Sat 5 Dec 15:00 EST", "Sat 5 Dec 2026 15:00 CET"),
+])
+def test_what_does_not_fit_together_is_refused_with_the_cure_and_not_taken_for_words(text: str, cure: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        arguments.instant(text, NOW, BERLIN)
+    assert caught.value.cure == cure
+    assert arguments.instant(cure, NOW, BERLIN)
+    assert not problem(Argument.INSTANT, text), "it has the form of one, so it is answered"
 
 
 def test_until() -> None:

@@ -89,6 +89,28 @@ def tongue(language: str) -> Tongue:
     return _TONGUES.get(language.lower().partition("-")[0], _TONGUES["en"])
 
 
+_WHOLE = {
+    "days": (
+        ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"),
+        ("понеділок", "вівторок", "середа", "четвер", "п'ятниця", "субота", "неділя"),
+        ("", "", "середу", "", "п'ятницю", "суботу", "неділю"),
+        ("", "", "", "", "п’ятниця", "Sonnabend", ""),
+        ("", "", "", "", "п’ятницю", "", ""),
+    ),
+    "months": (
+        ("Januar", "Februar", "", "", "", "", "", "August", "September", "Oktober", "November", "Dezember"),
+        ("Jänner", "", "Maerz", "", "", "", "", "", "", "", "", ""),
+    ),
+}  # fmt: skip
+"""Names that people write in full where we write them short."""
+
+
+def names(what: str) -> dict[str, int]:
+    """Return how people write the "days" or the "months" in all our languages, without dots and in small letters, with their place."""
+    rows = (*(getattr(one, what) for one in _TONGUES.values()), *_WHOLE[what])
+    return {name.lower().rstrip("."): place for row in rows for place, name in enumerate(row) if name}
+
+
 def when(at: datetime, zone: tzinfo, language: str) -> str:
     """Return `at` on the wall clock of `zone`, with the zone's name: "Mon 23 Nov 2026, 15:00 CET"."""
     local, speech = at.astimezone(zone), tongue(language)

@@ -9,14 +9,16 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from rtmail.desk.notes import reference
 from rtmail.desk.ticket import Status
 from rtmail.errors import RtmailError
+from rtmail.mail import speech
 from rtmail.mail.address import parse_list
 from rtmail.mail.model import Address
 from rtmail.policy.duration import Duration
@@ -29,6 +31,10 @@ class ArgumentError(RtmailError):
     def __init__(self, what: str, cure: str = "") -> None:
         super().__init__(f"{what}; write for example: {cure}" if cure else what)
         self.what, self.cure = what, cure
+
+
+class ContradictionError(ArgumentError):
+    """An instant of the right form whose parts do not fit: "Mon 5 Dec" where that is a Saturday."""
 
 
 _LONG_AGO = datetime(1972, 1, 1, tzinfo=UTC)
@@ -70,10 +76,15 @@ _DAYS |= {"tues": 1, "weds": 2, "thur": 3, "thurs": 3}
 _MONTHS = {name: number for number in range(1, 13) for name in (calendar.month_name[number].lower(), calendar.month_abbr[number].lower())}
 _MONTHS |= {"sept": 9}
 CALENDAR_WORDS = frozenset({*_DAYS, *_MONTHS, *_NOON, "today", "tomorrow"})
+_DAYS |= speech.names("days")
+_MONTHS |= {name: number + 1 for name, number in speech.names("months").items()}
 
 _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[t ]\s*(\d{1,2}):(\d{2})(?::\d{2})?\s*(z|utc|[+-]\d{2}:?\d{2})?)?", re.IGNORECASE)
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.h](\d{2}))?\s*(am|pm|a\.m\.|p\.m\.)?", re.IGNORECASE)
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})?")
+_OFFSET = re.compile(r"(?:utc|gmt)?(?:([+-])([01]\d):?([0-5]\d)?)?", re.IGNORECASE)
+_ZONE = re.compile(rf"[A-Z]{{3,5}}|(?i:{_OFFSET.pattern})")
+_FILLERS = frozenset({"at", "on", "by", "next", "o'clock", "the", "of"})
 _SPELLED = (
     (re.compile(r"\b(?:business|working|work)\s+days?\b"), "bd"), (re.compile(r"(?<=\d)\s*days?\b"), "d"),
     (re.compile(r"(?<=\d)\s*(?:hours?|hrs?)\b"), "h"), (re.compile(r"(?<=\d)\s*(?:minutes?|mins?)\b"), "m"),
@@ -151,7 +162,9 @@ def instant(text: str, now: datetime, zone: ZoneInfo, day_means: time = EVENING)
                the year after is not meant: it has passed
     zone       whose wall clock is meant where none is written
     day_means  the time of a day named without one
-    Raises ArgumentError for what is no instant, or lies before `now`.
+    Also as our own mails show one: "Sat 05 Dec 2026 15:00 CET", "Sa 5. Dez. 2026, 15:00 CET", "сб 5 грудня 15:00". A zone behind the
+    time is UTC, an offset, or how `zone` is called then.
+    Raises ArgumentError for what is no instant, lies before `now`, or contradicts itself.
     """
     shown = " ".join(text.split())
     bare = " ".join(text.replace(",", " ").split())
@@ -238,35 +251,67 @@ def _iso(shown: str, zone: ZoneInfo, day_means: time) -> datetime | None:
 
 def _said(shown: str, now: datetime, zone: ZoneInfo, day_means: time) -> datetime | None:
     """Read a day, a time, or both, in either order; None when anything is left over."""
-    words = [word for word in shown.lower().split() if word not in ("at", "on", "by", "next", "o'clock", "the", "of")]
+    said = [word for word in shown.split() if word.lower() not in _FILLERS]
+    zones = [word for word in said if _ZONE.fullmatch(word) and word.lower().rstrip(".") not in _NO_ZONES]
+    words = [word.lower() for word in said if word not in zones]
     local = now.astimezone(zone)
     day, words = _day(words, local)
     clock, words = _clock(words)
     if day is None:
         day, words = _day(words, local)
-    if words or (day is None and clock is None):
+    if words or len(zones) > 1 or (clock is None and (day is None or zones)):
         return None
-    if day is None:
-        assert clock is not None
-        at = wall_to_utc(datetime.combine(local.date(), clock), zone)
-        return at if at > now else wall_to_utc(datetime.combine(local.date() + timedelta(days=1), clock), zone)
-    first, step = day
-    at = wall_to_utc(datetime.combine(first, clock or day_means), zone)
-    return at if at > now else wall_to_utc(datetime.combine(first + step, clock or day_means), zone)
+    first, step, weekday = day or (local.date(), timedelta(days=1), None)
+    name, wall = next(iter(zones), ""), clock or day_means
+    if weekday not in (None, first.weekday()):
+        shown = f"{first.day} {first:%b %Y}"
+        raise ContradictionError(f"{shown!r} is another day of the week", f"{first:%a} {shown} {wall:%H:%M}")
+    at = _on_the_wall(datetime.combine(first, wall), zone, name)
+    return at if at > now else _on_the_wall(datetime.combine(first + step, wall), zone, name)
+
+
+def _on_the_wall(wall: datetime, zone: ZoneInfo, name: str) -> datetime:
+    """Return the instant of a wall clock in `zone`, or at the offset that `name` says. Raises ContradictionError for other names."""
+    if name and (offset := _OFFSET.fullmatch(name)):
+        east = timedelta(hours=int(offset[2] or 0), minutes=int(offset[3] or 0))
+        return wall.replace(tzinfo=timezone(-east if offset[1] == "-" else east)).astimezone(UTC)
+    at = wall_to_utc(wall, zone)
+    again = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)          # of an hour that the clock shows twice
+    found = next((one for one in (at, again) if name in ("", f"{one.astimezone(zone):%Z}")), None)
+    if found is None:
+        shown = f"{wall:%a} {wall.day} {wall:%b %Y %H:%M}"
+        raise ContradictionError(f"{name!r} is not what our time is called then", f"{shown} {at.astimezone(zone):%Z}")
+    return found
 
 
 _WEEK, _NO_OTHER = timedelta(days=7), timedelta(0)
+_Day = tuple[date, timedelta, int | None]
+"""The first such day, how far away the next one is, and the weekday that is said with a date."""
+_NO_ZONES = frozenset({*_DAYS, *_MONTHS, *_NOON, "today"})
+"""What may stand in capitals and is no zone."""
 
 
-def _day(words: list[str], local: datetime) -> tuple[tuple[date, timedelta] | None, list[str]]:
-    """Return the first day that the words at the front name and how far away the next such day is, and the words left."""
+def _day(words: list[str], local: datetime) -> tuple[_Day | None, list[str]]:
+    """Return the day that the words at the front name, and the words left."""
     if not words:
         return None, words
     first, today = words[0].rstrip("."), local.date()
     if first in ("today", "tomorrow"):
-        return (today + timedelta(days=first == "tomorrow"), _NO_OTHER), words[1:]
+        return (today + timedelta(days=first == "tomorrow"), _NO_OTHER, None), words[1:]
     if first in _DAYS:
-        return (today + timedelta(days=(_DAYS[first] - today.weekday()) % 7), _WEEK), words[1:]
+        dated, rest = _dated(words[1:], today)
+        if dated:
+            return (*dated, _DAYS[first]), rest
+        return (today + timedelta(days=(_DAYS[first] - today.weekday()) % 7), _WEEK, None), words[1:]
+    dated, rest = _dated(words, today)
+    return ((*dated, None) if dated else None), rest
+
+
+def _dated(words: list[str], today: date) -> tuple[tuple[date, timedelta] | None, list[str]]:
+    """Return the date that the words at the front name, and the words left."""
+    if not words:
+        return None, words
+    first = words[0].rstrip(".")
     if match := _DOTTED.fullmatch(words[0]):
         return _date(int(match[1]), int(match[2]), match[3], today), words[1:]
     if match := _ISO.fullmatch(words[0]):
@@ -325,8 +370,9 @@ def _clock(words: list[str]) -> tuple[time | None, list[str]]:
 
 
 def _form_of(text: str, read: Callable[[str, datetime, ZoneInfo], datetime]) -> None:
-    """Read an instant as if it were long ago: only its form is in question."""
-    read(text, _LONG_AGO, ZoneInfo("UTC"))
+    """Read an instant as if it were long ago: only its form is in question, and what does not fit together has one."""
+    with suppress(ContradictionError):
+        read(text, _LONG_AGO, ZoneInfo("UTC"))
 
 
 def _nothing(text: str) -> None:

@@ -53,6 +53,8 @@ PHRASES: Mapping[str, str] = {
     "{} is no day of the calendar": "{} ist kein Tag im Kalender",
     "{} is no time worked": "{} ist keine Arbeitszeit",
     "{} is no day and time": "{} ist kein Tag mit Uhrzeit",
+    "{} is another day of the week": "{} ist ein anderer Wochentag",
+    "{} is not what our time is called then": "unsere Zeit heißt dann nicht {}",
     "{} has passed": "{} ist vorbei",
     "{} is no request number": "{} ist keine Nummer einer Anfrage",
     "{} is no mail address": "{} ist keine Mailadresse",

@@ -49,6 +49,8 @@ PHRASES: Mapping[str, str] = {
     "{} is no day of the calendar": "{} не є днем календаря",
     "{} is no time worked": "{} не є відпрацьованим часом",
     "{} is no day and time": "{} не є днем і часом",
+    "{} is another day of the week": "{} — це інший день тижня",
+    "{} is not what our time is called then": "наш час тоді називається не {}",
     "{} has passed": "{} вже минуло",
     "{} is no request number": "{} не є номером звернення",
     "{} is no mail address": "{} не є поштовою адресою",
