@@ -29,7 +29,7 @@ from rtmail.store import (
     SpoolWriter,
     Store,
 )
-from tests.fakes.stores import ENVELOPE, NOW, minutes, store, ticket_of, until, url
+from tests.fakes.stores import ENVELOPE, NOW, cluster, minutes, store, ticket_of, until, url
 
 CHILD = Path(__file__).parent / "fakes" / "spool_child.py"
 
@@ -179,6 +179,34 @@ def test_quarantined_mail_goes_through_again_or_is_dropped(store: Store) -> None
     assert list(store.list_spool("quarantined")) == []
     assert [row.reason for row in store.list_spool("quarantined", dropped=True)] == ["dropped by root"] * 2
     assert store.audit_counts().closes
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("first", ["dropped", "kept"])
+def test_what_comes_while_its_twin_is_dropped_keeps_its_bytes(first: str) -> None:
+    """Two daemons share the database: the one drops, and the other keeps, at the same moment."""
+    server = cluster()
+    url = server.database()
+    with closing(Store(url)) as one, closing(Store(url)) as other, ThreadPoolExecutor() as threads:
+        one.open()
+        (twin,) = one.put_many([(b"twin", ENVELOPE)])
+        (item,) = one.lease_spool("me", NOW, 1, 60)
+        one.settle_spool(item, Outcome.QUARANTINED, "broken", now=NOW)
+
+        def drop(store: Store) -> None:
+            assert store.drop_spool(twin, "root", NOW)
+
+        def keep(store: Store) -> None:
+            store.put_many([(b"twin", ENVELOPE)])
+
+        with one.transaction():
+            (drop if first == "dropped" else keep)(one)
+            second = threads.submit(keep if first == "dropped" else drop, other)
+            until(lambda: second.done() or bool(one._rows("SELECT 1 FROM pg_locks WHERE NOT granted")))
+        second.result(30)
+        (waits,) = one.list_spool("")
+        assert one.raw(waits.raw_id) == b"twin"
+    server.drop(url)
 
 
 REMEMBER = [

@@ -154,8 +154,9 @@ class Spool(Database):
                              [(ids[digest], digest, *by_digest[digest]) for digest in digests])
         if changed < len(digests):
             for some in chunks(digests):
+                # Kept until our commit: else whoever drops their last mail meanwhile (`drop_spool`) would not know of ours, nor we of that.
                 ids.update((digest, id_) for id_, digest in self._rows(
-                    f"SELECT id, sha256 FROM raw WHERE sha256 IN {places(len(some))}", some))
+                    f"SELECT id, sha256 FROM raw WHERE sha256 IN {places(len(some))} ORDER BY sha256{self._engine.for_update}", some))
             self._many("UPDATE raw SET packed = ? WHERE sha256 = ? AND packed IS NULL",
                        [(by_digest[digest][1], digest) for digest in digests])
         return ids
@@ -309,6 +310,7 @@ class Spool(Database):
         dropped = self._do("UPDATE spool SET dropped = 1, reason = ?, settled_at = ? WHERE id = ? AND dropped = 0 "
                            "AND outcome IN ('quarantined', 'held', 'junk')", (clean(f"dropped by {by}"), micros(now), spool_id))
         if dropped:
+            self._rows(f"SELECT id FROM raw WHERE id = (SELECT raw_id FROM spool WHERE id = ?){self._engine.for_update}", (spool_id,))
             self._do("UPDATE raw SET packed = NULL WHERE id = (SELECT raw_id FROM spool WHERE id = ?) AND NOT EXISTS "
                      "(SELECT 1 FROM spool o WHERE o.raw_id = raw.id AND o.dropped = 0)", (spool_id,))
         return bool(dropped)
