@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from rtmail.desk.absence import Absence
 from rtmail.store import Outcome, Store
 from tests.fakes.house import NOW, House, blueprint
-from tests.fakes.staff import JANE, KIM, MAX, answered, opened, out_of_office, receivers, request, sent_to, told_us
+from tests.fakes.staff import BOB, JANE, KIM, MAX, answered, opened, out_of_office, receivers, request, sent_to, told_us
 from tests.fakes.stores import store, url
 
 
@@ -77,6 +78,45 @@ def test_an_out_of_office_adds_the_deputy_and_removes_nobody(house: House) -> No
 
     opened(house)
     assert sorted(swept(house, minutes=30)) == [KIM, MAX], "the absent one still hears, his deputy too"
+
+
+@pytest.fixture(params=[{"verp": False}, {"detail": "off"}], ids=["no verp", "no details"])
+def plain(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
+    """A house whose mails all have the queue's address as their envelope sender."""
+    plan = blueprint(policy="portacare")
+    one = House(tmp_path, plan=replace(plan, site=replace(plan.site, **request.param)))
+    yield one
+    one.close()
+
+
+def test_without_an_address_for_each_mail_an_out_of_office_is_known_by_the_id_that_it_answers(plain: House) -> None:
+    opened(plain)
+    plain.forward(minutes=30)
+    plain.sweep()
+    escalation = sent_to(plain.sent(), MAX, "escalation")
+    assert escalation.item.envelope_sender == "support@example.com"
+    at_once = out_of_office(plain, escalation)
+    assert [(one.item.recipient, one.item.template) for one in at_once] == [(KIM, "escalation")]
+    opened(plain)
+    assert sorted(swept(plain, minutes=30)) == [KIM, MAX]
+    answered(plain, escalation, "ack")
+    assert not plain.store.absences(plain.now)
+    out_of_office(plain, told_us(plain, MAX, "list")[0])
+    assert plain.store.absences(plain.now), "what is about no request tells it as well"
+
+
+def test_who_got_a_copy_makes_nobody_absent_who_got_another(plain: House) -> None:
+    notice = sent_to(opened(plain), JANE, "opened")
+    words = answered(plain, notice, "Which one?")
+    asked = next(one for one in words if one.item.recipient == BOB)
+    to_staff = [one for one in words if one["Message-ID"] == asked["Message-ID"] and one.item.recipient == KIM]
+    assert to_staff, "a copy of the same words"
+    out_of_office(plain, asked, KIM)
+    assert not plain.store.absences(plain.now), "the customer has the id too"
+    out_of_office(plain, notice, MAX)
+    assert not plain.store.absences(plain.now), "nothing of it went to him"
+    out_of_office(plain, asked, KIM, proven=True)
+    assert list(plain.store.absences(plain.now)) == [plain.engine.office.directory.people["kim"].party]
 
 
 def test_who_writes_is_there_whatever_his_program_said(house: House) -> None:

@@ -12,10 +12,10 @@ from rtmail.desk.judging.match import Result, Verdict
 from rtmail.desk.known import Known, Other, wanted
 from rtmail.desk.stimulus import CameBack
 from rtmail.desk.ticket import Ticket
-from rtmail.engine.lookup import alike_bugs, heard, linked, survivor
+from rtmail.engine.lookup import alike_bugs, heard, linked, lives_on, survivor
 from rtmail.engine.office import Office
 from rtmail.mail import address
-from rtmail.mail.model import Address, Mail
+from rtmail.mail.model import Address, Mail, Proof
 from rtmail.mail.token import read_message_id
 from rtmail.mail.writing.draft import Visibility
 from rtmail.store import NotThere, Store
@@ -79,6 +79,28 @@ class Background:
             return None, ""
         words = Words(content.subject, content.text, content.text, content.raw_id, content.spool_id, content.party)
         return words, event.message_id
+
+    def answered(self, verdict: Verdict, mail: Mail) -> int:
+        """Return which mail of ours the automatic answer of a member of staff is to, by the id that it names, where mails have no envelope
+        sender of their own (VERP); 0 where that does not tell.
+
+        Everybody who got a copy knows its id: where somebody else did, something must prove the sender.
+        """
+        site, sender = self.office.site, verdict.sender
+        own_senders = site.verp and site.detail != "off"
+        if verdict.result is not Result.AUTO_REPLY or own_senders or not sender.staff or mail.proof is Proof.DMARC_FAIL:
+            return 0
+        for message_id in mail.in_reply_to or mail.references[-1:]:
+            copies = self.store.by_message_id(message_id)
+            row = next((row for row in copies if row.person == sender.party), None)
+            if row is None:
+                continue
+            ticket = lives_on(self.store, self.store.ticket(row.ticket)) if row.ticket else None
+            shown = ticket is not None and str(sender.party) in (ticket.fields.get("revoked") or {})
+            staff_alone = not shown and all(self.office.directory.by_party(copy.person) for copy in copies)
+            if (ticket.number if ticket else None) == verdict.number and (sender.authenticated or staff_alone):
+                return row.id
+        return 0
 
     def came_back(self, verdict: Verdict) -> CameBack | None:
         """The mail of ours that an automatic answer came back for."""

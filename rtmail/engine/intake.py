@@ -156,6 +156,7 @@ class Intake:
         flagged: bool,
         answered: Sequence[Hold],
     ) -> Settlement:
+        verdict = replace(verdict, outbox_id=verdict.outbox_id or self.background.answered(verdict, mail))
         match verdict.result:
             case Result.LOOP:
                 return Settlement(item, Outcome.IGNORED, f"own loop: {verdict.reason}", trace=trace)
