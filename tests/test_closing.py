@@ -10,6 +10,7 @@ import pytest
 
 from rtmail.desk.ticket import EventKind
 from rtmail.mail.token import Action
+from rtmail.store import Origin
 from tests.fakes.customers import ANN, BOB, JANE, Case, kinds
 from tests.fakes.house import House, mail
 
@@ -97,7 +98,7 @@ def test_the_requestor_approves_by_one_word(solved: Case, text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "approve\n\nBut how did you do it?", "I approve", "approved by my boss?", "Yes, close it and send me the bill", "yes",
+        "approve\n\nBut how did you do it?", "I approve", "approved by my boss?", "Yes, close it and send me the bill", "no",
         "do not approve",
         "The scanner does not work either.", "Thanks, but it jams again.", "Thanks!\n\nOne more thing: the scanner is dead.",
     ],
@@ -111,6 +112,87 @@ def test_any_other_answer_opens_it_again(solved: Case, text: str) -> None:
     assert solved.clock("update").running
     assert solved.until(solved.house.now + timedelta(days=20)) is not None
     assert solved.status == "open", "it does not close by itself any more"
+
+
+YES = ["Yes", "Yes, it is.", "Ja, danke!", "Так."]
+
+
+@pytest.mark.parametrize("text", YES)
+def test_a_bare_yes_to_the_question_alone_approves_and_the_owner_may_undo_it(case: Case, text: str) -> None:
+    case.staff("resolve")
+    sent = case.writes(BOB, text)
+    assert case.status == "closed"
+    assert kinds(sent) == [("notice", "jane")]
+    assert "Says that it is solved; the request is closed." in sent[0].text
+    assert text in sent[0].text
+    case.clicks(JANE, Action.REOPEN, sent=sent[0], verdict="pass")
+    assert case.status == "open"
+
+
+@pytest.mark.parametrize("text", ["No", "No.", "No, it is not.", "Nein, noch nicht", "Ні", "Yes?", "Yes, but it jams again."])
+def test_a_bare_no_and_a_yes_with_more_open_it_again(case: Case, text: str) -> None:
+    case.staff("resolve")
+    case.writes(BOB, text)
+    assert case.status == "open"
+
+
+@pytest.mark.parametrize("text", YES)
+def test_a_yes_below_words_of_an_engineer_is_a_thanks_since_it_may_be_meant_for_them(solved: Case, text: str) -> None:
+    notice = next(one for one in solved.writes(BOB, text) if one.item.recipient == JANE)
+    assert solved.status == "resolved"
+    assert solved.clock("closing").running
+    assert "the request stays resolved, and closes by itself" in " ".join(notice.text.split())
+    solved.clicks(JANE, Action.REOPEN, sent=notice, verdict="pass")
+    assert solved.status == "open"
+
+
+def test_a_yes_to_an_engineers_question_is_an_answer(case: Case) -> None:
+    case.staff("resolve\n\nThe tray is mended. Does the scanner jam as well?")
+    case.writes(BOB, "Yes")
+    assert case.status == "open"
+
+
+def test_a_yes_to_any_other_mail_or_to_an_earlier_question_is_an_answer(case: Case) -> None:
+    case.staff("Is it on?")
+    words = next(one for one in case.mails if one.item.template == "words" and one.item.recipient == BOB)
+    case.staff("resolve")
+    case.writes(BOB, "Yes", answering=words["Message-ID"])
+    assert case.status == "open"
+    first = next(one for one in case.mails if one.item.template == "closing")
+    case.forward(minutes=5)
+    case.staff("Status: resolved")
+    assert case.status == "resolved"
+    case.writes(BOB, "Yes", answering=first["Message-ID"])
+    assert case.status == "open", "that question was of another solution"
+
+
+def test_a_yes_of_a_copy_or_of_nobody_known_approves_nothing(case: Case) -> None:
+    case.staff("resolve")
+    question = case.last(BOB)
+    case.writes(ANN, "Yes", answering=question["Message-ID"])
+    assert case.status == "open"
+    case.staff("Status: resolved")
+    case.writes(BOB, "Yes", verdict="fail")
+    assert (case.status, case.clock("closing").state) == ("resolved", "paused")
+
+
+def test_a_yes_that_comes_after_it_closed_by_itself_leaves_it_closed(case: Case) -> None:
+    case.staff("resolve")
+    question = case.last(BOB)
+    due = case.clock("closing").due_at
+    assert due is not None
+    case.until(due)
+    assert case.status == "closed"
+    case.writes(BOB, "Yes", answering=question["Message-ID"])
+    assert case.status == "closed"
+
+
+def test_a_yes_where_the_relay_gave_the_question_another_id(case: Case) -> None:
+    case.staff("resolve")
+    row = case.last(BOB).item
+    case.house.store.record("<0102-ses@relay.example>", case.ticket.id, row.event, Origin.RECEIVED, row.person)
+    case.writes(BOB, "Yes", answering="<0102-ses@relay.example>")
+    assert case.status == "closed"
 
 
 def test_a_short_thanks_does_neither_and_the_owner_is_told(solved: Case) -> None:

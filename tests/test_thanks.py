@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rtmail.desk.judging.thanks import COURTESY, Reading, read
+from rtmail.desk.judging.thanks import COURTESY, Reading, affirms, read
 from rtmail.mail.model import Address, Attachment, Forwarded, Kind, Mail
 from rtmail.policy.model import Thanks
 from tests.fakes.clockwork import shipped
@@ -65,6 +65,38 @@ def test_when_unsure_it_is_no_thanks(text: str, reason: str) -> None:
     reading = said(text)
     assert not reading.thanks
     assert reason in reading.reason
+
+
+YES = [
+    "Yes", "yes.", "Yes!", "Yes, it is.", "Yes it is, thanks", "Yes, it is solved. Thank you very much!", "Yep", "Yes please close it.",
+    "Yes, you can close the ticket.", "Yes, the issue is resolved", "Hi Jane,\n\nyes, it works now.\n\nBest regards\nBob Roe",
+    "Ja", "Ja.", "Ja, gelöst.", "Ja, das sehe ich auch so.", "Ja, danke!", "Ja, funktioniert wieder. Vielen Dank!",
+    "Ja, bitte schließen.", "Ja, das Problem ist gelöst", "Guten Tag Frau Doe,\n\nja.\n\nMit freundlichen Grüßen\nBob Roe",
+    "Так", "так.", "Так, вирішено", "Так, дякую!", "Так, можна закривати.", "Так, все працює",
+]  # fmt: skip
+NO_YES = [
+    "", "No", "Nein", "Ні", "OK", "Thanks", "Yes?", "Yes and no", "Yes, but it jams again.", "Yes, still", "Yes, the problem is this",
+    "Yes, I see the problem", "Yes, again", "Yes, not yet", "Yes, close it and send me the bill", "Yes, room 7", "Yes, help",
+    "Yes, it did it again",
+    "Ja, aber es geht nicht.", "Ja, nein", "Ja, noch nicht", "Ja, das ist wieder das Problem", "Ja, ich sehe das Problem", "Ja, geht so",
+    "Так, але не працює", "Так, знову", "Так, проблема", "Yes, Mallory", "Yes " * 13,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", YES)
+def test_a_bare_yes(text: str) -> None:
+    assert affirms(replace(letter(), reply_text=text), RULES, NAMES)
+
+
+@pytest.mark.parametrize("text", NO_YES)
+def test_when_unsure_it_is_no_yes(text: str) -> None:
+    assert not affirms(replace(letter(), reply_text=text), RULES, NAMES)
+
+
+def test_a_yes_with_a_file_or_by_a_machine_is_none() -> None:
+    logo = Attachment("logo.png", "image/png", 100, "", "2", "c@1", inline=True)
+    assert not affirms(replace(letter(), reply_text="Yes", attachments=(logo,)), RULES, NAMES)
+    assert not affirms(replace(letter(), reply_text="Yes", kind=Kind.MACHINE), RULES, NAMES)
 
 
 def test_twelve_words_are_the_most() -> None:

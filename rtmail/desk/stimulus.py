@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from rtmail.desk.decision import Words
 from rtmail.desk.grammar.commands import Parsed
@@ -25,6 +26,15 @@ class CameBack:
     template: str
     about: Event
     person: int
+
+
+class Question(StrEnum):
+    """How the closing question stood in the mail that its requestor answers."""
+
+    ALONE = "alone"
+    """Nothing else was asked."""
+    BESIDE = "beside"
+    """Below an engineer's words, which have no question mark: a yes may be meant for them all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,7 @@ class Received:
     chosen            what he chose when he was asked about its words: "released", "written" (with the lines that looked like
                       commands), "commented"; "" for not asked
     came_back         which mail of ours it is the automatic answer to, None for none
+    question          how we asked in the mail it answers whether the request is solved; None where it is not known that we did
     answers           event whose mail it answers by its In-Reply-To, 0 where that is not known
     last_answer       the latest public answer of staff, asked for where its author may not have seen it
     reached           `address.key` of every address of those known people whom its To and Cc name
@@ -125,6 +136,7 @@ class Received:
     confirmed: bool = False
     chosen: str = ""
     came_back: CameBack | None = None
+    question: Question | None = None
     answers: int = 0
     last_answer: Event | None = None
     reached: frozenset[str] = frozenset()

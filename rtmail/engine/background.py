@@ -8,17 +8,18 @@ from typing import Any
 
 from rtmail.desk.decision import Words
 from rtmail.desk.grammar import commands
+from rtmail.desk.judging import thanks
 from rtmail.desk.judging.match import Result, Verdict
 from rtmail.desk.known import Known, Other, wanted
-from rtmail.desk.stimulus import CameBack
-from rtmail.desk.ticket import Ticket
+from rtmail.desk.stimulus import CameBack, Question
+from rtmail.desk.ticket import EventKind, Status, Ticket
 from rtmail.engine.lookup import alike_bugs, heard, linked, lives_on, survivor
 from rtmail.engine.office import Office
 from rtmail.mail import address
 from rtmail.mail.model import Address, Mail, Proof
 from rtmail.mail.token import read_message_id
 from rtmail.mail.writing.draft import Visibility
-from rtmail.store import NotThere, Store
+from rtmail.store import NotThere, Origin, Store
 
 
 class Background:
@@ -107,6 +108,23 @@ class Background:
         row = self.store.by_id(verdict.outbox_id) if verdict.result is Result.AUTO_REPLY and verdict.outbox_id else None
         about = self.store.event(row.ticket, row.event) if row else None
         return CameBack(row.template, about, row.person) if row and about else None
+
+    def question(self, verdict: Verdict, mail: Mail, ticket: Ticket) -> Question | None:
+        """How the present closing question stood in the mail that its requestor answers by its id, or the one that a relay gave it."""
+        if verdict.sender.staff or ticket.status not in (Status.RESOLVED, Status.CLOSED):
+            return None
+        for entry in self.store.find(mail.in_reply_to or mail.references[-1:]):
+            copies = self.store.outbox_of(ticket.id, entry.event) if entry.ticket == ticket.id and entry.origin is not Origin.CITED else []
+            asked = next((row for row in copies if row.template == "closing" and row.person == verdict.sender.party), None)
+            event = self.store.event(ticket.id, entry.event) if asked else None
+            stale = asked and ticket.status is Status.RESOLVED and ticket.status_at and asked.created_at < ticket.status_at
+            if event is None or stale:
+                continue
+            if event.kind is EventKind.TOLD:
+                return Question.ALONE
+            words = self.store.content(event.content_id) if event.content_id else None
+            return Question.BESIDE if words and not words.erased and not thanks.asks(words.text) else None
+        return None
 
     def state_answered(self, verdict: Verdict, mail: Mail, ticket: Ticket) -> dict[str, Any]:
         """What an engineer had before him when he answered: the event of the mail he answers, and a later answer of a colleague."""

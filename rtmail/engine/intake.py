@@ -300,6 +300,7 @@ class Intake:
             chosen=next((str(hold.state) for hold in answered if hold.kind == "asked"), ""),
             came_back=self.background.came_back(verdict),
             known=known,
+            question=self.background.question(verdict, mail, ticket),
             turn=next_turn(self.store, self.office, ticket.queue, now) if opening else 0,
             reached=self.background.reached(mail),
             said=Said() if verdict.rule == ANSWERED_RULE else overheard(self.store, self.office, verdict, mail, ticket, parsed),

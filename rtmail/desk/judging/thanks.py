@@ -1,4 +1,6 @@
-"""Is this mail a short thanks, and nothing else? Called where a customer answers a request that rests; when unsure, it is not.
+"""Is this mail a short thanks, or a bare yes, and nothing else? Called where a customer answers a request that rests.
+
+When unsure, it is neither.
 
 A thanks is recorded and neither closes nor reopens. To say so of anything more would leave a customer without an answer, so
 every single word must be known: a word of thanks from the policy, a word of courtesy beside it, or somebody's name. A digit, an
@@ -52,6 +54,25 @@ COURTESY: Mapping[str, str] = {
 None of them is a no, a but, a still or an again ("it did it again, thanks"), nor asks for anything ("help!", "thanks in advance").
 """
 
+YES: Mapping[str, tuple[str, ...]] = {
+    "en": ("yes", "yep", "yeah", "yup"),
+    "de": ("ja", "jawohl", "jep"),
+    "uk": ("так", "авжеж", "ага"),
+}
+_BESIDE_YES: Mapping[str, str] = {
+    "en": "agree agreed approved been case close closed confirm confirmed correct done fixed has my our please request resolved solved "
+    "thank thanks thx ticket, can be closed, can close, may be closed, may close, issue is solved, issue is resolved, issue is fixed, "
+    "issue has been resolved, problem is solved, problem is resolved, problem is fixed, problem has been solved",
+    "de": "anfrage behoben bestätige bestätigen bestätigt bitte danke dank erledigt funktioniert genau gelöst geschlossen ich klappt "
+    "korrekt meine richtig schließen stimmt ticket unsere wurde, funktioniert wieder, geht wieder, klappt wieder, hat sich erledigt, "
+    "kann geschlossen werden, können sie schließen, können schließen, problem ist gelöst, problem ist behoben, problem gelöst, "
+    "problem behoben, sehe ich auch so, sehe ich so, sehe das auch so, sehen wir auch so, sehen wir so",
+    "uk": "було вирішена вирішене вирішено дякую дякуємо закривайте запит звернення згоден згодна наше підтверджую підтверджуємо, "
+    "будь ласка, можете закривати, можете закрити, можна закривати, можна закрити, питання вирішено, питання закрито, "
+    "проблема вирішена, проблему вирішено",
+}
+"""What may stand beside a yes to "is it solved?", and says nothing else; words of courtesy may as well."""
+
 _WORD = re.compile(r"[^\W\d_]+(?:[’'\-][^\W\d_]+)*")
 _AROUND = re.compile("[\\s.,!:;…\"'’“”„«»\\-–—)~*👍🙏🙂😀😃😄😊☺❤🎉👏💪🤝\u200d\ufe0f\U0001f3fb-\U0001f3ff\u2060\u200b\ufeff]*")
 _QUESTION = re.compile("[?？؟⁇⁈¿\u037e]")
@@ -63,34 +84,68 @@ def read(mail: Mail, rules: Thanks, names: Collection[str] = ()) -> Reading:
     rules  how many words, and which ones, by language
     names  names of people that may stand in it ("Bob Roe", "Jane Doe"); each of their words counts
     """
-    text = unicodedata.normalize("NFC", mail.reply_text).strip()
-    if mail.kind is not Kind.REQUEST_OR_REPLY:
-        return Reading(False, "not written by a person")
-    if mail.attachments or mail.forwarded:
-        return Reading(False, "something is attached")
-    if _QUESTION.search(text):
-        return Reading(False, "it asks something")
-    if any(character.isnumeric() for character in text):
-        return Reading(False, "it holds a number")
-    words = _WORD.findall(text.casefold())
-    if not words:
-        return Reading(False, "it has no words")
-    if len(words) > rules.max_words:
-        return Reading(False, f"it has more than {rules.max_words} words")
-    if not _AROUND.fullmatch(_WORD.sub(" ", text)):
-        return Reading(False, "it holds signs that are no words")
-    known = {word for name in names for word in _WORD.findall(unicodedata.normalize("NFC", name).casefold())}
+    words, strange = _words(mail, rules.max_words)
+    if strange:
+        return Reading(False, strange)
+    known = _words_of(names)
     unknown = ""
     for language, phrases in rules.words.items():
-        single, *more = COURTESY.get(language.partition("-")[0].lower(), "").casefold().split(",")
-        thanked, left = _without(words, phrases)
-        _, left = _without(left, more)
-        strange = next((word for word in left if word not in known and word not in single.split()), "")
-        if thanked and not strange:
+        thanked, new = _said(words, phrases, [COURTESY.get(language.partition("-")[0].lower(), "")], known)
+        if thanked and not new:
             return Reading(True, f"a short thanks ({language})")
         if thanked:
-            unknown = strange
+            unknown = new
     return Reading(False, f"{unknown!r} may say something new" if unknown else "no word of thanks")
+
+
+def affirms(mail: Mail, rules: Thanks, names: Collection[str] = ()) -> bool:
+    """Tell whether the new words of `mail` are a bare yes ("Yes, it is solved. Thanks", "Ja", "Так"); arguments as for `read`."""
+    words, strange = _words(mail, rules.max_words)
+    known = _words_of(names)
+    return not strange and any(
+        _said(words, yes, [COURTESY[language], _BESIDE_YES[language]], known) == (True, "") for language, yes in YES.items()
+    )
+
+
+def asks(text: str) -> bool:
+    """Tell whether a text has a question mark."""
+    return bool(_QUESTION.search(text))
+
+
+def _words(mail: Mail, most: int) -> tuple[list[str], str]:
+    """Return the new words of a mail, or none and why they may say more than a few words can."""
+    text = unicodedata.normalize("NFC", mail.reply_text).strip()
+    if mail.kind is not Kind.REQUEST_OR_REPLY:
+        return [], "not written by a person"
+    if mail.attachments or mail.forwarded:
+        return [], "something is attached"
+    if asks(text):
+        return [], "it asks something"
+    if any(character.isnumeric() for character in text):
+        return [], "it holds a number"
+    words = _WORD.findall(text.casefold())
+    if not words:
+        return [], "it has no words"
+    if len(words) > most:
+        return [], f"it has more than {most} words"
+    if not _AROUND.fullmatch(_WORD.sub(" ", text)):
+        return [], "it holds signs that are no words"
+    return words, ""
+
+
+def _words_of(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(word for name in names for word in _WORD.findall(unicodedata.normalize("NFC", name).casefold()))
+
+
+def _said(words: list[str], phrases: Iterable[str], beside: Iterable[str], known: Collection[str]) -> tuple[bool, str]:
+    """Return whether one of the phrases stands in `words`, and the first word that is none of theirs, nor of `beside`, nor `known`."""
+    said, left = _without(words, phrases)
+    single = set(known)
+    for text in beside:
+        bare, *more = text.casefold().split(",")
+        _, left = _without(left, more)
+        single.update(bare.split())
+    return said, next((word for word in left if word not in single), "")
 
 
 def _without(words: list[str], phrases: Iterable[str]) -> tuple[bool, list[str]]:

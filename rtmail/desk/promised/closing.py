@@ -1,7 +1,7 @@
 """How a solved request closes: the requestor is asked, approves or not, or says nothing until it closes with a word.
 
-Only the requestor approves, by the link he was sent or by that one word. What nobody vouches for stops automatic closing until
-somebody of the staff has looked.
+Only the requestor approves: by the link he was sent, by that one word, or by a bare yes to a mail that asks nothing else. What nobody
+vouches for stops automatic closing until somebody of the staff has looked.
 """
 
 from __future__ import annotations

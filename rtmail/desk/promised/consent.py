@@ -19,7 +19,7 @@ from rtmail.desk.judging import thanks
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
 from rtmail.desk.promised import agreed, appeals, closing
-from rtmail.desk.stimulus import Received
+from rtmail.desk.stimulus import Question, Received
 from rtmail.desk.ticket import ASKED_PRIORITY, Event, EventKind, Role, Status
 from rtmail.mail.model import Kind, Mail
 from rtmail.mail.token import Action
@@ -44,7 +44,8 @@ _SAID = {
     **dict.fromkeys(("appeal", "i appeal", "einspruch", "оскаржую", "оскарження"), Action.APPEAL),
     **dict.fromkeys(("disagree", "i disagree", "nicht einverstanden", "не згоден", "не згодна"), Action.DISAGREE),
 }
-"""Lines that stand for a link. Approving has one word only: whatever else is said of a solution is answered by a person."""
+"""Lines that stand for a link. Approving has one word only, but for a bare yes to the question (`affirmed`): whatever else is said of a
+solution is answered by a person."""
 _URGENT = frozenset({"1", "2", "high", "highest", "urgent"})
 _CALM = frozenset({"4", "5", "low", "lowest", "non-urgent"})
 _HEADERS = ("x-priority", "importance", "x-msmail-priority", "priority")
@@ -126,6 +127,18 @@ def lone_word(builder: Builder, stimulus: Received, person: int) -> Action | Non
     return line.action if sensible else None
 
 
+def affirmed(builder: Builder, stimulus: Received, person: int) -> Action | None:
+    """Return the approval that a bare yes is, from the requestor, to a mail that asks nothing but whether it is solved; else None."""
+    asked = stimulus.question is Question.ALONE and builder.ticket.status is Status.RESOLVED and is_requestor(builder, person)
+    return Action.APPROVE if asked and says_yes(builder, stimulus) else None
+
+
+def says_yes(builder: Builder, stimulus: Received) -> bool:
+    """Tell whether a mail that answers the closing question is a bare yes."""
+    names = (*builder.names(), stimulus.verdict.sender.address.name)
+    return stimulus.question is not None and thanks.affirms(stimulus.mail, builder.policy.thanks, names)
+
+
 def _is_thanks(builder: Builder, stimulus: Received, text: str) -> bool:
     names = (*builder.names(), stimulus.verdict.sender.address.name)
     return thanks.read(replace(stimulus.mail, reply_text=text), builder.policy.thanks, names).thanks
@@ -195,7 +208,8 @@ def act(builder: Builder, action: Action, person: int, words: Words, stimulus: R
     flags: tuple[str, ...] = ()
     links: Sequence[Link] = ()
     changed = ("", "", "")
-    telling = _more(builder, stimulus, action)
+    # What we took his words for is shown to staff, with the way back.
+    telling = _more(builder, stimulus, action) or (action is Action.APPROVE and says_yes(builder, stimulus))
     if action is Action.APPROVE and mine:
         done = closing.approve(builder, person)
         flags = ("Says that it is solved; the request is closed." if done else f"Says that it is solved; the request is {ticket.status}.",)

@@ -36,7 +36,9 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
         return
     action = None
     if verdict.result is Result.CORRESPONDENCE and not verdict.sender.staff:
-        action = consent.lone_word(builder, stimulus, words.person) or muting.lone_word(builder, stimulus, words.person)
+        person = words.person
+        action = consent.lone_word(builder, stimulus, person) or muting.lone_word(builder, stimulus, person)
+        action = action or consent.affirmed(builder, stimulus, person)
     if action is not None:
         consent.act(builder, action, words.person, words, stimulus)
         return
@@ -103,13 +105,15 @@ def colleague(builder: Builder, stimulus: Received) -> None:
 def _manner(builder: Builder, stimulus: Received) -> dict[str, object]:
     """What kind of words of the customer's side these are, for the event's facts: `thanks`, `doubtful`, or neither.
 
-    Doubtful words reopen nothing and move no clock; a short thanks to a request that rests does not either.
+    Doubtful words reopen nothing and move no clock; a short thanks to a request that rests does not either, nor does a bare yes to the
+    question whether it is solved, which approves where nothing else was asked (`consent.affirmed`).
     """
     if not stimulus.verdict.reopens:
         return {"doubtful": True}
     names = (*builder.names(), stimulus.verdict.sender.address.name)
     resting = builder.ticket.status in (Status.RESOLVED, Status.CLOSED)
-    return {"thanks": True} if resting and thanks.read(stimulus.mail, builder.policy.thanks, names).thanks else {}
+    thanked = resting and thanks.read(stimulus.mail, builder.policy.thanks, names).thanks
+    return {"thanks": True} if thanked or (resting and consent.says_yes(builder, stimulus)) else {}
 
 
 def _stirred(builder: Builder, stimulus: Received, event: Event) -> tuple[str, ...]:
