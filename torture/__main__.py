@@ -39,7 +39,6 @@ class Row:
     lost: int = 0
     doubled: int = 0
     wrong: int = 0
-    """Controls that found nothing."""
 
 
 @dataclass
