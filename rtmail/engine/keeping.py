@@ -29,8 +29,8 @@ from rtmail.store import Content, LinkKind, Origin, OutboxItem, Rung, Store
 from rtmail.store import Entry as LedgerEntry
 
 LARGE_BYTES = 1 << 20
-"""A mail of so many bytes is handed to the database as soon as it is made: copies for many readers would fill the memory, and a server that
-hears nothing while they are made takes us for dead."""
+"""Behind so many bytes of mails each is handed to the database as soon as it is made: copies for many readers would fill the memory, and a
+server that hears nothing while they are made takes us for dead."""
 CITED_AT_MOST = 20
 """Ids from one mail's References that are noted; longer chains repeat what is known."""
 JOIN_WITHIN = timedelta(minutes=1)
@@ -165,7 +165,7 @@ class Keeper:
     def render(self, drafts: Sequence[Draft], now: datetime, files: Mapping[str, bytes] | None = None) -> list[tuple[int, Outgoing]]:
         """Return outbox ids and bytes for `drafts`; the same raw mail is read once for all copies. Part "" is the whole mail.
 
-        The bytes of a large one are in the store already, and no more in what is returned: a request may be told to many.
+        Where they are large, the bytes are in the store already, and no more in what is returned: a request may be told to many.
 
         files  what drafts enclose that stands in no stored mail (raw id 0), by part
         """
@@ -178,17 +178,15 @@ class Keeper:
                 raws[raw_id] = self.store.raw(raw_id)
             return payload(raws[raw_id], part) if part else raws[raw_id]
 
-        ids, forms = self.store.reserve(len(drafts)), Forms()
-        return [
-            (outbox_id, self._put_away(outbox_id, compose(draft, now, outbox_id, self.office.workshop, load, forms)))
-            for outbox_id, draft in zip(ids, drafts, strict=True)
-        ]
-
-    def _put_away(self, outbox_id: int, mail: Outgoing) -> Outgoing:
-        if len(mail.raw) < LARGE_BYTES:
-            return mail
-        self.store.add_bytes(outbox_id, mail.raw)
-        return replace(mail, raw=b"")
+        ids, forms, held, outgoing = self.store.reserve(len(drafts)), Forms(), 0, list[tuple[int, Outgoing]]()
+        for outbox_id, draft in zip(ids, drafts, strict=True):
+            mail = compose(draft, now, outbox_id, self.office.workshop, load, forms)
+            held += len(mail.raw)
+            if held >= LARGE_BYTES:
+                self.store.add_bytes(outbox_id, mail.raw)
+                mail = replace(mail, raw=b"")
+            outgoing.append((outbox_id, mail))
+        return outgoing
 
     def post(self, outgoing: Sequence[tuple[int, Outgoing]], ticket: Ticket | None, drafts: Sequence[Draft], now: datetime) -> None:
         """Put rendered mails into the outbox, their ids into the ledger, and count the automatic answers among them."""
