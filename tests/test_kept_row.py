@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from psycopg.pq.abc import PGconn
 
+from rtmail.engine.batches import DEATHS
+from rtmail.engine.intake import Intake
 from rtmail.errors import Deferred
 from rtmail.mail import address
-from rtmail.store import RowKept, Store
+from rtmail.mail.model import Mail
+from rtmail.store import RowKept, Settlement, SpoolItem, StoodStill, Store
 from tests.fakes.daemon import wait_for
 from tests.fakes.house import House, mail
 from tests.fakes.stores import NOW, cluster
@@ -90,4 +93,39 @@ def test_a_session_that_stopped_where_the_server_does_not_count_is_ended(stops: 
         with pytest.raises(Deferred):
             begun.__exit__(None, None, None)
         assert stands.count("key", NOW, HOUR) == 2, "what it had done was undone, and it goes on"
+    server.drop(url)
+
+
+@pytest.mark.servers
+def test_a_mail_with_which_the_work_takes_too_long_is_set_aside_at_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server ends a session that says nothing for long. That looked like trouble of the database, and went on for ever."""
+    monkeypatch.setattr("rtmail.store.engines._STANDS_STILL_SECONDS", 1)
+    monkeypatch.setattr("rtmail.store.database._PAUSES", ())
+    server = cluster()
+    url = server.database()
+    house = House(tmp_path, url=url)
+    real = Intake.take
+    with closing(Store(url)) as other:
+        other.open()
+
+        def take(self: Intake, item: SpoolItem, read: Mail, now: datetime) -> Settlement:
+            if item.id == slow:
+                mine = self.store._engine.connection().info.backend_pid
+                wait_for(lambda: not other._engine.execute("SELECT 1 FROM pg_stat_activity WHERE pid = ?", (mine,)).fetchall())
+            return real(self, item, read, now)
+
+        monkeypatch.setattr(Intake, "take", take)
+        slow = house.put(mail(message_id="<1@acme.example>"))
+        fast = house.put(mail(sender=f"Ann <{ANN}>", message_id="<2@acme.example>"), sender=ANN)
+        blamed = 0
+        while house.store.spool_depth():
+            try:
+                house.engine.work(house.now)
+            except StoodStill:
+                blamed += 1
+            assert blamed <= DEATHS + 2, "together, then alone, and once with the request that stands for it"
+            house.now += timedelta(minutes=1)
+        assert (house.store.spool_row(fast).outcome, house.store.spool_row(fast).attempts) == ("event", 1)
+        assert (house.store.spool_row(slow).outcome, house.store.spool_row(slow).attempts) == ("quarantined", DEATHS + 2)
+    house.close()
     server.drop(url)

@@ -43,7 +43,7 @@ from rtmail.mail.model import Mail
 from rtmail.mail.proof import own_checks
 from rtmail.mail.reading.stub import stub_of
 from rtmail.mail.tripwire import LeakError
-from rtmail.store import Conflict, Fate, LeaseLost, Origin, OutboxRow, Outcome, RowKept, Settlement, SpoolItem, Store
+from rtmail.store import Conflict, Fate, LeaseLost, Origin, OutboxRow, Outcome, RowKept, Settlement, SpoolItem, StoodStill, Store
 
 T = TypeVar("T")
 
@@ -113,7 +113,8 @@ class Engine:
                 failpoint("engine-committed")
                 self.posted()
         except Exception as error:
-            self._batches.spoiled(items, now, by_store=self.store.undoes(error), kept=isinstance(error, RowKept))
+            by_store = self.store.undoes(error) and not isinstance(error, StoodStill)
+            self._batches.spoiled(items, now, by_store=by_store, kept=isinstance(error, RowKept))
             raise
         return len(batch.items)
 

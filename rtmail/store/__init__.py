@@ -14,7 +14,19 @@ from rtmail.store.customers import Customers
 from rtmail.store.database import writes
 from rtmail.store.erasing import Erasing
 from rtmail.store.facts import Age, Ages, Facts, Pausable, Pause, Serving
-from rtmail.store.faults import Again, Conflict, Damaged, LeaseLost, NotThere, RowKept, RungTaken, SchemaError, StoreFailed, Unusable
+from rtmail.store.faults import (
+    Again,
+    Conflict,
+    Damaged,
+    LeaseLost,
+    NotThere,
+    RowKept,
+    RungTaken,
+    SchemaError,
+    StoodStill,
+    StoreFailed,
+    Unusable,
+)
 from rtmail.store.figures import Due, Figures, Flight
 from rtmail.store.forgetting import Forgetting
 from rtmail.store.history import History, MovedMail, MovedTicket, Print
@@ -47,7 +59,7 @@ __all__ = [
     "Held", "Hold", "LeaseLost", "LinkKind", "Linked", "MailState", "MailboxRow", "MovedMail", "MovedTicket",
     "NotEmpty", "NotThere", "Origin", "OutboxItem",
     "OutboxRow", "Outcome", "Party", "Pausable", "Pause", "PolicyVersion", "Print", "RowKept", "Rung", "RungTaken", "SameIdOtherPrint",
-    "SchemaError", "Serving", "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter", "Store", "StoreFailed", "TicketLink",
+    "SchemaError", "Serving", "Settlement", "SpoolItem", "SpoolRow", "SpoolWriter", "StoodStill", "Store", "StoreFailed", "TicketLink",
     "TicketSummary", "Unusable", "WriteBack",
 ]
 

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 from rtmail.errors import Deferred, DiskFull
 from rtmail.store.driverless import peewee
-from rtmail.store.faults import Again, Damaged, RowKept, SchemaError, StoreFailed
+from rtmail.store.faults import Again, Damaged, RowKept, SchemaError, StoodStill, StoreFailed
 from rtmail.store.turns import Between, Turn
 
 logging.getLogger("peewee").setLevel(logging.ERROR)  # at DEBUG it would write every statement to its log, with words and addresses in it
@@ -381,7 +381,10 @@ class PostgreSQL(Engine):
         kind = type(cause).__name__
         if state is None and kind not in ("OperationalError", "InterfaceError", "ConnectionTimeout"):
             return None
-        if state is None or state[:2] in ("08", "57") or state in ("25P03", "25006"):
+        if state == "25P03":
+            self.drop()
+            return StoodStill("database connection lost: nothing was said to it for too long")
+        if state is None or state[:2] in ("08", "57") or state == "25006":
             # 25006: a primary that became a replica; the next connection may find the new primary.
             self.drop()
             return Again("database connection lost")

@@ -24,6 +24,11 @@ class Again(Deferred):
     """
 
 
+class StoodStill(Again):
+    """The server ended our session: we said nothing to it for so long, in the middle of a transaction. Once that is nobody's fault, as when
+    we were stopped; where it comes again and again with the same work, it is the work that takes so long."""
+
+
 class RowKept(Deferred):
     """Somebody else's transaction keeps a row that this one needs, for longer than one waits: what goes alone may pass."""
 
