@@ -3,6 +3,7 @@ rests, merges, another policy, and clocks that were wrong. Minutes were computed
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -437,6 +438,41 @@ def test_closing_follows_the_new_policy() -> None:
     assert due(request, CLOSING) == datetime(2026, 6, 29, 8, 20, tzinfo=UTC)          # 15 business days after Monday 10:20
     applied(request, changed(('close_after = "10bd"', "")), 40)
     assert request.latest(CLOSING).state is State.VOID
+
+
+def test_a_solved_request_goes_on_by_the_new_policy_when_the_customer_refuses() -> None:
+    request = opened(SOLVED, "P1")
+    answer(request, 10, 3)
+    request.send(StatusChanged(m(20), "resolved"))
+    faster = changed(('resolution = "8h"', 'resolution = "2h"'), ('after = "1h"', 'after = "90m"'), policy=SOLVED)
+    applied(request, faster, 30)
+    assert request.latest(RESOLUTION).state is request.latest(LADDER).state is State.MET
+    request.send(Refused(m(50), event=4))
+    assert due(request, RESOLUTION) == m(150)                 # 30 minutes in resolved do not count
+    assert [step.due_at for step in request.latest(LADDER).steps] == [m(0), m(120), m(270)]
+    late = opened(SOLVED, "P1")
+    late.send(StatusChanged(m(200), "resolved"))
+    applied(late, faster, 210)
+    assert late.latest(RESOLUTION).state is State.MET, "it was kept, by what counted then"
+    late.send(Refused(m(220), event=4))
+    assert (late.latest(RESOLUTION).state, late.latest(RESOLUTION).due_at) == (State.MISSED, m(220))
+    bare = changed(('resolution = "8h"\n', ""), *((text, "") for text in _ladders(SOLVED.text)), policy=SOLVED)
+    without = opened(SOLVED, "P1")
+    without.send(StatusChanged(m(20), "resolved"))
+    applied(without, bare, 30).send(Refused(m(40), event=4))
+    assert due(without, RESOLUTION) is due(without, LADDER) is None
+
+
+def test_a_solved_request_closes_by_itself_from_when_the_policy_says_so() -> None:
+    request = opened(changed(('close_after = "10bd"', "")), "P1")
+    answer(request, 10, 3)
+    request.send(StatusChanged(m(20), "resolved"))
+    assert CLOSING not in {row.kind for row in request.clocks}
+    applied(request, PORTACARE, 1500)
+    assert due(request, CLOSING) == datetime(2026, 6, 23, 9, 0, tzinfo=UTC)           # 10 business days after Tuesday 11:00
+    moved_in = Clockwork(PORTACARE, MONDAY)
+    moved_in.facts = replace(moved_in.facts, status="resolved", moved_in=True)
+    assert not applied(moved_in, PORTACARE, 20).clocks
 
 
 def test_a_calendar_that_the_new_policy_lacks_stops_nothing() -> None:

@@ -19,11 +19,12 @@ from rtmail.engine.office import Office
 from rtmail.policy.model import Policy
 from rtmail.policy.schema import parse
 from tests.fakes.clockwork import shipped
-from tests.fakes.house import House, blueprint, mail
+from tests.fakes.house import ROOT, House, blueprint, mail
 from tests.test_simulate import toml
 
 OPENED = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 SLOWER = {"triage": '"45m"'}
+SALES = '[queues.sales]\naddress = "sales@example.com"\ncomment_address = "sales-comment@example.com"\npolicy = "default"\n'
 
 
 @pytest.fixture
@@ -105,6 +106,36 @@ def test_what_a_shorter_promise_makes_due_at_once_is_told_with_the_same_commit(h
     assert [(sent.item.template, sent.item.recipient) for sent in house.sent()] == [("escalation", "max@staff.example")]
 
 
+def two_policies(house: House, **changed: str) -> Office:
+    """The office of a house whose queue sales has a policy of its own, that knows no P1."""
+    plan = blueprint(policy="portacare")
+    text = (ROOT / "config" / "policies" / "default.toml").read_text()
+    policies = {"support": shipped("portacare", **changed), "sales": parse(text, "default.toml")}
+    office = Office(replace(plan, policies=policies), house.store, house.now)
+    house.engine.use(office)
+    return office
+
+
+def test_a_request_in_another_queue_goes_by_the_policy_of_the_queue_that_it_was_opened_in(house: House) -> None:
+    office = two_policies(house)
+    house.receive(mail())
+    house.engine.command(1, "Priority: P1", "test", house.now)
+    house.engine.command(1, "Queue: sales", "test", house.now)
+    before = one(house)
+    assert apply_policy(house.store, office, before.id, house.now) is None, "no policy changed"
+    office = two_policies(house, **SLOWER)
+    assert apply_policy(house.store, office, before.id, house.now) is not None
+    after = one(house)
+    assert (after.queue, after.priority, house.store.policy(after.policy_version).name) == ("sales", "P1", "PortaCare")
+    house.engine.command(1, "Queue: support", "test", house.now)
+    assert apply_policy(house.store, office, before.id, house.now) is None
+    plan = blueprint(policy="portacare")
+    closed = replace(plan.directory, queues={"sales": plan.directory.queues["sales"]})
+    house.engine.command(1, "Queue: sales", "test", house.now)
+    office = Office(replace(plan, directory=closed, policies={"sales": shipped("portacare")}), house.store, house.now)
+    assert apply_policy(house.store, office, before.id, house.now) is not None, "there is no queue support any more"
+
+
 # -- the commands -----------------------------------------------------------------------------------------------------
 
 
@@ -154,3 +185,16 @@ def test_one_request_can_be_named(config: Path) -> None:
     ran = CliRunner().invoke(rtmail, ["policy", "apply", "7", "-c", str(config)])
     assert ran.exit_code == 1
     assert "there is no request #7" in ran.stderr
+
+
+def test_diff_and_apply_keep_a_moved_request_by_its_policy(config: Path) -> None:
+    with config.open("a") as file:
+        file.write(SALES)
+    house = House(config.parent.parent / "var", blueprint(policy="portacare"), now=datetime.now(UTC), url="sqlite:///rtmail.db")
+    house.engine.command(1, "Queue: sales", "test", house.now)
+    house.close()
+    shown = rows(config, "diff")
+    assert [(row["clock"], datetime.fromisoformat(row["new_due_at"]) - datetime.fromisoformat(row["old_due_at"])) for row in shown] == [
+        ("triage", timedelta(minutes=15))]
+    assert [row["policy"] for row in rows(config, "apply")] == [shown[0]["policy"]]
+    assert "0 open requests run on another version" in run(config, "diff")

@@ -14,7 +14,7 @@ from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.desk.promised.versions import Move, moves
 from rtmail.desk.ticket import Ticket
-from rtmail.engine.applying import apply_policy, open_tickets
+from rtmail.engine.applying import apply_policy, home, open_tickets
 from rtmail.engine.office import Office
 from rtmail.ops import building
 from rtmail.policy.model import Policy
@@ -67,7 +67,7 @@ def apply(found: Config, numbers: tuple[int, ...], as_json: bool) -> None:
 
 
 def _outdated(store: Store, found: Config, numbers: tuple[int, ...]) -> Iterable[tuple[Ticket, Policy]]:
-    """Open requests that run on another version than their queue's current file."""
+    """Open requests that run on another version than the current file of their policy."""
     policies = found.policies()
     hashes: dict[int, str] = {}
     if numbers:
@@ -75,9 +75,10 @@ def _outdated(store: Store, found: Config, numbers: tuple[int, ...]) -> Iterable
     else:
         tickets = open_tickets(store)
     for ticket in tickets:
-        if ticket.queue not in found.queues:
+        queue = home(store, ticket, found.queues)
+        if queue not in found.queues:
             continue
-        current = policies[found.queues[ticket.queue].policy]
+        current = policies[found.queues[queue].policy]
         if ticket.policy_version not in hashes:
             hashes[ticket.policy_version] = store.policy(ticket.policy_version).hash
         if hashes[ticket.policy_version] != current.hash:

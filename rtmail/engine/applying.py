@@ -1,8 +1,8 @@
-"""Moves open requests to the current version of their queue's policy, one transaction a request."""
+"""Moves open requests to the current version of their policy, one transaction a request."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import datetime
 from itertools import islice
 
@@ -23,8 +23,14 @@ def open_tickets(store: Store) -> Iterator[Ticket]:
         yield from store.tickets(page).values()
 
 
+def home(store: Store, ticket: Ticket, queues: Container[str]) -> str:
+    """Return the queue whose policy a request goes by: where it was opened, though it was moved since, while there is such a queue."""
+    first = store.opened_in(ticket)
+    return first if first in queues else ticket.queue
+
+
 def apply_policy(store: Store, office: Office, ticket_id: int, now: datetime) -> tuple[Move, ...] | None:
-    """Move one request to its queue's current policy; return what moved, None when it runs on that version already.
+    """Move one request to its policy as it is now; return what moved, None when it runs on that version already.
 
     Raises Conflict when others keep working on the request.
     """
@@ -32,7 +38,7 @@ def apply_policy(store: Store, office: Office, ticket_id: int, now: datetime) ->
 
     def job() -> tuple[Move, ...] | None:
         ticket = store.ticket(ticket_id, lock=True)
-        version, policy = office.current_policy(ticket.queue)
+        version, policy = office.current_policy(home(store, ticket, office.directory.queues))
         if version == ticket.policy_version or ticket.status not in OPEN:
             return None
         decision = applied(policy, version, ticket, now, office.house)

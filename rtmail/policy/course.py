@@ -12,7 +12,7 @@ from rtmail.policy import ladder
 from rtmail.policy.rows import Basis, ClockKind, State
 from rtmail.policy.sheet import Sheet, What
 from rtmail.policy.signals import CustomerWrote
-from rtmail.policy.targets import begin, begin_reply, begin_triage, move, owe, unsettled
+from rtmail.policy.targets import begin, begin_closing, begin_reply, begin_triage, move, owe, unsettled
 
 
 def customer_wrote(sheet: Sheet, signal: CustomerWrote) -> None:
@@ -108,11 +108,7 @@ def resolved(sheet: Sheet, at: datetime) -> None:
     if update is not None and update.running:
         sheet.pause(update, at, "resolved")
     sheet.status = "resolved"
-    policy = sheet.policy
-    if policy.close_after is not None and sheet.open(ClockKind.CLOSING) is None:
-        due_at = policy.close_after.after(at, policy.hours(policy.close_calendar))
-        rule = f"close_after: {policy.close_after} on {policy.close_calendar}"
-        sheet.start(ClockKind.CLOSING, at, due_at, policy.close_calendar, rule, now=at)
+    begin_closing(sheet, at)
 
 
 def refused(sheet: Sheet, at: datetime) -> None:
@@ -140,7 +136,7 @@ def _caught_up(sheet: Sheet, at: datetime) -> None:
         return
     owe(sheet, at, "open again")
     resolution, new = sheet.open(ClockKind.RESOLUTION), sheet.target
-    if resolution is not None and resolution.basis is Basis.TARGET and resolution.priority != new.key:
+    if resolution is not None and resolution.basis is Basis.TARGET and (resolution.priority != new.key or new.resolution is None):
         raised = new.code > sheet.policy.priority(resolution.priority).code
         why = f"{'raised' if raised else 'lowered'} from {resolution.priority} to {new.key}"
         move(sheet, resolution, new.resolution, at, raised=raised, why=why)

@@ -158,6 +158,7 @@ def policy_applied(sheet: Sheet, at: datetime) -> None:
     running = sheet.open(ClockKind.LADDER)
     if running is not None:
         ladder.retargeted(sheet, running, at, f"{why}: from its start")
+    _rest_by(sheet, at, why)
     closing = sheet.open(ClockKind.CLOSING)
     if closing is not None and policy.close_after is None:
         sheet.void(closing, NO_TARGET, at, f"{why}: nothing closes by itself")
@@ -165,6 +166,8 @@ def policy_applied(sheet: Sheet, at: datetime) -> None:
         due_at = sheet.from_start(closing, policy.close_after, policy.close_calendar)
         rule = f"{why}: close_after {policy.close_after} on {policy.close_calendar} from its start"
         sheet.redue(replace(closing, calendar=policy.close_calendar), due_at, rule, now=at, base=closing.started_at)
+    elif sheet.status == "resolved" and (sheet.rows or not sheet.facts.moved_in):
+        begin_closing(sheet, at, f"{why}: ")
     if not sheet.live:
         return
     if not sheet.priority and triage is None and sheet.latest(ClockKind.TRIAGE) is None:
@@ -172,3 +175,29 @@ def policy_applied(sheet: Sheet, at: datetime) -> None:
     owe(sheet, at, why)
     if sheet.priority and running is None and sheet.latest(ClockKind.LADDER) is None:
         ladder.begin(sheet, at, f"{why}: ladder from now, by {sheet.target.key}", base=at)
+
+
+def begin_closing(sheet: Sheet, at: datetime, why: str = "") -> None:
+    """Let a resolved request close by itself in time, where the policy says so."""
+    policy = sheet.policy
+    if policy.close_after is not None and sheet.open(ClockKind.CLOSING) is None:
+        due_at = policy.close_after.after(at, policy.hours(policy.close_calendar))
+        rule = f"{why}close_after: {policy.close_after} on {policy.close_calendar}"
+        sheet.start(ClockKind.CLOSING, at, due_at, policy.close_calendar, rule, now=at)
+
+
+def _rest_by(sheet: Sheet, at: datetime, why: str) -> None:
+    """What resolved met for now: should the customer refuse, it goes on by this policy. What was kept stays kept."""
+    ended = sheet.latest(ClockKind.LADDER)
+    if ended is not None and _met_for_now(ended):
+        ladder.retargeted(sheet, ended, at, f"{why}: from its start")
+    row, length, calendar = sheet.latest(ClockKind.RESOLUTION), sheet.target.resolution, sheet.target.calendar
+    if row is None or row.settled_at is None or not _met_for_now(row) or row.basis is Basis.PROMISE or length is None:
+        return
+    due_at = max(sheet.from_start(row, length, calendar), row.settled_at)
+    rule = f"{why}: {length} on {calendar} from its start"
+    sheet.redue(replace(row, calendar=calendar, priority=sheet.target.key), due_at, rule, now=at, base=row.started_at)
+
+
+def _met_for_now(row: Clock) -> bool:
+    return row.state is State.MET and row.settled_by == "resolved" and not row.confirmed

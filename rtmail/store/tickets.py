@@ -267,6 +267,12 @@ class Tickets(Search, WorkedTime):
         return _event(row) if row else None
 
     @reads
+    def opened_in(self, ticket: Ticket) -> str:
+        """Return the queue in which a request was before it was ever moved."""
+        row = self._row("SELECT facts FROM event WHERE ticket_id = ? AND kind = ? ORDER BY seq LIMIT 1", (ticket.id, EventKind.MOVED))
+        return str(load(row[0])["old"]) if row else ticket.queue
+
+    @reads
     def last_words(self, ticket_id: int, *, by_staff: bool) -> tuple[Event, Content] | None:
         """Return the latest public words of staff, or of the customer's side, with their event; None when there are none."""
         rows = self._rows(
