@@ -467,7 +467,8 @@ def _policies(tables: Tables, folder: Path, report: reading.Report | None = None
             told.add(name)
             try:
                 found[name] = schema.parse(reading.text_of(file), str(file), zone)
-                problems += policy_names.problems(found[name], str(file), [*tables.roles, *tables.people], tables.queues)
+                used_by = [queue for queue, one in tables.queues.items() if one.policy == name]
+                problems += policy_names.problems(found[name], str(file), tables, used_by)
             except ConfigError as error:
                 problems += error.problems
     return found, problems

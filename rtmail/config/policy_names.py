@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rtmail.config.reading import suggestion
+from rtmail.config.sections import Tables
 from rtmail.desk.grammar.registry import KEYS, WORDS, plain
 from rtmail.errors import Problem
 from rtmail.policy.fields import By
@@ -12,9 +13,14 @@ from rtmail.policy.lines import locate
 from rtmail.policy.model import Policy
 
 
-def problems(policy: Policy, file: str, roles: Collection[str], queues: Collection[str]) -> list[Problem]:
-    """Return what a policy names that there is not, or that there is already; `roles` are those of the config, and its people."""
-    return [*_unknown_roles(policy, file, roles), *_fields(policy, file, queues), *_after_hours(policy, file, queues)]
+def problems(policy: Policy, file: str, tables: Tables, used_by: Collection[str]) -> list[Problem]:
+    """Return what a policy names that there is not, that is there already, or that can do nothing; `used_by`: the queues with it."""
+    return [
+        *_unknown_roles(policy, file, [*tables.roles, *tables.people]),
+        *_outsiders(policy, file, tables, used_by),
+        *_fields(policy, file, tables.queues),
+        *_after_hours(policy, file, tables.queues),
+    ]
 
 
 def _unknown_roles(policy: Policy, file: str, known: Collection[str]) -> list[Problem]:
@@ -23,6 +29,21 @@ def _unknown_roles(policy: Policy, file: str, known: Collection[str]) -> list[Pr
         for role, line in policy.roles.items()
         if role not in known
     ]
+
+
+def _outsiders(policy: Policy, file: str, tables: Tables, used_by: Collection[str]) -> list[Problem]:
+    """Whom the policy tells by name must be able to answer, in each queue that goes by it."""
+    holders = {person for role in tables.roles.values() for person in (role.person, role.deputy)}
+    found = []
+    for key, line in policy.roles.items():
+        person = tables.people.get(key)
+        if person is None or key in tables.roles or key in holders or "manager" in person.rights:
+            continue
+        foreign = [queue for queue in used_by if "engineer" not in person.rights or (person.queues and queue not in person.queues)]
+        if foreign:
+            cure = f'write [roles.NAME] with person = "{key}" in rtmail.toml and tell = "NAME" here, or give him the right manager'
+            found.append(Problem(file, line, f"{key} is told of requests in {foreign[0]}, and may do nothing there", cure))
+    return found
 
 
 def _fields(policy: Policy, file: str, queues: Collection[str]) -> list[Problem]:
