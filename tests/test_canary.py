@@ -6,6 +6,8 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from rtmail.engine.canary import TEMPLATE, Heard, Settings
 from rtmail.store import Pausable
 from tests.fakes.house import House, Sent
@@ -79,6 +81,24 @@ def test_what_a_person_paused_is_not_missed(tmp_path: Path) -> None:
         house.store.pause(Pausable.INGRESS, "root", house.now)
         look(house, hours=2)
         assert house.sent() == [], "neither a notice nor the next one"
+
+
+@pytest.mark.parametrize("what", [Pausable.INGRESS, Pausable.OUTBOX])
+def test_one_that_a_pause_held_up_is_not_missed_afterwards(tmp_path: Path, what: Pausable) -> None:
+    with closing(House(tmp_path)) as house:
+        look(house)
+        house.store.pause(what, "root", house.now)
+        look(house, seconds=2)
+        house.forward(minutes=6)
+        house.store.resume(what, house.now)
+        look(house)
+        late = flown(house)
+        back(house, late)
+        look(house, seconds=2)
+        assert house.sent() == []
+        look(house, minutes=4)
+        back(house, flown(house))
+        assert look(house, seconds=2) is not None
 
 
 def test_two_daemons_send_one(tmp_path: Path) -> None:

@@ -49,7 +49,10 @@ def look(keeper: Keeper, settings: Settings, now: datetime) -> tuple[Heard | Non
     still = {pause.what for pause in keeper.store.pauses()} & {Pausable.OUTBOX, Pausable.INGRESS}
     if flight is not None and flight.back_at is None:
         heard = _heard(keeper, flight, now)
-        if heard is None and not flight.missed and not still and now - flight.at > settings.within:
+        if heard is None and not flight.missed and still:
+            # Late it may be, when the house goes on, by as long as that stood still: the next one tells.
+            keeper.store.forget_flight()
+        elif heard is None and not flight.missed and now - flight.at > settings.within:
             keeper.store.run(lambda: _missed(keeper, flight, settings, now))
             posted = True
     if not still:

@@ -56,6 +56,11 @@ class Figures(Database):
         self._do(
             "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (_CANARY, dump(fact)))
 
+    @writes
+    def forget_flight(self) -> None:
+        """Let it be as if the last canary mail had never flown."""
+        self._do("DELETE FROM meta WHERE key = ?", (_CANARY,))
+
     @reads
     def flight(self) -> Flight | None:
         """Return the last canary mail, None when there never was one."""
