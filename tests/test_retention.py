@@ -17,7 +17,8 @@ from rtmail.engine.intake import Intake
 from rtmail.engine.office import Ages, Retention
 from rtmail.mail.model import Mail
 from rtmail.ops import privacy
-from rtmail.store import NotThere, Outcome, Settlement, SpoolItem
+from rtmail.store import LeaseLost, NotThere, Outcome, Settlement, SpoolItem
+from rtmail.store.outbox import Sent as Taken
 from tests.fakes.daemon import reply
 from tests.fakes.house import KEYRING, House, blueprint, mail
 from tests.fakes.stores import url
@@ -158,6 +159,19 @@ def test_a_person_is_erased_everywhere_and_what_happened_stays_true(house: House
     house.forward(days=1)
     house.sweep()
     house.sent()
+
+
+def test_a_mail_to_an_erased_person_that_is_just_being_sent_is_erased_too(house: House) -> None:
+    house.receive(mail(subject="Zebra crossing", text="My aardvark is ill."))
+    item = next(one for one in house.store.lease_outbox("relay", house.now, 50, 600) if one.recipient == BOB)
+    privacy.erase(house.store, KEYRING, BOB, house.now)
+    row = house.store.by_id(item.id)
+    assert row is not None
+    assert row.recipient == row.said == ""
+    with pytest.raises(NotThere):
+        house.store.outbox_mail(item.id)
+    with pytest.raises(LeaseLost):
+        house.store.settle_outbox(item, Taken("250 ok"), house.now)
 
 
 def test_a_new_mail_of_an_erased_person_is_a_new_request(house: House) -> None:

@@ -77,7 +77,7 @@ def erase(store: Store, keyring: Keyring, address: str, now: datetime) -> Found:
             privacy.bury(store, keyring, spool_id, now)
             store.forget_holds(spool_id)
         for outbox_id in store.mails_to(party.id if party else -1, address):
-            store.drop_outbox(outbox_id, "erasure", now)
+            store.drop_outbox(outbox_id, "erasure", now, claimed=True)
             store.erase_outbox_mail(outbox_id)
         for spec in party.addresses if party else (address,):
             store.erase_address(spec)

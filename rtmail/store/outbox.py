@@ -131,6 +131,7 @@ class OutboxRow:
 
 CLAIM_BYTES = 16 << 20
 """Of the mails of one claim together; a single one may be larger. They are in memory until they are sent."""
+_FOREVER = 2**63 - 1
 ADMIN_TEMPLATE = "admin-notice"
 """Goes out even while the outbox is paused: the admin must hear that it is."""
 OUTBOX_ROW = ("id, ticket_id, event, person, recipient, envelope_sender, message_id, template, urgency, state, attempts, said, status, "
@@ -318,13 +319,14 @@ class Outbox(Database):
             (micros(now), micros_or_none(expires_at), outbox_id, self._led(micros(now)))))
 
     @writes
-    def drop_outbox(self, outbox_id: int, by: str, now: datetime) -> bool:
-        """Give up a mail that was not sent; False when it was, or is in work."""
+    def drop_outbox(self, outbox_id: int, by: str, now: datetime, *, claimed: bool = False) -> bool:
+        """Give up a mail that was not sent; False when it was, or is in work. `claimed`: that too; who sends it finds his claim lost."""
+        until = _FOREVER if claimed else self._led(micros(now))
         return bool(self._do(
             "UPDATE outbox SET state = 'dropped', said = ?, settled_at = ?, unreported = CASE WHEN report = 1 THEN 1 ELSE 0 END "
             "WHERE id = ? AND lease_until <= ? "
             "AND state IN ('waiting', 'failed', 'expired', 'bounced', 'aside')",
-            (clean(f"dropped by {by}"), micros(now), outbox_id, self._led(micros(now)))))
+            (clean(f"dropped by {by}"), micros(now), outbox_id, until)))
 
     @reads
     def outbox_depth(self) -> int:
