@@ -264,6 +264,44 @@ def test_refusals_name_the_cure_and_change_nothing(tmp_path: Path) -> None:
         assert kept.audit_counts().accepted == 2, "what was there is kept"
 
 
+def copied(house: Running, target: Path) -> str:
+    """Copy its database; return what stderr says of it."""
+    command = [sys.executable, "-m", "rtmail", "store", "copy", "sqlite:///rtmail.db", f"sqlite:///{target}", "-c", str(house.config)]
+    return subprocess.run(command, env=house.environ, cwd=house.folder, timeout=60, check=True, capture_output=True, text=True).stderr
+
+
+def test_a_copy_or_a_backup_of_a_house_at_work_is_not_taken_for_it(tmp_path: Path) -> None:
+    house, new = own(tmp_path / "house"), own(tmp_path / "new")
+    file = tmp_path / "house.rtmail"
+    with house:
+        wait_for(lambda: speaking(house.state / "rtmail.db"), 30, "the daemon does not say that it lives")
+        assert "stop the daemon (systemctl stop rtmail) and copy again" in copied(house, tmp_path / "trial.db")
+        assert not speaking(tmp_path / "trial.db")
+        house.cli("backup", str(file))
+        house.kill()
+        assert speaking(house.state / "rtmail.db"), "it could not say that it ends"
+        assert not copied(house, tmp_path / "moved.db")
+    new.cli("restore", str(file))
+    assert not speaking(new.state / "rtmail.db")
+
+
+def speaking(file: Path) -> bool:
+    held = Store(f"sqlite:///{file}")
+    held.open()
+    try:
+        return bool(held.serving())
+    finally:
+        held.close()
+
+
+def test_a_backup_without_a_key_that_signs_says_so(tmp_path: Path) -> None:
+    old = own(tmp_path / "old")
+    old.cli("receive", "--to", "support@example.com", stdin=mail())
+    (old.state / "secret.key").write_bytes(b"\xff\xfe")
+    assert "secret.key holds no signing key" in failing(old, "backup", str(tmp_path / "house.rtmail"))
+    assert (tmp_path / "house.rtmail").exists(), "the rest is worth having"
+
+
 def test_an_archive_takes_nothing_from_outside_its_folder(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"x")
     for name in ("../evil", "/tmp/evil"):

@@ -41,7 +41,7 @@ def backup(found: Config, file: Path, as_json: bool) -> None:
                 else "there is no signing key yet: the daemon makes it when it starts first"
             )
     if made.unsound:
-        end(f"rtmail: the copy is as the house is, and that is not in order: {made.unsound}; see rtmail audit")
+        end(f"rtmail: the copy is as the house is, and that is not in order: {made.unsound}; see rtmail audit and rtmail doctor")
 
 
 @click.command()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from rtmail.cli.common import Commands, config_option, end, json_option, tell, told
+from rtmail.clockwork import system
 from rtmail.config import Config
 from rtmail.errors import RtmailError
+from rtmail.ops import tenure
 from rtmail.store import Store
 
 
@@ -31,13 +33,19 @@ def copy(found: Config, source: str, target: str, as_json: bool) -> None:
         if file is not None and not file.exists():
             end(f"rtmail: nothing was copied: there is no database {file}; a FILE without a folder lies in {found.state}")
         here.open()
+        busy = tenure.at_work(found.state, here.serving(), system())
         there.open()
         with told("copying", quiet=as_json) as progress:
             copied = there.fill_from(here, progress)
+        there.fall_silent()
     except (RtmailError, OSError) as error:
         end(f"rtmail: nothing was copied: {error}", getattr(error, "exit_code", 1))
     finally:
         here.close()
         there.close()
     said = f"{copied['ticket']} requests, {copied['spool']} mails in, {copied['outbox']} mails out; set [store] url to the new one"
+    if busy:
+        said = said.partition(";")[0]
+        click.echo(f"rtmail: {busy} works on {source}: what comes in from now on is not in the copy; to move the house, stop the daemon "
+                   "(systemctl stop rtmail) and copy again", err=True)
     tell(as_json, {"requests": copied["ticket"], "mails_in": copied["spool"], "mails_out": copied["outbox"], "rows": dict(copied)}, said)

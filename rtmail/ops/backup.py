@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rtmail import __version__
 from rtmail.config import Config
-from rtmail.config.secrets import KEY_FILE
+from rtmail.config.secrets import KEY_FILE, read_keys
 from rtmail.errors import RtmailError
 from rtmail.failpoint import failpoint
 from rtmail.ops import archive, opening
@@ -82,6 +82,7 @@ def make(config: Config, store: Store, file: Path, now: datetime, progress: Prog
         with_key = not config.key_given and key.is_file()
         if with_key:
             members[KEY_FILE] = key
+            unsound = "; ".join(filter(None, (unsound, _keyless(key))))
         members.update({f"{CONFIG}/{path.relative_to(config.folder)}": path for path in config.files()})
         manifest = {
             "rtmail": __version__, "made_at": now.isoformat(), "host": socket.gethostname(), "store": config.store_name.partition(":")[0],
@@ -115,6 +116,7 @@ def restore(config: Config, file: Path, now: datetime, *, replace: bool, send_wa
                     raise NotRestored(f"{file}: its database is damaged ({found}); take another backup")
                 held.take_back()
                 held.release_mailboxes()
+                held.fall_silent()
                 said = f"waited in the backup of {made_at[:16]}; may have been sent since"
                 aside = 0 if send_waiting else held.set_aside_waiting(said, now)
                 held.leave_gap(gap, OTHERS_GAP)
@@ -192,6 +194,15 @@ def _put(config: Config, copy: Path, stamp: str, progress: Progress, *, whole: b
         log.unlink(missing_ok=True)
     os.rename(copy, file)
     return str(former or "")
+
+
+def _keyless(key: Path) -> str:
+    """Return what is wrong with the file of the signing key, "" for nothing."""
+    try:
+        read_keys(key.read_text())
+    except ValueError:
+        return f"{key} holds no signing key"
+    return ""
 
 
 def _put_key(key: Path, there: Path, stamp: str) -> None:

@@ -18,12 +18,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from rtmail import __version__, log
 from rtmail.errors import RtmailError
 from rtmail.ops.eyes import Live
+from rtmail.ops.tenure import SILENT
 from rtmail.store import Pausable, Store
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 DUE_WITHIN = timedelta(hours=1)
 STALE = timedelta(minutes=10)
-SILENT = timedelta(minutes=2)
 CLOCKS = ("triage", "first-response", "update", "resolution")
 KEPT_SECONDS = 2.0
 """Several that look at once cost the store one look."""

@@ -13,12 +13,17 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from rtmail.errors import RtmailError
+from rtmail.store import Serving
 
 FILE = "daemon.name"
 ENDS_SECONDS = 2.0
+SILENT = timedelta(minutes=2)
+"""A daemon that has not spoken for so long is held to be gone."""
 
 
 class Occupied(RtmailError):  # noqa: N818  (the sentence that the command line says)
@@ -70,3 +75,16 @@ class Tenure:
         os.pwrite(self._file, f"{name}\n".encode("ascii", "replace"), 0)
         os.fsync(self._file)
         return name
+
+
+def at_work(state: Path, serving: Iterable[Serving], now: datetime) -> str:
+    """Return who works on a store, "" for nobody: of a daemon of this state folder the lock tells, of another when it last spoke."""
+    alive = [one.owner for one in serving if now - one.at < SILENT]
+    if not alive or not (state / FILE).exists():
+        return ", ".join(alive)
+    try:
+        own = Tenure(state)
+    except Occupied:
+        return ", ".join(alive)
+    own.close()
+    return ", ".join(name for name in alive if name != own.name)

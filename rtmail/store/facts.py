@@ -82,9 +82,11 @@ class Facts(Database):
                 self._do("DELETE FROM meta WHERE key = ?", (f"{_DAEMON}{one.owner}",))
 
     @writes
-    def fall_silent(self, owner: str) -> None:
-        """Note that a daemon ended as it was told to."""
-        self._do("DELETE FROM meta WHERE key = ?", (f"{_DAEMON}{clean(owner)}",))
+    def fall_silent(self, owner: str = "") -> None:
+        """Note that a daemon ended as it was told to; "": that none works on this store."""
+        for one in self._serving():
+            if owner in ("", one.owner):
+                self._do("DELETE FROM meta WHERE key = ?", (f"{_DAEMON}{one.owner}",))
 
     @reads
     def serving(self) -> list[Serving]:

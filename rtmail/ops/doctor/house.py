@@ -12,6 +12,7 @@ from rtmail.config import Config
 from rtmail.config.secrets import KEY_FILE, read_keys
 from rtmail.errors import RtmailError
 from rtmail.ops.doctor.finding import Finding, fail, ok, warn
+from rtmail.ops.tenure import SILENT
 from rtmail.store import Ages, Store
 
 LITTLE_BYTES = 1 << 30
@@ -21,7 +22,6 @@ FEW_INODES = 1000
 WAITS_TOO_LONG = timedelta(minutes=5)
 GOES_TOO_LATE = timedelta(minutes=30)
 STALE = timedelta(minutes=15)
-SILENT = timedelta(minutes=2)
 OLD_BACKUP = timedelta(days=7)
 SKEW = timedelta(seconds=5)
 
