@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
 from rtmail.desk.ticket import EventKind, Role, Status
+from rtmail.policy.schema import parse
 from rtmail.store import Outcome
 from tests.fakes.daemon import reply
-from tests.fakes.house import House, Sent, mail
+from tests.fakes.house import House, Sent, blueprint, mail
 
 BOB, ANN, EVE = "bob@acme.example", "ann@acme.example", "eve@elsewhere.example"
 JANE, KIM = "jane@staff.example", "kim@staff.example"
@@ -167,6 +169,44 @@ def test_a_stranger_with_a_signed_address_reaches_staff_only_and_splits_off_in_t
     assert ticket.requestor.address == EVE
     assert ticket.opened_at == house.now, "its clocks start at the split"
     assert to(house.sent(), EVE, "acknowledgement")
+
+
+def from_outside(house: House, notice: Sent, *headers: str) -> None:
+    """Eve writes to Bob's own address of his request."""
+    words = to(answer(house, notice, "Which printer?"), BOB, "words")
+    raw = mail(sender=f"Eve <{EVE}>", to=address_of(words["Reply-To"]), subject="Re: [Example #1] Printer down", text="Let me in.",
+               message_id="<e1@elsewhere.example>", headers="\r\n".join((f"In-Reply-To: {words['Message-ID']}", *headers)))
+    house.receive(raw, to=address_of(words["Reply-To"]), sender=EVE)
+
+
+@pytest.mark.parametrize("header", ["Precedence: bulk", "X-Auto-Response-Suppress: All"])
+def test_what_gets_no_automatic_answer_gets_none_when_it_is_split_off(house: House, header: str) -> None:
+    from_outside(house, opened(house), header)
+    assert not [one for one in house.sent() if one.item.recipient == EVE]
+    house.forward(days=3)
+    house.sweep()
+    assert house.store.by_number(2) is not None
+    assert not [one for one in house.sent() if one.item.recipient == EVE]
+
+
+@pytest.mark.parametrize(("unknown", "heard", "clocks"), [("hold", [], 0), ("answer elsewhere", ["prepared"], 0),
+                                                          ("best-effort", ["acknowledgement"], 0), ("serve", ["acknowledgement"], 2)])
+def test_words_that_are_split_off_are_served_as_their_author_is(tmp_path: Path, unknown: str, heard: list[str], clocks: int) -> None:
+    plan = blueprint()
+    rules = f'\n[customers]\nunknown = "{unknown}"\n\n[answers.elsewhere]\ntext = "Please ask your own provider."\n'
+    policy = parse(plan.policies["support"].text + rules, "default.toml")
+    house = House(tmp_path, replace(plan, policies=dict.fromkeys(plan.policies, policy)))
+    try:
+        from_outside(house, opened(house))
+        house.sent()
+        house.forward(days=3)
+        house.sweep()
+        assert [one.item.template for one in house.sent() if one.item.recipient == EVE] == heard
+        ticket = house.store.by_number(2)
+        assert ticket is not None
+        assert len([clock for clock in ticket.clocks if clock.open]) == clocks
+    finally:
+        house.close()
 
 
 @pytest.mark.parametrize("word", ["accept", "split"])

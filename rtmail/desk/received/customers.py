@@ -182,7 +182,7 @@ def outside(builder: Builder, stimulus: Received) -> None:
     event = builder.add(
         EventKind.OUTSIDE,
         actor=words.person,
-        facts=arrival.facts_of(stimulus),
+        facts={**arrival.facts_of(stimulus), **({} if stimulus.answerable else {"answerable": False})},
         words=words,
         message_id=stimulus.mail.message_id,
         at=stimulus.at,
