@@ -218,7 +218,8 @@ def test_a_thanks_to_a_closed_request_leaves_it_closed_and_other_words_do_not(so
     told = next(one.text for one in solved.writes(BOB, "Thank you!") if one.item.recipient == JANE)
     assert "A short thanks: the request stays closed." in told
     assert solved.status == "closed"
-    solved.writes(BOB, "It jams once more.")
+    told = next(one.text for one in solved.writes(BOB, "It jams once more.") if one.item.recipient == JANE)
+    assert "It was closed; it is open again." in told
     assert solved.status == "open"
     assert solved.clock("update").running
     assert solved.clock("update").basis == "reply"

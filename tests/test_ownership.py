@@ -11,7 +11,7 @@ import pytest
 
 from rtmail.desk.duty import Roster, read_days, read_shift
 from tests.fakes.house import House, Sent, blueprint
-from tests.fakes.staff import ANN, BOB, EVE, JANE, KIM, answered, clicked, opened, receivers, request, sent_to, told_us
+from tests.fakes.staff import ANN, BOB, EVE, JANE, KIM, answered, clicked, flat, opened, receivers, request, sent_to, told_us
 
 
 @pytest.fixture
@@ -52,6 +52,12 @@ def test_who_is_given_it_hears_so(house: House, line: str) -> None:
     assert request(house).owner == party(house, "kim")
     assert "Kim Lee answers for it now" in sent_to(sent, KIM, "state").text
     assert not any(one.item.recipient == BOB for one in sent)
+
+
+def test_who_gives_it_to_somebody_who_is_away_hears_that(house: House) -> None:
+    notice = sent_to(opened(house), JANE, "opened")
+    told_us(house, KIM, "away until 2 Dec")
+    assert "Kim Lee owns it now, and is told, but is away" in flat(sent_to(answered(house, notice, "Owner: kim"), JANE, "receipt"))
 
 
 def test_given_back_the_queue_hears(house: House) -> None:

@@ -110,6 +110,56 @@ def test_a_watcher_gets_copies_until_he_is_taken_out(house: House) -> None:
     assert receivers(writes(house, BOB, words, "On floor 2."), "notice") == {JANE}
 
 
+# -- what a mail says besides its words --------------------------------------------------------------------------------
+
+
+def test_a_subject_of_his_own_is_read_by_staff_and_is_his_words_where_there_are_no_others(house: House) -> None:
+    _, words = asked(house)
+    said = sent_to(answered(house, words, "See above.", subject="New monitor needed"), JANE, "notice")
+    assert "Subject: New monitor needed" in " ".join(said.text.split())
+    alone = answered(house, words, "", subject="It smokes")
+    assert "Subject: It smokes" in " ".join(sent_to(alone, JANE, "notice").text.split())
+    assert sent_to(alone, ANN, "relayed").text.startswith("It smokes")
+    unproven = writes(house, BOB, words, "Hello?", proven=False)
+    assert "Subject:" not in sent_to(unproven, JANE, "notice").text, "ours is none of his"
+
+
+@pytest.mark.parametrize("subject", ["AW: [EXTERNAL] printer down", "Printer do", "", "Re: [Example #1] Printer down (was: a jam)"])
+def test_the_request_s_own_subject_is_no_news(house: House, subject: str) -> None:
+    _, words = asked(house)
+    assert "Subject:" not in sent_to(answered(house, words, "Any news?", subject=subject), JANE, "notice").text
+
+
+def test_a_mail_without_anything_to_read_is_passed_on_to_nobody(house: House) -> None:
+    _, words = asked(house)
+    assert {one.item.template for one in answered(house, words, "")} == {"notice"}
+
+
+def test_staff_read_who_wrote_what_is_to_be_answered_elsewhere(house: House) -> None:
+    raw = mail(sender="Gus Roe <gus@lists.example>", message_id=fresh_id(BOB), headers="Reply-To: users@lists.example")
+    house.receive(raw, sender="gus@lists.example")
+    assert "Written by Gus Roe <gus@lists.example>, who asks for answers" in " ".join(sent_to(house.sent(), JANE, "opened").text.split())
+
+
+def test_who_answers_words_from_outside_hears_that_they_stay_inside(house: House) -> None:
+    _, words = asked(house)
+    raw = mail(sender=f"{NAMES[EVE]} <{EVE}>", subject=words["Subject"], text="I repair printers.", message_id=fresh_id(EVE),
+               headers=f"In-Reply-To: {words['Message-ID']}")
+    house.receive(trusted(raw, EVE), to=address_of(words["Reply-To"]), sender=EVE)
+    notice = sent_to(house.sent(), JANE, "notice")
+    told = sent_to(answered(house, notice, "Come at noon, please."), JANE, "receipt")
+    assert "who wrote from outside does not have them" in " ".join(told.text.split())
+
+
+def test_who_answers_a_receipt_hears_that_nobody_has_his_words(house: House) -> None:
+    notice, _ = asked(house)
+    receipt = sent_to(answered(house, notice, "take"), JANE, "receipt")
+    told = sent_to(answered(house, receipt, "We come at noon."), JANE, "receipt")
+    assert "nobody else on this request has a copy" in " ".join(told.text.split())
+    answered(house, notice, "AddAdminCc: kim")
+    assert {one.item.recipient for one in answered(house, receipt, "Kim knows the house.")} == {KIM}, "a comment that a colleague reads is no news"
+
+
 # -- nobody twice ----------------------------------------------------------------------------------------------------
 
 

@@ -203,7 +203,9 @@ def test_released_words_reach_staff_and_participants(house: House) -> None:
     notice = of(house.sent(), "acknowledgement", BOB)
     house.receive(reply(notice.item.raw, f"Charge {CARD}.", sender=f"Bob <{BOB}>", message_id="<2@acme.example>"),
                   to=notice["Reply-To"].rpartition("<")[2].rstrip(">"), sender=BOB)
-    assert not any("1111" in one.item.raw.decode() for one in house.sent())
+    waits = house.sent()
+    assert not any("1111" in one.item.raw.decode() for one in waits)
+    assert not [one for one in waits if one.item.recipient == ANN], "she has no empty mail meanwhile"
     refused = word(house, "release", sender=JANE)
     assert "your rights do not include it" in " ".join(of(refused, "receipt", JANE).text.split())
     weak = word(house, "release", strong=False, message_id="<weak@staff.example>")

@@ -62,6 +62,9 @@ def test_a_mail_of_staff_opens_an_incident_and_every_contact_has_a_mail_of_his_o
         assert one["Auto-Submitted"] == "auto-generated"
     assert "Guten Tag" in sent_to(sent, PIA).text
     assert "Hello" in sent_to(sent, BOB).text
+    assert [line for line in sent_to(sent, KIM, "opened").text.splitlines() if line.startswith("-")] == [
+        "- An incident of severity critical; affects all."
+    ]
     receipt = flat(sent_to(sent, JANE, "receipt"))
     assert "#1: An incident of severity critical" in receipt
     assert "3 contacts" in receipt
@@ -133,6 +136,7 @@ def test_an_answer_to_an_announcement_is_a_request_that_nobody_else_sees(house: 
     assert not {OLD, PIA} & {one.item.recipient for one in sent}
     ack = flat(sent_to(sent, BOB, "acknowledgement"))
     assert "We know of this already and are at work on it: Mail is slow" in ack
+    assert flat(sent_to(sent, JANE, "opened")).count("Linked: incident #1") == 1
     mine = request(house, 2)
     assert mine.fields["incidents"] == [1]
     assert [str(link.kind) for link in house.store.links(mine.id)] == ["incident"]

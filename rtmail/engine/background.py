@@ -128,10 +128,12 @@ class Background:
 
     def state_answered(self, verdict: Verdict, mail: Mail, ticket: Ticket) -> dict[str, Any]:
         """What an engineer had before him when he answered: the event of the mail he answers, and a later answer of a colleague."""
-        if verdict.result is not Result.STAFF_CORRESPONDENCE:
+        if verdict.result not in (Result.STAFF_CORRESPONDENCE, Result.STAFF_COMMENT):
             return {}
         ids = (read_message_id(self.office.keyring, one, self.office.site.domain) for one in mail.in_reply_to)
         answers = next((event for number, event in filter(None, ids) if number == ticket.number), 0)
+        if verdict.result is Result.STAFF_COMMENT:
+            return {"answers": answers}
         found: dict[str, Any] = {"answers": answers, "heard": heard(self.store, ticket, answers) if "\n>" in mail.reply_text else ""}
         if 0 < answers < ticket.last_public_seq:
             last = self.store.last_words(ticket.id, by_staff=True)

@@ -208,6 +208,8 @@ def _owner(running: Run, value: str) -> str:
         raise CannotDo(f"{person.name} does not work in the queue {running.builder.ticket.queue}")
     if not ownership.give(running.builder, person, running.person):
         return f"{person.name} owned it already"
+    if person.key in running.builder.house.missing(running.builder.now):
+        return f"{person.name} owns it now, and is told, but is away: the whole queue has its mails too"
     return f"{person.name} owns it now, and is told"
 
 

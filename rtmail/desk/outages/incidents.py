@@ -138,7 +138,7 @@ def begin(builder: Builder, plan: Plan, person: Person, words: Words, *, at: dat
     audience.to_staff(
         builder, opened, "opened", who=person.name, author=person.name, text=public,
         people=tuple(one for one in builder.staff(all_of_queue=True) if one.party != person.party), about_customer=False, human=False,
-        flags=(described(builder, found), "" if says or found.quiet else _untold(builder)), facts={"received_at": at, "due": []},
+        flags=(described(builder, found), *(() if says or found.quiet else (_untold(builder),))), facts={"received_at": at, "due": []},
     )  # fmt: skip
     return opened
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from rtmail.desk.commanded import accepting
 from rtmail.desk.decision import Builder, Words
 from rtmail.desk.judging.sender import Sender
-from rtmail.desk.people import Person
+from rtmail.desk.people import Person, listed
 from rtmail.desk.received import oversize, private
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import Role
 from rtmail.mail import address
 from rtmail.mail.model import Address
+from rtmail.mail.writing.compose import NO_SUBJECT, bare_subject
 
 
 def words_of(stimulus: Received) -> Words:
@@ -45,14 +46,25 @@ def who(stimulus: Received) -> str:
     return shown(stimulus.verdict.sender.address)
 
 
+def title_of(builder: Builder, stimulus: Received) -> str:
+    """Return the subject that its writer gave an answer, "" where it is the request's or ours: it may say what no word below does."""
+    mail = stimulus.mail
+    given, known = (bare_subject(subject, builder.house.site) for subject in (mail.subject, builder.ticket.subject))
+    # What stands before it is mostly a mail system's ("[EXTERNAL]"); a client may have cut its end.
+    same = given.casefold().endswith(known.casefold()) or known.casefold().startswith(given.casefold())
+    return "" if mail.tags or same or given == NO_SUBJECT else given
+
+
 def reached_by(stimulus: Received) -> frozenset[str]:
     """Addresses that the author's own mail went to, and the others of the same people."""
     return stimulus.reached | frozenset(address.key(one.spec) for one in (*stimulus.mail.to, *stimulus.mail.cc))
 
 
-def flags_of(stimulus: Received, *first: str) -> tuple[str, ...]:
+def flags_of(builder: Builder, stimulus: Received, *first: str) -> tuple[str, ...]:
     verdict, mail = stimulus.verdict, stimulus.mail
     notes = list(first)
+    if verdict.sender.by_reply_to and not listed(mail.sender.spec, builder.house.site.forms):
+        notes.append(f"Written by {mail.sender.shown}, who asks for answers to this address.")
     if stimulus.flagged:
         notes.append("Its Message-ID came before, with other words.")
     if verdict.ask_accept:

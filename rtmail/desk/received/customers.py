@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from rtmail.desk import audience, notes
@@ -42,6 +43,9 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
     if action is not None:
         consent.act(builder, action, words.person, words, stimulus)
         return
+    title = arrival.title_of(builder, stimulus)
+    if not words.reply_text.strip():
+        words = replace(words, reply_text=title)
     event = builder.add(
         EventKind.CORRESPONDENCE,
         visibility=Visibility.PUBLIC,
@@ -58,14 +62,15 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
     heard = (*heard, *filling.heard(builder, stimulus, event, trusted=_fills_in(stimulus, event)))
     heard = (*heard, *awaiting.heard(builder, stimulus, words.person, trusted=trusted and not event.facts.get("thanks")))
     attachments = audience.refs(stimulus.mail.attachments, stimulus.raw_id)
-    if verdict.passed_on and not stimulus.leak and builder.house.queue(builder.ticket.queue).pass_on:
+    says = bool(words.reply_text.strip() or attachments)
+    if says and verdict.passed_on and not stimulus.leak and builder.house.queue(builder.ticket.queue).pass_on:
         others = tuple(p for p in builder.customers() if p.person != words.person)
         audience.to_customers(
             builder,
             event,
             "relayed",
             author=arrival.author_name(verdict.sender),
-            text=stimulus.mail.reply_text,
+            text=words.reply_text,
             people=others,
             attachments=attachments,
             reached=arrival.reached_by(stimulus),
@@ -81,12 +86,12 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
         text=stimulus.mail.reply_text,
         people=builder.staff(),
         attachments=attachments,
-        flags=arrival.flags_of(stimulus, *joined, *told, *heard),
+        flags=arrival.flags_of(builder, stimulus, *joined, *told, *heard),
         links=_links(builder, stimulus),
         human=stimulus.mail.kind is not Kind.MACHINE,
         reached=arrival.reached_by(stimulus),
         but=(words.person,),
-        facts={"joined": [one.spec for one in verdict.joins]},
+        facts={"joined": [one.spec for one in verdict.joins], "title": title},
     )
     filling.ask_again(builder, stimulus, event)
 
@@ -136,7 +141,7 @@ def _stirred(builder: Builder, stimulus: Received, event: Event) -> tuple[str, .
         builder.signal(signals.CustomerWrote(at=stimulus.at, event=event.seq))
     if ended or status in (Status.WAITING, Status.RESOLVED):
         builder.status(Status.OPEN, actor=event.actor, reason="customer wrote")
-    return ()
+    return (f"It was {status}; it is open again.",) if ended or status is Status.RESOLVED else ()
 
 
 def _links(builder: Builder, stimulus: Received) -> tuple[Link, ...]:
@@ -170,7 +175,9 @@ def unverified(builder: Builder, stimulus: Received) -> None:
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
         reached=arrival.reached_by(stimulus),
         links=_links(builder, stimulus),
+        facts={"title": arrival.title_of(builder, stimulus)},
         flags=arrival.flags_of(
+            builder,
             stimulus, "Unverified: nothing proves that this person wrote it; it was passed on to nobody.", *told, *heard
         ),
     )
@@ -201,7 +208,8 @@ def outside(builder: Builder, stimulus: Received) -> None:
         people=builder.staff(),
         links=OUTSIDE_LINKS,
         about_customer=False,
-        flags=arrival.flags_of(stimulus, "From outside: no participant of this request; nothing of it was shown to him."),
+        facts={"title": arrival.title_of(builder, stimulus)},
+        flags=arrival.flags_of(builder, stimulus, "From outside: no participant of this request; nothing of it was shown to him."),
     )
     if stimulus.answerable:
         sender = stimulus.verdict.sender.address

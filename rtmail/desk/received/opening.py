@@ -96,12 +96,13 @@ def opened(
         people=_but(builder.staff(all_of_queue=not assigned), person),
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
         flags=arrival.flags_of(
+            builder,
             stimulus,
             *(found.flags if found else ()),
             *filter(None, (critical, assigned)),
             *beside,
             *_nobody(stimulus),
-            *_linked_words(verdict.links),
+            *_linked_words(verdict.links, beside),
             *heard,
         ),
         links=(*audience.STAFF_LINKS, *(accepting.LINKS if verdict.ask_accept else ()), *_same(verdict.links)),
@@ -138,8 +139,10 @@ def _nobody(stimulus: Received) -> tuple[str, ...]:
     return (f"Nobody can be answered: From says {said}. A line AddRequestor: ADDRESS in your answer names somebody.",)
 
 
-def _linked_words(links: tuple[RequestLink, ...]) -> tuple[str, ...]:
-    return tuple(f"Linked: {link.kind} #{link.number}." for link in links)
+def _linked_words(links: tuple[RequestLink, ...], beside: tuple[str, ...]) -> tuple[str, ...]:
+    """Say what the request is linked with; an incident stands in `beside` with its title, where the customer is one whom it affects."""
+    said = (f"Linked: {link.kind} #{link.number}" for link in links)
+    return tuple(f"{one}." for one in said if not any(flag.startswith(f"{one}, ") for flag in beside))
 
 
 def _same(links: tuple[RequestLink, ...]) -> tuple[Link, ...]:

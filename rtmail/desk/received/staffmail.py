@@ -11,7 +11,7 @@ from rtmail.desk.commanded import effects
 from rtmail.desk.decision import Ask, Builder, Words
 from rtmail.desk.grammar.commands import BY_NAME, Parsed
 from rtmail.desk.judging.sender import outsiders
-from rtmail.desk.known import last_deed
+from rtmail.desk.known import WRITERS, last_deed
 from rtmail.desk.outages import about, incidents
 from rtmail.desk.outcome import Result as Line
 from rtmail.desk.outcome import done, refused
@@ -19,7 +19,7 @@ from rtmail.desk.people import PRIVACY, Person
 from rtmail.desk.promised import agreed
 from rtmail.desk.received import arrival, crossing, customers, opening, oversize
 from rtmail.desk.stimulus import Received
-from rtmail.desk.ticket import EventKind, Role, Status
+from rtmail.desk.ticket import Event, EventKind, Role, Status
 from rtmail.desk.wording import public_words
 from rtmail.mail import address
 from rtmail.mail.model import ENCRYPTED, Kind
@@ -34,6 +34,8 @@ _LEAVES = frozenset({"unwatch", "mute", "untake", "undo"})
 WAITS = "waits for your answer to this mail"
 
 STAYS = "The other words of your mail stay among staff."
+NOT_OUTSIDE = "Your words stay among staff: who wrote from outside does not have them. Write `accept` or `split` first, then answer him."
+ALONE = "Your words stay among staff, and nobody else on this request has a copy of them."
 UNSENT = "A picture or signature of your mail went to nobody, since no words stand with it."
 NOBODY = "this request has nobody who could be written to. Name somebody first (AddRequestor: bob@acme.example), then choose"
 
@@ -199,17 +201,19 @@ def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *,
 def comment(builder: Builder, stimulus: Received) -> None:
     person = arrival.staff_author(builder, stimulus)
     results = _run(builder, stimulus, person)
+    went = ""
     if _says_something(stimulus):
-        _remark(builder, stimulus, person)
+        event = _remark(builder, stimulus, person)
         results += oversize.missing(stimulus.cut)
+        went = _unheard(builder, stimulus, person, event)
     _join_staff(builder, stimulus, person)
     if stimulus.verdict.ask and not stimulus.confirmed:
         _ask(builder, stimulus, person, stimulus.verdict.ask, links=ASK_LINKS[:1], ran=True, results=results)
     else:
-        _receipt(builder, stimulus, person, results)
+        _receipt(builder, stimulus, person, results, went, anyway=bool(went))
 
 
-def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -> None:
+def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -> Event:
     # Among colleagues a line that looks like a command stays where it stood: nothing of what he wrote is lost.
     words = replace(arrival.words_of(stimulus), reply_text=stimulus.parsed.whole)
     event = builder.say(
@@ -234,6 +238,19 @@ def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -
         reached=arrival.reached_by(stimulus),
         but=(person.party,),
     )
+    return event
+
+
+def _unheard(builder: Builder, stimulus: Received, person: Person, event: Event) -> str:
+    """Say that an answer to a mail of ours is a comment which he may have thought to be read by somebody; "" where that is no news."""
+    if not stimulus.answers or stimulus.withheld:
+        return ""
+    if str(stimulus.answers) in (builder.ticket.fields.get(WRITERS) or {}):
+        return NOT_OUTSIDE
+    copies = any(draft.event == event.seq and draft.number == builder.ticket.number for draft in builder.drafts)
+    mail, directory = stimulus.mail, builder.house.directory
+    read = any(one is not None and one.key != person.key for one in (directory.staff(to.spec) for to in (*mail.to, *mail.cc)))
+    return "" if copies or read else ALONE
 
 
 def _says_something(stimulus: Received) -> bool:

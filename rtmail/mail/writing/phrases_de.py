@@ -144,6 +144,16 @@ PHRASES: Mapping[str, str] = {
     "Came by the link `{}`, which changed nothing.": "Kam über den Link `{}`, der nichts änderte.",
     "Crossed with {}, {}": "Gekreuzt mit {}, {}",
     "A colleague of the requestor, new on this request.": "Aus dem Haus des Anfragenden, neu bei dieser Anfrage.",
+    "Written by {}, who asks for answers to this address.":
+        "Geschrieben von {!s}; Antworten sollen an diese Adresse gehen.",
+    "It was {}; it is open again.": "Sie war {}; jetzt ist sie wieder offen.",
+    "Your words stay among staff: who wrote from outside does not have them. Write `accept` or `split` first, then answer him.":
+        "Ihre Worte bleiben intern: Wer von außen schrieb, hat sie nicht. "
+        "Schreiben Sie zuerst `accept` oder `split` und antworten Sie dann.",
+    "Your words stay among staff, and nobody else on this request has a copy of them.":
+        "Ihre Worte bleiben intern, und niemand sonst an dieser Anfrage hat sie bekommen.",
+    "{} owns it now, and is told, but is away: the whole queue has its mails too":
+        "{} hat sie jetzt und erfährt es, ist aber abwesend: Die Mails bekommt auch die ganze Queue",
     "A short thanks: the request stays {}{}.": "Ein kurzer Dank: Die Anfrage bleibt {}{}.",
     ", and closes by itself on {}": ", und schließt von selbst am {}",
     "Also writes from": "Schreibt auch von",

@@ -140,6 +140,15 @@ PHRASES: Mapping[str, str] = {
     "Came by the link `{}`, which changed nothing.": "Надійшло за посиланням `{}`, яке нічого не змінило.",
     "Crossed with {}, {}": "Розминулося з {}, {}",
     "A colleague of the requestor, new on this request.": "Колега заявника, новий у цьому зверненні.",
+    "Written by {}, who asks for answers to this address.": "Написано: {!s}; відповіді просять надсилати на цю адресу.",
+    "It was {}; it is open again.": "Стан був: {}; тепер звернення знову відкрите.",
+    "Your words stay among staff: who wrote from outside does not have them. Write `accept` or `split` first, then answer him.":
+        "Ваші слова лишаються серед співробітників: той, хто написав ззовні, їх не має. "
+        "Спершу напишіть `accept` або `split`, а тоді відповідайте.",
+    "Your words stay among staff, and nobody else on this request has a copy of them.":
+        "Ваші слова лишаються серед співробітників, і ніхто інший у цьому зверненні їх не отримав.",
+    "{} owns it now, and is told, but is away: the whole queue has its mails too":
+        "{} тепер відповідає і знає про це, але відсутній: листи отримує і вся черга",
     "A short thanks: the request stays {}{}.": "Коротка подяка: звернення лишається {}{}.",
     ", and closes by itself on {}": ", і закриється саме {}",
     "Also writes from": "Пише також з",

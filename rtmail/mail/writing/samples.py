@@ -156,7 +156,7 @@ _FACTS: Mapping[str, Mapping[str, Any]] = {
         "due": [_row(what="Triage", at=_at(14, 30)), _row(what="First response", at=_at(15))],
     },
     "notice": {
-        "who": _BOB, "text": _QUESTION, "at": SENT_AT, "joined": ["eve@acme.example"],
+        "who": _BOB, "text": _QUESTION, "at": SENT_AT, "joined": ["eve@acme.example"], "title": "It smokes",
         "flags": ["Unverified: the mail was known by its subject tag only, and was passed on to nobody."],
     },
     "numbered": {"engineer": "Jane Doe"},
@@ -302,7 +302,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "asking": frozenset({"text"}), "reminder": frozenset({"close_at", "said_at", "text"}),
     "incident": frozenset({"meaning", "services", "next_at", "text"}), "maintenance": frozenset({"services", "emergency", "text"}),
     "incident-over": frozenset({"text"}),
-    "notice": frozenset({"flags", "joined"}),
+    "notice": frozenset({"flags", "joined", "title"}),
     "handed-over": frozenset({"flags", "owner", "rows", "text"}),
     "comment": frozenset({"flags"}), "state": frozenset({"reason"}), "receipt": frozenset({"state", "words_went", "answers"}),
     "held": frozenset({"more"}), "held-expired": frozenset({"more"}),
