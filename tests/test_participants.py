@@ -157,7 +157,8 @@ def test_who_answers_a_receipt_hears_that_nobody_has_his_words(house: House) -> 
     told = sent_to(answered(house, receipt, "We come at noon."), JANE, "receipt")
     assert "nobody else on this request has a copy" in " ".join(told.text.split())
     answered(house, notice, "AddAdminCc: kim")
-    assert {one.item.recipient for one in answered(house, receipt, "Kim knows the house.")} == {KIM}, "a comment that a colleague reads is no news"
+    heard = answered(house, receipt, "Kim knows the house.")
+    assert {one.item.recipient for one in heard} == {KIM}, "a comment that a colleague reads is no news"
 
 
 # -- nobody twice ----------------------------------------------------------------------------------------------------

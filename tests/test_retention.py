@@ -21,6 +21,7 @@ from rtmail.store import LeaseLost, NotThere, Outcome, Settlement, SpoolItem
 from rtmail.store.outbox import Sent as Taken
 from tests.fakes.daemon import reply
 from tests.fakes.house import KEYRING, House, blueprint, mail
+from tests.fakes.staff import answered, flat, opened, receivers, request, sent_to, swept
 from tests.fakes.stores import url
 from tests.test_private_data import everything, of
 from tests.test_simulate import toml
@@ -182,6 +183,21 @@ def test_a_new_mail_of_an_erased_person_is_a_new_request(house: House) -> None:
     assert house.store.by_number(3) is not None
 
 
+def test_staff_go_on_with_a_request_whose_requestor_is_erased(house: House) -> None:
+    notice = sent_to(opened(house, cc=f"Ann Poe <{ANN}>"), JANE, "opened")
+    answered(house, notice, "take")
+    privacy.erase(house.store, KEYRING, BOB, house.now)
+    sent = answered(house, notice, "Priority: normal\n\nWho else knows of it?")
+    assert {one.item.recipient for one in sent if one.item.template in ("words", "priority-told")} == {ANN}
+    assert f"were sent to Ann Poe <{ANN}>" in flat(sent_to(sent, JANE, "receipt"))
+    house.forward(hours=5)
+    assert receivers(swept(house), "undelivered") == set(), "what reached her is the answer"
+    assert "request #1 is resolved" in flat(sent_to(answered(house, notice, "resolve"), JANE, "receipt"))
+    house.forward(days=10)
+    swept(house)
+    assert str(request(house).status) == "closed"
+
+
 def test_staff_are_not_erased(house: House) -> None:
     with pytest.raises(PermissionError, match="of the staff"):
         privacy.erase(house.store, KEYRING, JANE, house.now)
@@ -203,7 +219,11 @@ def test_the_commands(tmp_path: Path) -> None:
     assert [line["kind"] for line in lines] == ["person", "request", "words", "mail"]
     assert ran("erase", BOB, "--dry-run").stdout.startswith("bob@acme.example, would be erased: texts 1, mails of his 1,")
     assert ran("export", BOB).exit_code == 0
-    assert ran("erase", BOB).stdout.startswith("bob@acme.example, erased: texts 1,")
+    erased = ran("erase", BOB).stdout
+    assert erased.startswith("bob@acme.example, erased: texts 1,")
+    assert "he alone asked for, whose promises run on: #1\n" in erased
+    closed = CliRunner().invoke(rtmail, ["ticket", "do", "1", "Status: closed", "-c", str(config)], catch_exceptions=False)
+    assert closed.exit_code == 0, "as the cure says"
     gone = ran("export", BOB)
     assert (gone.exit_code, gone.stderr) == (1, "rtmail: nothing is kept of bob@acme.example\n")
     refused = ran("erase", JANE)

@@ -52,7 +52,8 @@ def erase(found: Config, address: str, dry_run: bool, as_json: bool) -> None:
     tables = found.tables.organisations
     named = [name for name, one in tables.items() if key(address) in [key(contact.email) for contact in one.contacts]]
     if as_json:
-        counts = {"texts": what.words, "mails_in": what.received, "mails_out": what.sent, "requests": what.requests}
+        counts = {"texts": what.words, "mails_in": what.received, "mails_out": what.sent, "requests": what.requests,
+                  "open_requests": list(what.alone)}  # fmt: skip
         put({"address": address, **counts, "dry_run": dry_run, "still_in_config": named, "still_in_customers": listed})
         return
     verb = "would be erased" if dry_run else "erased"
@@ -62,5 +63,9 @@ def erase(found: Config, address: str, dry_run: bool, as_json: bool) -> None:
         click.echo(f"still in {found.file.name}: he is a contact of {', '.join(named)}")
     if listed:
         click.echo(f"still in the imported customers: he is a contact of {', '.join(listed)}; import a list without him, with --sync")
+    if what.alone:
+        numbers = ", ".join(f"#{number}" for number in what.alone)
+        click.echo(f"open requests that he alone asked for, whose promises run on: {numbers}")
+        click.echo(f"    close each, or name somebody else: rtmail ticket do {what.alone[0]} 'Status: closed'")
     if not dry_run:
         click.echo("backups made before keep what they held")

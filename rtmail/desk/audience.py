@@ -57,7 +57,7 @@ def participant_recipient(participant: Participant) -> Recipient:
 def acknowledge(builder: Builder) -> None:
     """The acknowledgement, to the requestor alone: number, subject, when a person will have looked, how to add words."""
     requestor = builder.ticket.requestor
-    if requestor is None:
+    if requestor is None or not requestor.address:
         return
     event = builder.add(EventKind.ACKNOWLEDGED, visibility=Visibility.PUBLIC)
     builder.signal(signals.AcknowledgementSent(at=builder.now, event=event.seq))
@@ -150,9 +150,9 @@ def to_requestor(
     report: bool = False,
     auto: Auto = Auto.GENERATED,
 ) -> None:
-    """Draft one of our own mails to the requestor alone."""
+    """Draft one of our own mails to the requestor alone; none where nobody asked, or who did was erased."""
     ticket, requestor = builder.ticket, builder.ticket.requestor
-    if requestor is None:
+    if requestor is None or not requestor.address:
         return
     builder.drafts.append(
         Draft(
@@ -460,7 +460,7 @@ def tell_state(builder: Builder, event: Event, actor: int, what: str, old: str, 
 
 def named(participant: Participant | None) -> str:
     """Name and address of a participant as staff read them."""
-    if participant is None:
+    if participant is None or not (participant.address or participant.name):
         return "nobody"
     return Address(participant.address, participant.name).shown
 

@@ -12,20 +12,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from rtmail.desk.ticket import Role, Status
 from rtmail.engine import privacy
 from rtmail.mail.token import Keyring
 from rtmail.store import Fate, NotThere, Party, Store
 from rtmail.store.forgetting import ERASED
 
+_LIVE = (Status.NEW, Status.OPEN, Status.WAITING)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How much there is of a person: requests, words of his, mails in and out."""
+    """How much there is of a person: requests, words of his, mails in and out; `alone` are numbers of open requests that are his alone."""
 
     requests: int
     words: int
     received: int
     sent: int
+    alone: tuple[int, ...] = ()
 
 
 def export(store: Store, address: str, *, raw: bool = False) -> Iterator[dict[str, Any]]:
@@ -56,8 +60,10 @@ def count(store: Store, address: str) -> Found:
     """Return how much `erase` would erase."""
     party = store.party_by_address(address)
     number = party.id if party else -1
-    return Found(len(store.tickets_with(number)), len(store.words_of(number)), len(_mails(store, party, address)),
-                 len(store.mails_to(number, address)))
+    tickets = store.tickets(store.tickets_with(number)).values()
+    alone = sorted(one.number for one in tickets if one.status in _LIVE and {who.person for who in one.people(Role.REQUESTOR)} == {number})
+    return Found(len(tickets), len(store.words_of(number)), len(_mails(store, party, address)), len(store.mails_to(number, address)),
+                 tuple(alone))
 
 
 def erase(store: Store, keyring: Keyring, address: str, now: datetime) -> Found:

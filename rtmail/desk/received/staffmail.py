@@ -99,7 +99,7 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
         _join_staff(builder, stimulus, person)
         return
     elif told:
-        reader = builder.ticket.requestor or next(iter(builder.customers()), None)
+        reader = next((one for one in (builder.ticket.requestor, *builder.customers()) if one and one.address), None)
         went = f"The other words of your mail were sent to {audience.named(reader)}."
         met = _publish(builder, stimulus, person, text.words)
         if met:
