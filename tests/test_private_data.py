@@ -201,17 +201,19 @@ def _parts(raw: bytes) -> list[bytes]:
 def test_released_words_reach_staff_and_participants(house: House) -> None:
     house.receive(mail(headers=f"Cc: {ANN}"))
     notice = of(house.sent(), "acknowledgement", BOB)
-    house.receive(reply(notice.item.raw, f"Charge {CARD}.", sender=f"Bob <{BOB}>", message_id="<2@acme.example>"),
+    house.receive(reply(notice.item.raw, f"Charge {CARD}.", sender=f"Bob <{BOB}>", message_id="<2@acme.example>", subject="My card"),
                   to=notice["Reply-To"].rpartition("<")[2].rstrip(">"), sender=BOB)
     waits = house.sent()
     assert not any("1111" in one.item.raw.decode() for one in waits)
     assert not [one for one in waits if one.item.recipient == ANN], "she has no empty mail meanwhile"
+    assert "(content withheld)" not in of(waits, "notice", JANE).text
     refused = word(house, "release", sender=JANE)
     assert "your rights do not include it" in " ".join(of(refused, "receipt", JANE).text.split())
     weak = word(house, "release", strong=False, message_id="<weak@staff.example>")
     assert [one.item.template for one in weak] == ["held"]
     sent = word(house, "release", message_id="<strong@staff.example>")
     assert CARD in of(sent, "notice", JANE).text
+    assert "Subject: My card" in " ".join(of(sent, "notice", JANE).text.split())
     assert CARD in of(sent, "relayed", ANN).text
     assert [hit.text for hit in house.store.search("charge")] == [f"Charge {CARD}."]
     assert "no content waits" in " ".join(of(word(house, "release #1", message_id="<3@staff.example>"), "receipt", MAX).text.split())

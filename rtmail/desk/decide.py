@@ -14,7 +14,7 @@ from rtmail.desk.machines import monitoring, trackers
 from rtmail.desk.outages import incidents, maintenance, telling
 from rtmail.desk.promised import agreed, awaiting, notices, shouting, waits
 from rtmail.desk.promised.delivery import delivered
-from rtmail.desk.received import customers, incoming, opening, private
+from rtmail.desk.received import arrival, customers, incoming, opening, private
 from rtmail.desk.stimulus import (
     Alerted,
     AlsoSent,
@@ -72,7 +72,7 @@ def decide(policy: Policy, ticket: Ticket, stimulus: Stimulus, now: datetime, ho
         case Tracked():
             trackers.noted(builder, stimulus)
         case LetGo():
-            private.let_go(builder, stimulus, filling.let_go(builder, stimulus))
+            private.let_go(builder, stimulus, filling.let_go(builder, stimulus), arrival.title_of(builder, stimulus.words.subject))
         case Spoken():
             spoken.say(builder, stimulus)
         case Slice():

@@ -11,6 +11,7 @@ from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import Role
 from rtmail.mail import address
 from rtmail.mail.model import Address
+from rtmail.mail.reading.outline import tags
 from rtmail.mail.writing.compose import NO_SUBJECT, bare_subject
 
 
@@ -46,13 +47,13 @@ def who(stimulus: Received) -> str:
     return shown(stimulus.verdict.sender.address)
 
 
-def title_of(builder: Builder, stimulus: Received) -> str:
+def title_of(builder: Builder, subject: str) -> str:
     """Return the subject that its writer gave an answer, "" where it is the request's or ours: it may say what no word below does."""
-    mail = stimulus.mail
-    given, known = (bare_subject(subject, builder.house.site) for subject in (mail.subject, builder.ticket.subject))
+    site = builder.house.site
+    given, known = (bare_subject(one, site) for one in (subject, builder.ticket.subject))
     # What stands before it is mostly a mail system's ("[EXTERNAL]"); a client may have cut its end.
     same = given.casefold().endswith(known.casefold()) or known.casefold().startswith(given.casefold())
-    return "" if mail.tags or same or given == NO_SUBJECT else given
+    return "" if same or given in (NO_SUBJECT, private.NO_SUBJECT) or tags(subject, site) else given
 
 
 def reached_by(stimulus: Received) -> frozenset[str]:

@@ -43,7 +43,7 @@ def correspondence(builder: Builder, stimulus: Received) -> None:
     if action is not None:
         consent.act(builder, action, words.person, words, stimulus)
         return
-    title = arrival.title_of(builder, stimulus)
+    title = arrival.title_of(builder, stimulus.mail.subject)
     if not words.reply_text.strip():
         words = replace(words, reply_text=title)
     event = builder.add(
@@ -175,7 +175,7 @@ def unverified(builder: Builder, stimulus: Received) -> None:
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
         reached=arrival.reached_by(stimulus),
         links=_links(builder, stimulus),
-        facts={"title": arrival.title_of(builder, stimulus)},
+        facts={"title": arrival.title_of(builder, stimulus.mail.subject)},
         flags=arrival.flags_of(
             builder,
             stimulus, "Unverified: nothing proves that this person wrote it; it was passed on to nobody.", *told, *heard
@@ -208,7 +208,7 @@ def outside(builder: Builder, stimulus: Received) -> None:
         people=builder.staff(),
         links=OUTSIDE_LINKS,
         about_customer=False,
-        facts={"title": arrival.title_of(builder, stimulus)},
+        facts={"title": arrival.title_of(builder, stimulus.mail.subject)},
         flags=arrival.flags_of(builder, stimulus, "From outside: no participant of this request; nothing of it was shown to him."),
     )
     if stimulus.answerable:

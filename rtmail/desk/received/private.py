@@ -154,27 +154,30 @@ _SAID: Mapping[str, str] = {
 }
 
 
-def let_go(builder: Builder, stimulus: LetGo, noted: tuple[str, ...] = ()) -> None:
+def let_go(builder: Builder, stimulus: LetGo, noted: tuple[str, ...] = (), title: str = "") -> None:
     """Words that waited are there: their request gets its subject, staff and the other participants get the words.
 
     noted  what they filled in on the request
+    title  the subject that an answer has of its own, its words where it has no others
     """
     words = stimulus.words
     said = _SAID[stimulus.word]
     event = builder.add(EventKind.RELEASED, actor=stimulus.by, facts={"of": stimulus.of, "how": stimulus.word, "reason": said})
     if builder.ticket.subject == NO_SUBJECT and words.subject:
         builder.rename(words.subject)
+        title = ""
     attachments = audience.refs(stimulus.attachments, words.raw_id)
+    text = words.reply_text if words.reply_text.strip() else title
     directory = builder.house.directory
     by = directory.by_party(stimulus.by)
-    if stimulus.passed_on and builder.house.queue(builder.ticket.queue).pass_on:
+    if (text.strip() or attachments) and stimulus.passed_on and builder.house.queue(builder.ticket.queue).pass_on:
         audience.to_customers(
-            builder, event, audience.RELAYED, author=stimulus.author, text=words.reply_text,
+            builder, event, audience.RELAYED, author=stimulus.author, text=text,
             people=tuple(one for one in builder.customers() if one.person != words.person), attachments=attachments,
             reached=stimulus.reached,
         )  # fmt: skip
     audience.to_staff(
         builder, event, "notice", who=stimulus.who, author=stimulus.author, text=words.reply_text,
         people=builder.staff(), attachments=attachments,
-        flags=(f"{said.capitalize()} by {by.name if by else 'the admin'}; it came in before.", *noted),
+        flags=(f"{said.capitalize()} by {by.name if by else 'the admin'}; it came in before.", *noted), facts={"title": title},
     )  # fmt: skip
