@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from rtmail import log
+from rtmail.engine.watching import SILENT_AT_MOST
 from rtmail.errors import Deferred, DiskFull
 from rtmail.ingress import mailbox as module
 from rtmail.ingress.imap import Connection, LoginRefused, MailboxTrouble, Server
@@ -46,10 +47,11 @@ class Box:
     submit: Callable[[bytes, Envelope], Future[int]]
     owner: str = "me"
     room: Callable[[], None] = lambda: None
+    clock: Callable[[], datetime] = lambda: NOW
     running: list[Mailbox] = field(default_factory=list)
 
     def start(self) -> Mailbox:
-        box = Mailbox(self.settings, self.store, self.submit, self.room, self.owner, lambda: NOW, lambda: 1.0)
+        box = Mailbox(self.settings, self.store, self.submit, self.room, self.owner, self.clock, lambda: 1.0)
         self.running.append(box)
         box.start()
         return box
@@ -826,6 +828,25 @@ def test_no_room_leaves_the_mailbox_as_it_is(tmp_path: Path) -> None:
         assert not [line for line in server.commands if "BODY" in line or "STORE" in line]
         full.clear()
         box.settled(1)
+
+
+def test_a_look_that_takes_long_is_no_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ten thousands of mails in it, the mailbox was told as one that cannot be read, while it was."""
+    monkeypatch.setattr("rtmail.ingress.mailbox.BATCH_MAILS", 1)
+    now, silent = [NOW], list[timedelta]()
+
+    with ImapServer() as server, boxed(tmp_path, server) as box:
+        def room() -> None:
+            silent.append(box.store.mailbox("office").silent_for(now[0]))
+            now[0] += timedelta(minutes=10)
+
+        box.room, box.clock = room, lambda: now[0]
+        for n in range(1, 6):
+            server.append(raw(n))
+        box.start()
+        box.settled(*range(1, 6))
+        assert len(silent) == 5
+        assert max(silent) < SILENT_AT_MOST
 
 
 def test_only_what_is_kept_is_flagged(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ BATCH_MAILS = 50
 TRIES = 5
 """A mail that the server cannot hand out so often, alone, is left to people."""
 NOT_TAKEN = frozenset({MailState.ASIDE, MailState.LEFT})
+TOLD_EVERY = timedelta(minutes=1)
+"""So often a look that takes long notes that it gets on."""
 KEEP_SECONDS = 120.0
 """How long the spool may take before we say that it does not work."""
 
@@ -256,11 +258,15 @@ class Mailbox:
         new = there - known.keys()
         # Taking in comes before touching: a server that cannot move a mail must not keep new ones from us.
         not_now: Deferred | None = None
+        told_at = self._clock()
         try:
             for batch in self._batches(visit, new):
                 if not self._on():
                     return len(new)
                 self._take(visit, batch)
+                # A look at a full folder may take an hour. That it gets on says nothing of what the server refused at the last one's end.
+                if not self._refusal and self._clock() - told_at >= TOLD_EVERY:
+                    told_at = self._works()
         except Deferred as error:
             not_now = error
         trouble = self._finish(visit)
@@ -273,8 +279,7 @@ class Mailbox:
         visit.last = max((visit.last, *(uid for uid in there if known.get(uid, MailState.ASIDE) not in NOT_TAKEN)))
         self._failures = 0
         if trouble is None:
-            self.worked_at, self.trouble = self._clock(), ""
-            self._store.mailbox_worked(self.settings.name, self.worked_at)
+            self._works()
         else:
             self._tell(str(trouble))
         if trouble is not None and str(trouble) != self._refusal:
@@ -282,6 +287,12 @@ class Mailbox:
             log.mailbox_lost(ingress=self.settings.ingress, host=self.settings.server.host, error=trouble, retry_seconds=wait)
         self._refusal = str(trouble or "")
         return len(new)
+
+    def _works(self) -> datetime:
+        now = self._clock()
+        self.worked_at, self.trouble = now, ""
+        self._store.mailbox_worked(self.settings.name, now)
+        return now
 
     def _gone(self, visit: _Visit, there: Set[int]) -> None:
         """Mails that somebody moved or deleted need nothing more from us."""
