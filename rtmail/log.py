@@ -356,6 +356,11 @@ def broken_config(*, problems: Sequence[Problem], keeps: bool) -> None:
         _log.error("broken_config", where=where, what=problem.what, cure=problem.cure, old_config=old, help="rtmail check")
 
 
+def clock_set_back(*, seconds: float, mails: int) -> None:
+    """The clock was set back; so many mails that had been put off by the one before come earlier by that."""
+    _log.warning("clock_set_back", seconds=round(seconds), mails=mails)
+
+
 def paused(*, what: str, still: bool) -> None:
     """The outbox, the escalations or the ingress stand still from now on, or go on."""
     _log.warning("paused" if still else "resumed", what=what, help=f"rtmail resume {what}" if still else "rtmail pause")

@@ -46,6 +46,8 @@ class Ticker:
         self._pause = PAUSE_SECONDS if rate <= 1.0 else max(min(PAUSE_SECONDS, REHEARSED_SECONDS / rate), 0.005)
         self.config_digest = ""
         self._spoken, self._spoken_at = "", 0.0
+        self._latest: datetime | None = None
+        """The clock when last looked at."""
         self.still: frozenset[Pausable] = frozenset()
         """What was paused when last looked at."""
         self._names = mailboxes
@@ -85,6 +87,7 @@ class Ticker:
     def _run(self) -> None:
         # Before anything else: what comes in from now on is no news of this morning's.
         self._guarded("digest", self._digest)
+        self._guarded("clock", self._look_at_clock)
         self._guarded("speak", self._speak)
         while not self._stopping.is_set():
             self._woken.clear()
@@ -96,6 +99,7 @@ class Ticker:
         """Do what there is to do; 0 when that was nothing. Whatever fails here outside its own guard must not end the thread either."""
         self.rounds += 1
         failpoint("engine-beat")
+        self._guarded("clock", self._look_at_clock)
         worked = self._guarded("work", lambda: self.engine.work(self._clock()))
         worked += self._guarded("report", lambda: self.engine.report(self._clock()))
         if self._behind:
@@ -113,6 +117,17 @@ class Ticker:
         if self._spoken != self.config_digest or time.monotonic() - self._spoken_at > SPEAKS_SECONDS:
             self._spoken, self._spoken_at = self.config_digest, time.monotonic()
             self._store.speak(Serving(self.engine.owner, self._clock(), __version__, self._spoken))
+        return 0
+
+    def _look_at_clock(self) -> int:
+        """Where the clock went back, also while we were down: what was put off by it must not wait until it has caught up."""
+        now = self._clock()
+        back = (self._latest or self._store.last_spoke(self.engine.owner) or now) - now
+        if back.total_seconds() > LATE_SECONDS:
+            mails = self._store.set_back(back, now)
+            log.clock_set_back(seconds=back.total_seconds(), mails=mails)
+            self.engine.posted()
+        self._latest = now
         return 0
 
     def _look_at_pauses(self) -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from rtmail.store import Serving
+from rtmail.store.outbox import Deferred
 from rtmail.ticking import Ticker
 from tests.fakes.daemon import wait_for
 from tests.fakes.house import House, mail
@@ -45,3 +48,34 @@ def test_the_end_of_summer_time_delays_no_deadline(tmp_path: Path, zone: Callabl
             return bool(house.sent())
 
         wait_for(told, 30, "and it does not go on")
+
+
+@pytest.mark.parametrize("meanwhile", ["goes on", "starts again", "was told to end"])
+def test_what_was_put_off_while_the_clock_was_ahead_does_not_wait_for_it(meanwhile: str, tmp_path: Path) -> None:
+    with closing(House(tmp_path)) as house:
+        def ticker() -> Ticker:
+            return Ticker(house.engine, lambda: house.now, house.store, tuple)
+
+        house.receive(mail())
+        running, owner = ticker(), house.engine.owner
+        running._look_at_clock()
+        house.forward(days=3)
+        running._look_at_clock()
+        house.store.speak(Serving(owner, house.now, "0.1.0", ""))
+        out = house.store.lease_outbox("courier", house.now, 50, 60)
+        assert out
+        house.store.settle_outbox_many([(one, Deferred("450 later", house.now + timedelta(minutes=5))) for one in out], house.now)
+        back = house.put(mail(message_id="<2@acme.example>"))
+        (item,) = house.store.lease_spool(owner, house.now, 1, 300)
+        house.store.retry_spool(item, house.now + timedelta(seconds=5))
+        house.forward(days=-3)
+        if meanwhile == "was told to end":
+            house.store.fall_silent(owner)
+        if meanwhile != "goes on":
+            running = ticker()
+        running._round()
+        assert not house.store.lease_outbox("courier", house.now, 50, 60), "the pause that was meant is kept"
+        house.forward(minutes=5)
+        assert {one.id for one in house.store.lease_outbox("courier", house.now, 50, 60)} >= {one.id for one in out}
+        running._round()
+        assert house.store.spool_row(back).outcome == "event"

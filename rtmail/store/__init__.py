@@ -6,6 +6,8 @@ takes the outbox away. Each part below says what it keeps; rows leave as frozen 
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from rtmail.store.absences import Absences
 from rtmail.store.bundles import Bundles
 from rtmail.store.caps import Caps
@@ -51,6 +53,7 @@ from rtmail.store.spool import (
 )
 from rtmail.store.spool_writer import SpoolWriter
 from rtmail.store.tickets import Content, LinkKind, Rung, TicketLink, TicketSummary
+from rtmail.store.values import length, micros
 from rtmail.store.writeback import WriteBack
 
 __all__ = [
@@ -87,3 +90,12 @@ class Store(
         self._do(f"UPDATE ticket SET sweep_until = 0 WHERE wake_at IS NOT NULL AND sweep_until > 0 {whose.replace('owner', 'sweep_owner')}",
                  values)
         return max(id_ for (id_,) in claimed) if several else 0
+
+    @writes
+    def set_back(self, by: timedelta, now: datetime) -> int:
+        """Bring forward what was put off, as the clock was set back by `by` since; return how many mails. What was put off before it was
+        ahead is tried early."""
+        return sum(
+            self._do(f"UPDATE {table} SET due_at = due_at - ? WHERE {waits} AND due_at > ?", (length(by), micros(now)))
+            for table, waits in (("spool", "outcome = ''"), ("outbox", "state = 'waiting'"))
+        )

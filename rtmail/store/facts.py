@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from rtmail.store.database import Database, reads, writes
 from rtmail.store.values import clean, dump, instant, instant_or_none, load, micros
@@ -77,26 +78,31 @@ class Facts(Database):
                  (f"{_DAEMON}{clean(serving.owner)}",
                   dump({"at": micros(serving.at), "version": serving.version, "config": serving.config})))
         month_ago = micros(serving.at - timedelta(days=30))
-        for one in self._serving():
-            if micros(one.at) < month_ago:
-                self._do("DELETE FROM meta WHERE key = ?", (f"{_DAEMON}{one.owner}",))
+        for owner, fact in self._spoken():
+            if fact["at"] < month_ago:
+                self._do("DELETE FROM meta WHERE key = ?", (f"{_DAEMON}{owner}",))
 
     @writes
     def fall_silent(self, owner: str = "") -> None:
         """Note that a daemon ended as it was told to; "": that none works on this store."""
-        for one in self._serving():
-            if owner in ("", one.owner):
-                self._do("DELETE FROM meta WHERE key = ?", (f"{_DAEMON}{one.owner}",))
+        for one, fact in self._spoken():
+            if owner == "" or one == clean(owner):
+                self._do("UPDATE meta SET value = ? WHERE key = ?", (dump({**fact, "silent": True}), f"{_DAEMON}{one}"))
+
+    @reads
+    def last_spoke(self, owner: str) -> datetime | None:
+        """Return when a daemon last noted that it lives, by its clock of then; None when it never did."""
+        return next((instant(fact["at"]) for one, fact in self._spoken() if one == clean(owner)), None)
 
     @reads
     def serving(self) -> list[Serving]:
         """Return the daemons that work on this store, or did when they last spoke."""
-        return self._serving()
+        return [Serving(owner, instant(fact["at"]), fact["version"], fact["config"]) for owner, fact in self._spoken()
+                if not fact.get("silent")]
 
-    def _serving(self) -> list[Serving]:
+    def _spoken(self) -> list[tuple[str, dict[str, Any]]]:
         rows = self._rows("SELECT key, value FROM meta WHERE key LIKE ? ORDER BY key", (f"{_DAEMON}%",))
-        return [Serving(key.removeprefix(_DAEMON), instant(fact["at"]), fact["version"], fact["config"])
-                for key, fact in ((key, load(value)) for key, value in rows)]
+        return [(key.removeprefix(_DAEMON), load(value)) for key, value in rows]
 
     @reads
     def ages(self, now: datetime, stale: timedelta, since: datetime) -> Ages:
