@@ -300,6 +300,34 @@ def test_the_survivor_takes_the_earlier_due_instant_and_undoing_gives_it_back(ho
         assert house.store.replayed(ticket.id) == ticket
 
 
+def test_a_request_that_waits_waits_no_longer_when_one_that_is_owed_an_answer_becomes_part_of_it(house: House) -> None:
+    first, second, _ = two(house)
+    answered(house, first, "wait until Fri 9:00")
+    waiting = request(house, 1)
+    assert waiting.status is Status.WAITING
+    sent = answered(house, second, "merge 1")
+    assert request(house, 1).status is Status.OPEN
+    assert request(house, 1).waits_until is None
+    clicked(house, sent_to(sent, JANE, "receipt"), "undo")
+    again = request(house, 1)
+    assert (again.status, again.waits_until) == (Status.WAITING, waiting.waits_until)
+    assert {(c.kind, c.state, c.due_at) for c in again.clocks if c.open} == {(c.kind, c.state, c.due_at) for c in waiting.clocks if c.open}
+    sent = answered(house, second, "merge 1")
+    house.receive(mail(subject="Re: [Example #1] Printer down", text="The blue one.", message_id="<more@acme.example>",
+                       headers=f"In-Reply-To: {first['Message-ID']}"))
+    house.sent()
+    clicked(house, sent_to(sent, JANE, "receipt"), "undo")
+    assert request(house, 1).status is Status.OPEN, "he wrote meanwhile"
+
+
+def test_one_that_waits_too_wakes_nobody(house: House) -> None:
+    first, second, _ = two(house)
+    for notice in (first, second):
+        answered(house, notice, "wait")
+    answered(house, second, "merge 1")
+    assert request(house, 1).status is Status.WAITING
+
+
 def test_merging_strangers_is_refused_and_a_problem_link_offered(house: House) -> None:
     _, second, _ = two(house, EVE)
     said = receipt(answered(house, second, "merge 1"))

@@ -15,7 +15,7 @@ from rtmail.desk.known import LINKED, Known, Other
 from rtmail.desk.outages.about import ABOUT
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person, Tie
-from rtmail.desk.ticket import Event, EventKind, Role, Status
+from rtmail.desk.ticket import WAIT_UNTIL, Event, EventKind, Role, Status
 from rtmail.mail.writing.draft import Visibility
 from rtmail.policy import signals
 
@@ -32,7 +32,7 @@ def merge(builder: Builder, number: int, person: Person, known: Known) -> tuple[
             f"{audience.named(mine)} and {audience.named(theirs)} have nothing in common, and each would see the other's words",
             f"problem {other.ticket.number}",
         )
-    survivor, deed = _join(builder, other, person)
+    survivor, deed = _join(builder, other, person, opens=True)
     _told(survivor, person, builder.ticket.number)
     return f"it is part of #{survivor.ticket.number} now; whoever writes to #{builder.ticket.number} reaches that", deed
 
@@ -100,6 +100,9 @@ def part(builder: Builder, person: Person, deed: Mapping[str, Any], known: Known
     if "owner" in deed and builder.ticket.owner == deed["owner"][1]:
         builder.own(builder.house.directory.by_party(deed["owner"][0]), actor=person.party)
     undoing.put_clocks_back(builder, deed.get("clocks", ()), "the merge was undone")
+    seq, until = deed.get("waited", (0, None))
+    if seq and seq == builder.ticket.last_public_seq and builder.status(Status.WAITING, actor=person.party, reason="the merge was undone"):
+        builder.note(WAIT_UNTIL, until)
     builder.add(EventKind.LINKED, actor=person.party, facts={"kind": "unmerged", "number": number})
     builder.further.append(again)
     return f"#{number} stands on its own again"
@@ -125,8 +128,11 @@ def _other(builder: Builder, number: int, person: Person, known: Known) -> Other
     return other
 
 
-def _join(builder: Builder, other: Other, person: Person) -> tuple[Builder, dict[str, Any]]:
-    """End this request in the other one; return the builder of that, and what undoing needs to know."""
+def _join(builder: Builder, other: Other, person: Person, *, opens: bool = False) -> tuple[Builder, dict[str, Any]]:
+    """End this request in the other one; return the builder of that, and what undoing needs to know.
+
+    opens  the other one waits for its customer no longer where it is we who owe him something on this one
+    """
     ticket, before = builder.ticket, other.ticket
     survivor = Builder(other.policy, before, builder.now, builder.house)
     event = survivor.add(EventKind.LINKED, actor=person.party, facts={"kind": "merged-in", "number": ticket.number})
@@ -146,13 +152,17 @@ def _join(builder: Builder, other: Other, person: Person) -> tuple[Builder, dict
         survivor.own(owner, actor=person.party)
     elif owner and owner.party != before.owner:
         survivor.join(owner.party, Role.WATCHER, owner.email, owner.name, actor=person.party, reason=f"owned #{ticket.number}")
+    waited: dict[str, Any] = {}
+    if opens and before.status is Status.WAITING and ticket.status in (Status.NEW, Status.OPEN):
+        waited = {"waited": [survivor.ticket.last_public_seq, before.fields.get(WAIT_UNTIL)]}
+        survivor.status(Status.OPEN, actor=person.party, reason=f"#{ticket.number} is part of it")
     survivor.signal(signals.Merged(at=builder.now, clocks=ticket.clocks, event=event.seq))
     builder.signal(signals.Ended(at=builder.now, how="merged", event=builder.ticket.events + 1))
     builder.add(EventKind.MERGED, actor=person.party, facts={"into": before.number})
     builder.links.append(("merged", before.number))
     builder.further.append(survivor)
     clocks = undoing.clock_changes(before.clocks, survivor.ticket.clocks)
-    return survivor, {"merged": ticket.number, "clocks": clocks, **_people(before, survivor)}
+    return survivor, {"merged": ticket.number, "clocks": clocks, **waited, **_people(before, survivor)}
 
 
 def _people(before: Any, survivor: Builder) -> dict[str, Any]:
@@ -180,6 +190,9 @@ def _told(survivor: Builder, person: Person, number: int, *, who: str = "", text
         )
         return
     linked = next(entry.event for entry in survivor.entries if entry.event.kind is EventKind.LINKED)
+    changes = [{"what": "Merged in", "old": "", "new": f"#{number}"}]
+    if survivor.ticket.status is not survivor.before.status:
+        changes.append({"what": "Status", "old": str(survivor.before.status), "new": str(survivor.ticket.status)})
     audience.to_staff(
         survivor,
         linked,
@@ -191,5 +204,5 @@ def _told(survivor: Builder, person: Person, number: int, *, who: str = "", text
         human=False,
         about_customer=False,
         but=(person.party,),
-        facts={"reason": f"#{number} is part of this request now.", "changes": [{"what": "Merged in", "old": "", "new": f"#{number}"}]},
+        facts={"reason": f"#{number} is part of this request now.", "changes": changes},
     )
