@@ -16,12 +16,12 @@ from click.testing import CliRunner
 from rtmail import config
 from rtmail.cli import rtmail
 from rtmail.config.importing import COLUMNS, read_customers
-from rtmail.desk.people import Directory, Organisation
+from rtmail.desk.people import Directory, Organisation, Plan
 from rtmail.errors import ConfigError, PolicyError
 from rtmail.policy.schema import parse
-from tests.fakes.entitled import BOB, entitled, request
+from tests.fakes.entitled import BOB, due, entitled, request
 from tests.fakes.house import House
-from tests.fakes.staff import EVE, JANE, opened, sent_to
+from tests.fakes.staff import EVE, JANE, KIM, answered, clicked, opened, sent_to, told_us
 from tests.fakes.stores import NOW
 
 CONFIG = """
@@ -189,6 +189,41 @@ def test_a_plan_begins_when_its_first_day_begins_with_the_customer(tmp_path: Pat
         sent = opened(house)
         assert "which begins on 25 Nov 2026" in " ".join(sent_to(sent, JANE, "opened").text.split())
         sent_to(sent, BOB, "prepared")
+    finally:
+        house.close()
+
+
+def test_what_staff_open_for_a_customer_or_give_him_is_served_on_his_plan(tmp_path: Path) -> None:
+    """He called; somebody of nobody wrote for him; an engineer wrote to him: his plan promises an answer in four hours."""
+    house = entitled(tmp_path, "verj", plan=Plan("enterprise", "Enterprise"), roles=("helpdesk-lead",), timezone="Europe/London")
+    try:
+        told_us(house, JANE, "for bob@acme.example\n\nHe called: the printer is down.", subject="Printer")
+        opened(house, who=BOB)
+        assert [request(house, number).fields["terms"]["plan"] for number in (1, 2)] == ["enterprise", "enterprise"]
+        assert due(house, "first-response", 1) == due(house, "first-response", 2)
+        sent = told_us(house, JANE, "We look at it.", subject="Your call", to=f"{BOB}, support@example.com")
+        assert request(house, 3).requestor is not None
+        assert request(house, 3).fields["terms"]["plan"] == "enterprise"
+        assert len([one for one in request(house, 3).clocks if one.name == "first-response"]) == 1
+        assert not [one for one in sent if one.item.template == "acknowledgement"]
+        for number in (1, 2, 3):
+            assert house.store.replayed(request(house, number).id) == request(house, number)
+    finally:
+        house.close()
+
+
+def test_a_request_that_is_given_to_a_customer_by_mistake_is_as_it_was_after_undo(tmp_path: Path) -> None:
+    house = entitled(tmp_path, "verj", plan=Plan("enterprise", "Enterprise"), roles=("helpdesk-lead",))
+    try:
+        sent = told_us(house, JANE, "Our own scanner is broken.", subject="Scanner")
+        before = request(house)
+        assert not before.fields.get("terms")
+        sent = answered(house, sent_to(sent, KIM, "opened"), "for bob@acme.example")
+        assert due(house, "first-response") < max(one.due_at for one in before.clocks if one.due_at)
+        clicked(house, sent_to(sent, KIM, "receipt"), "undo")
+        after = request(house)
+        assert not after.fields.get("terms")
+        assert [(one.name, one.due_at) for one in after.clocks if one.open] == [(one.name, one.due_at) for one in before.clocks if one.open]
     finally:
         house.close()
 

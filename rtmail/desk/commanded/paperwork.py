@@ -11,6 +11,7 @@ from rtmail.desk.grammar import arguments
 from rtmail.desk.notes import DUE, WORKED, shown, spent
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Person
+from rtmail.desk.received import standing
 from rtmail.desk.ticket import EventKind, Role, Status
 from rtmail.mail import address
 from rtmail.mail.token import Action
@@ -113,6 +114,7 @@ def for_customer(builder: Builder, value: str, person: Person, parties: Mapping[
     if any(p.person == party and p.role is Role.CC for p in builder.ticket.participants):
         builder.leave(party, Role.CC, actor=person.party)
     builder.join(party, Role.REQUESTOR, one.spec, one.name, actor=person.party, reason="by staff")
+    standing.adopt(builder, one.spec)
     opens = any(entry.event.kind is EventKind.OPENED for entry in builder.entries)
     if not opens:  # an opening acknowledges by itself, to whoever is the requestor then
         audience.acknowledge(builder)

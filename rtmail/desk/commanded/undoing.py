@@ -22,6 +22,7 @@ from rtmail.desk.promised import consent
 from rtmail.desk.ticket import VOICE, WAIT_UNTIL, Event, EventKind, Role, Status, Ticket, legal
 from rtmail.policy import signals
 from rtmail.policy.rows import Clock, State
+from rtmail.policy.terms import TERMS, Terms
 
 WINDOW = timedelta(hours=1)
 MOST = 10
@@ -45,7 +46,7 @@ FINAL: Mapping[str, tuple[str, str]] = {
     "split": ("the words are a request of their own: merge that into this one", ""),
 }
 """Commands that cannot be taken back, why, and what to write instead."""
-_FIELDS = frozenset({notes.DUE, notes.REFS, WAIT_UNTIL, OUTSIDE, WRITERS, ASKED_CC, notes.URGENCY, VOICE, filled.GOT})
+_FIELDS = frozenset({notes.DUE, notes.REFS, WAIT_UNTIL, OUTSIDE, WRITERS, ASKED_CC, notes.URGENCY, VOICE, TERMS, filled.GOT})
 """Fields that commands set and undoing sets back."""
 _CLOCKED = frozenset({"due", "ack", "snooze"})
 """Commands that move clocks and nothing by which the clocks could be moved back."""
@@ -193,6 +194,9 @@ def _noted(builder: Builder, person: Person, deed: Mapping[str, Any]) -> list[st
             told.append("the list is as it was")
         elif name == notes.URGENCY:
             told.append(f"the urgency is {(old or {}).get('value', 0)} again")
+        elif name == TERMS:
+            builder.policy = builder.general.under(Terms.from_row(old))
+            builder.signal(signals.PolicyApplied(at=builder.now, event=builder.ticket.events))
         elif name == notes.REFS:
             gone = [ref for ref in new or () if ref not in (old or ())]
             builder.unrefs += [(notes.system_of(ref), ref) for ref in gone]

@@ -32,6 +32,13 @@ def begin(builder: Builder) -> None:
         builder.note(URGENCY, {"value": reckoned(builder, {})})
 
 
+def again(builder: Builder) -> None:
+    """Reckon it anew, as the plan of the request is another one."""
+    if builder.policy.urgency:
+        known = dict(builder.ticket.fields.get(URGENCY) or {})
+        builder.note(URGENCY, {**known, "value": reckoned(builder, known)})
+
+
 def reckoned(builder: Builder, known: dict[str, str]) -> int:
     terms = Terms.from_row(builder.ticket.fields.get(TERMS))
     assert builder.policy.urgency is not None

@@ -16,8 +16,8 @@ from rtmail.desk.outages import about, incidents
 from rtmail.desk.outcome import Result as Line
 from rtmail.desk.outcome import done, refused
 from rtmail.desk.people import PRIVACY, Person
-from rtmail.desk.promised import agreed
-from rtmail.desk.received import arrival, crossing, customers, opening, oversize
+from rtmail.desk.promised import agreed, urgency
+from rtmail.desk.received import arrival, crossing, customers, opening, oversize, standing
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import Event, EventKind, Role, Status
 from rtmail.desk.wording import public_words
@@ -450,6 +450,9 @@ def on_behalf(builder: Builder, stimulus: Received) -> None:
         stimulus.parties.get(address.key(requestor.spec), 0), Role.REQUESTOR, requestor.spec, requestor.name, reason=stimulus.verdict.rule
     )
     _join_staff(builder, stimulus, person)
+    if terms := standing.entitled(builder, requestor.spec):
+        standing.keep(builder, terms)
+    urgency.begin(builder)
     builder.signal(signals.Opened(at=stimulus.at, event=event.seq, acknowledge=False))
     builder.add(
         EventKind.CORRESPONDENCE,

@@ -14,6 +14,7 @@ from rtmail.desk import audience
 from rtmail.desk.decision import Builder, House
 from rtmail.desk.outcome import CannotDo
 from rtmail.desk.people import Organisation
+from rtmail.desk.promised import urgency
 from rtmail.desk.ticket import Status
 from rtmail.mail import address
 from rtmail.policy import signals
@@ -68,6 +69,24 @@ def settle(builder: Builder, spec: str) -> Found | None:
 def keep(builder: Builder, terms: Terms) -> None:
     builder.note(TERMS, terms.to_row())
     builder.policy = builder.general.under(terms)
+
+
+def adopt(builder: Builder, spec: str) -> None:
+    """By a word of staff the request is another customer's: one who is entitled is served on his own terms from its start on.
+
+    Of anybody else nothing follows; staff said that he is served.
+    """
+    terms, former = entitled(builder, spec), Terms.from_row(builder.ticket.fields.get(TERMS))
+    if terms is not None:
+        keep(builder, replace(terms, critical=former is not None and former.critical))
+        urgency.again(builder)
+        builder.signal(signals.PolicyApplied(at=builder.now, event=builder.ticket.events))
+
+
+def entitled(builder: Builder, spec: str) -> Terms | None:
+    """Return the terms of a customer for whom staff open a request, None where he has none of his own."""
+    found = judge(builder.general, builder.house, builder.ticket.queue, spec, builder.now)
+    return found.terms if found and found.terms.standing is Standing.ENTITLED else None
 
 
 def serve(builder: Builder) -> str:
