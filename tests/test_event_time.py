@@ -4,6 +4,7 @@ their confirmation. Instants are written by hand."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import pytest
 from rtmail.mail.model import Envelope
 from rtmail.mail.reading.transit import taken_at
 from rtmail.mail.site import Site
-from rtmail.policy.clocks import ClockKind, State
+from rtmail.policy.clocks import Clock, ClockKind, State
+from rtmail.policy.schema import parse
 from tests.fakes.daemon import reply
 from tests.fakes.entitled import NIGHT, entitled
-from tests.fakes.house import House, blueprint, mail
-from tests.fakes.staff import JANE, address_of, answered, clicked, opened, request, sent_to, told_us, trusted
+from tests.fakes.house import ROOT, House, Sent, blueprint, mail
+from tests.fakes.staff import JANE, MAX, NAMES, address_of, answered, clicked, fresh_id, opened, request, sent_to, told_us, trusted
 
 COMMIT = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
 SITE = Site("Example", "Example", "example.com", "ops@admin.example", trusted_hops=("10.0.0.0/8", "127.0.0.1/32"))
@@ -121,6 +123,71 @@ def test_a_priority_counts_from_its_mail_and_who_is_told_is_told_now(house: Hous
     steps = rows[ClockKind.LADDER].steps
     assert [step.due_at for step in steps] == [begun + timedelta(minutes=minutes) for minutes in (20, 80, 260)]
     assert steps[0].done_at == house.now, "the technical support manager hears of it now, and how late that is"
+
+
+def late(house: House, to: Sent, text: str, at: str, who: str = JANE) -> list[Sent]:
+    """An answer that our server took in at this hour and that is read now; returns what goes out, sweep and all."""
+    raw = reply(to.item.raw, text, sender=f"{NAMES[who]} <{who}>", message_id=fresh_id(who))
+    trace = f"Received: {BY_US}Mon, 23 Nov 2026 {at}:00 +0000\r\n".encode()
+    house.receive(trace + trusted(raw, who), to=address_of(to["Reply-To"]), sender=who, peer="127.0.0.1")
+    sent = house.sent()
+    house.sweep()
+    return [*sent, *house.sent()]
+
+
+def clock(house: House, kind: ClockKind) -> Clock:
+    return [row for row in request(house).clocks if row.kind is kind][-1]
+
+
+@pytest.mark.parametrize("swept", [False, True], ids=["nothing ran", "told meanwhile"])
+def test_a_status_counts_from_its_mail(house: House, swept: bool) -> None:
+    """P1 at 09:10, resolved at 09:50, read at 10:20: who was due at 10:10 is not told of what was solved by then."""
+    begun = house.now
+    notice = sent_to(opened(house), JANE, "opened")
+    house.forward(minutes=10)
+    answered(house, notice, "take\nPriority: P1\n\nWe are on it.")
+    house.forward(minutes=70)
+    if swept:
+        house.sweep()
+        assert "escalation" in [one.item.template for one in house.sent()]
+    sent = late(house, notice, "resolve", "09:50")
+    assert "escalation" not in [one.item.template for one in sent]
+    ladder, ended = clock(house, ClockKind.LADDER), begun + timedelta(minutes=50)
+    assert (ladder.state, ladder.settled_at) == (State.MET, ended)
+    assert (request(house).status, request(house).status_at) == ("resolved", ended)
+    assert clock(house, ClockKind.UPDATE).paused_at == (begun + timedelta(minutes=80) if swept else ended)
+    sent = late(house, sent_to(sent, JANE, "receipt"), "reopen", "10:15")
+    assert request(house).status_at == begun + timedelta(minutes=75)
+    assert clock(house, ClockKind.LADDER).pauses == ((ended, begun + timedelta(minutes=75)),)
+
+
+def test_what_was_said_before_what_was_read_already_does_not_go_back_in_time(house: House) -> None:
+    begun = house.now
+    notice = sent_to(opened(house), JANE, "opened")
+    answered(house, notice, "take\nPriority: P2\n\nWe are on it.")
+    house.forward(minutes=60)
+    answered(house, notice, "resolve")
+    for word, status in (("wait", "waiting"), ("reopen", "open"), ("close", "closed")):
+        late(house, notice, word, "09:30")
+        assert (request(house).status, request(house).status_at) == (status, begun + timedelta(minutes=60))
+    assert all(begun <= since <= until for row in request(house).clocks for since, until in row.pauses)
+
+
+def test_an_acknowledgement_counts_from_its_mail(tmp_path: Path) -> None:
+    plan = blueprint(policy="portacare")
+    text = (ROOT / "config" / "policies" / "portacare.toml").read_text().replace("ack_holds = false", "ack_holds = true")
+    house = House(tmp_path, replace(plan, policies=dict.fromkeys(plan.directory.queues, parse(text, "portacare.toml"))))
+    try:
+        notice = sent_to(opened(house), JANE, "opened")
+        told = sent_to(answered(house, notice, "take\nPriority: P1\n\nWe are on it."), MAX, "escalation")
+        begun = house.now
+        house.forward(minutes=75)
+        sent = late(house, told, "ack 2h", "09:50", MAX)
+        assert "escalation" not in [one.item.template for one in sent]
+        (ack,) = clock(house, ClockKind.LADDER).acks
+        assert (ack.at, ack.until) == (begun + timedelta(minutes=50), begun + timedelta(minutes=170))
+    finally:
+        house.close()
 
 
 def test_a_request_that_is_critical_by_night_counts_from_its_arrival(tmp_path: Path) -> None:

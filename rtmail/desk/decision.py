@@ -276,12 +276,15 @@ class Builder:
         )
 
     def status(self, new: Status, *, actor: int = 0, reason: str = "") -> bool:
-        """Change the status where that is legal; a change to the same status is none. Tells whether it changed."""
+        """Change the status where that is legal, from when it was said; a change to the same status is none. Tells whether it changed."""
         old, facts = self.ticket.status, self.facts()
         if old is new or not legal(old, new):
             return False
-        event = self.add(EventKind.STATUS, visibility=Visibility.PUBLIC, actor=actor, facts={"old": old, "new": new, "reason": reason})
-        self.signal(signals.StatusChanged(at=self.now, new=new, event=event.seq), facts)
+        # A mail that was read before this one may have changed it later.
+        at = max(self.said_at, self.ticket.status_at or self.said_at)
+        changed = {"old": old, "new": new, "reason": reason}
+        event = self.add(EventKind.STATUS, visibility=Visibility.PUBLIC, actor=actor, facts=changed, at=at)
+        self.signal(signals.StatusChanged(at=at, new=new, event=event.seq), facts)
         if old is Status.WAITING and self.ticket.fields.get(WAIT_UNTIL):
             self.note(WAIT_UNTIL, None)
         return True

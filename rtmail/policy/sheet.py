@@ -237,7 +237,8 @@ class Sheet:
         return self.put(replace(row, state=State.VOID, settled_at=at, settled_by=why, rule=rule), What.VOID, rule, at)
 
     def pause(self, row: Clock, at: datetime, rule: str) -> Clock:
-        return self.put(replace(row, state=State.PAUSED, paused_at=max(at, row.started_at)), What.PAUSED, rule, at)
+        begun = max(at, row.started_at, *(ended for _, ended in row.pauses))
+        return self.put(replace(row, state=State.PAUSED, paused_at=begun), What.PAUSED, rule, at)
 
     def resume(self, row: Clock, at: datetime, rule: str) -> Clock:
         return self.put(replace(self.unpaused(row, at), rule=rule), What.RESUMED, rule, at)

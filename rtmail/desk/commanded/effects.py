@@ -305,7 +305,7 @@ def _reopen(running: Run, _: str) -> str:
     builder = running.builder
     old, facts = builder.ticket.status, builder.facts()
     if old in (Status.CLOSED, Status.REJECTED):
-        builder.signal(signals.ReopenedAfterClosed(at=builder.now, by_customer=False, event=builder.ticket.events + 1), facts)
+        builder.signal(signals.ReopenedAfterClosed(at=builder.said_at, by_customer=False, event=builder.ticket.events + 1), facts)
     return _to_status(running, Status.OPEN)
 
 
@@ -338,7 +338,7 @@ def _ack(running: Run, value: str) -> str:
     role = next(iter(_told_roles(builder, me)), "")
     if not role:
         raise CannotDo("only who was told up the ladder acknowledges")
-    builder.signal(signals.ManagerAcked(at=builder.now, role=role, until=until, event=builder.ticket.events))
+    builder.signal(signals.ManagerAcked(at=builder.said_at, role=role, until=until, event=builder.ticket.events))
     builder.add(EventKind.FIELD, actor=me.party, facts={"name": f"acked:{role}", "value": builder.now.isoformat()})
     return "acknowledged: no more reminders" + (f" until {notes.shown_near(until, running.zone)}" if until else "")
 
@@ -354,7 +354,7 @@ def _snooze(running: Run, value: str) -> str:
 
 def _until(running: Run, value: str) -> datetime:
     try:
-        return arguments.length(value).after(running.builder.now, running.builder.policy.hours("always"))
+        return arguments.length(value).after(running.builder.said_at, running.builder.policy.hours("always"))
     except ArgumentError:
         return arguments.until(value, running.builder.now, running.zone)
 

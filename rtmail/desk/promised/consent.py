@@ -217,7 +217,7 @@ def act(builder: Builder, action: Action, person: int, words: Words, stimulus: R
         telling = telling or (not done and ticket.status is not Status.CLOSED)
     elif action is Action.REOPEN and ticket.status in (Status.RESOLVED, Status.CLOSED):
         signal = signals.Refused if ticket.status is Status.RESOLVED else signals.ReopenedAfterClosed
-        builder.signal(signal(at=builder.now, event=event.seq))
+        builder.signal(signal(at=builder.said_at, event=event.seq))
         builder.status(Status.OPEN, actor=person, reason="reopened by the requestor")
         changed = ("Status", str(ticket.status), str(builder.ticket.status))
         flags = ("Says that it is not solved; the request is open again.",)
