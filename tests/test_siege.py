@@ -206,8 +206,8 @@ def test_the_table_says_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def control_blind(bench: Bench) -> Told:
         raise AssertionError
 
-    state = State(1, rows={name: Row(cases=1) for name in ROWS})
     for lost, held in ((["one"], True), ([], False)):
+        state = State(1, rows={name: Row(cases=1) for name in ROWS})
         told = play(control_blind, random.Random(1), nursery)
         told.rows, told.sums = type(told.rows)({"control: blind": 1}), Sums(lost=lost)
         enter(state, control_blind, told)
