@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rtmail.config.policy_names import problems
+from rtmail.config.sections import QueueTable, RoleTable, Tables
 from rtmail.policy.schema import parse
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +32,8 @@ def test_each_policy_ships(name: str) -> None:
     policy = parse(text, f"{name}.toml")
     assert policy.priorities
     queues = {tier.queue for tier in policy.hand_over.values()} | set(policy.after_hours.queues if policy.after_hours else ())
-    assert not problems(policy, f"{name}.toml", policy.roles, queues), "the daemon takes it"
+    house = Tables(roles={role: RoleTable() for role in policy.roles}, queues={queue: QueueTable() for queue in queues})
+    assert not problems(policy, f"{name}.toml", house, queues), "the daemon takes it"
     assert f"`{name}.toml`" in PAGE
     assert "(assumed)" in text
 
