@@ -241,6 +241,7 @@ PHRASES: Mapping[str, str] = {
     "From #{}, by a word of {}: its author takes part here now.": "Aus #{}, auf ein Wort von {}: Wer es schrieb, nimmt jetzt hier teil.",
     "took part in #{}": "nahm an #{} teil",
     "#{} is part of this request now.": "#{} ist jetzt Teil dieser Anfrage.",
+    "#{} is part of it": "#{} gehört jetzt dazu",
     "Merged in": "Dazugelegt",
     "the problem is back": "das Problem ist wieder da",
     "Copies to him": "Kopien an ihn",

@@ -233,6 +233,7 @@ PHRASES: Mapping[str, str] = {
     "From #{}, by a word of {}: its author takes part here now.": "З #{}, за словом {}: автор тепер бере тут участь.",
     "took part in #{}": "брав участь у #{}",
     "#{} is part of this request now.": "#{} тепер частина цього звернення.",
+    "#{} is part of it": "#{} тепер належить до нього",
     "Merged in": "Приєднано",
     "the problem is back": "проблема повернулася",
     "Copies to him": "Копії йому",
