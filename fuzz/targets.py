@@ -148,7 +148,8 @@ def sender(data: bytes) -> None:
     seen = {parseaddr(line)[1]} | {spec for _, spec in getaddresses([line])}
     with contextlib.suppress(AttributeError, IndexError, ValueError):
         header = email.message_from_bytes(b"From: " + data + b"\r\n\r\n", policy=email.policy.default)["From"]
-        seen |= {mailbox.addr_spec for mailbox in header.addresses}
+        # It leaves the bytes of UTF-8 as they are, each for itself.
+        seen |= {mailbox.addr_spec.encode("utf-8", "surrogateescape").decode() for mailbox in header.addresses}
     assert {address.key(spec) for spec in seen} == {address.key(found)}, line
 
 

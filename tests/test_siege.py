@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
@@ -13,6 +14,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import connect
+from types import SimpleNamespace
 
 import pytest
 
@@ -212,3 +214,15 @@ def test_the_table_says_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         told.rows, told.sums = type(told.rows)({"control: blind": 1}), Sums(lost=lost)
         enter(state, control_blind, told)
         assert table(state)[1] is held
+
+
+def test_a_process_id_that_comes_again_is_that_of_the_living(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some tens of thousands of processes later a daemon had the id of one that had ended: it was started again beside itself."""
+    nursery = Nursery()
+    nursery._lock, nursery._ended = threading.Lock(), {7: 0}
+    nursery._parent = SimpleNamespace(stdin=io.BytesIO())  # type: ignore[assignment]
+    told = iter([{"dead": 8, "code": 1}, {"born": 7}])
+    monkeypatch.setattr(nursery, "_tell", lambda seconds: next(told, {}))
+    assert nursery.start("serve", log=Path("log"), environ={}) == 7
+    assert nursery.poll(7) is None
+    assert nursery.poll(8) == 1

@@ -60,6 +60,8 @@ class Nursery:
             self._parent.stdin.flush()
             while "born" not in (told := self._tell(60)):
                 self._ended[told["dead"]] = told["code"]
+            # A process id comes again after some tens of thousands: what was told of its former bearer is over.
+            self._ended.pop(told["born"], None)
             return int(told["born"])
 
     def poll(self, pid: int) -> int | None:

@@ -336,7 +336,7 @@ class _Reading:
             sender=sender.spec,
             subject=subject,
             content_type=root.type,
-            report_type=self._guarded("report type", lambda: str(root.message.get_param("report-type") or ""), "").lower(),
+            report_type=self._guarded("report type", lambda: _printable(root.message.get_param("report-type")), "").lower(),
             part_types=tuple(node.type for node in tree.nodes),
             answers_invitation=self._guarded("calendar", lambda: any(_method(node) == "reply" for node in tree.nodes), False),
             envelope_sender=self.envelope.sender,
@@ -395,3 +395,7 @@ def _is_bounce_address(recipient: str, site: Site) -> bool:
         return base64.b32decode(detail.upper() + "====")[1] & 0x3F == Action.BOUNCE
     except (binascii.Error, ValueError):
         return False
+
+
+def _printable(parameter: object) -> str:
+    return "".join(filter(str.isprintable, str(parameter or "")))
