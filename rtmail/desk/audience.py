@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rtmail.desk import notes
 from rtmail.desk.decision import Builder, circle
@@ -56,8 +55,8 @@ def participant_recipient(participant: Participant) -> Recipient:
 
 def acknowledge(builder: Builder) -> None:
     """The acknowledgement, to the requestor alone: number, subject, when a person will have looked, how to add words."""
-    requestor = builder.ticket.requestor
-    if requestor is None or not requestor.address:
+    requestor = builder.ticket.addressee
+    if requestor is None:
         return
     event = builder.add(EventKind.ACKNOWLEDGED, visibility=Visibility.PUBLIC)
     builder.signal(signals.AcknowledgementSent(at=builder.now, event=event.seq))
@@ -151,8 +150,8 @@ def to_requestor(
     auto: Auto = Auto.GENERATED,
 ) -> None:
     """Draft one of our own mails to the requestor alone; none where nobody asked, or who did was erased."""
-    ticket, requestor = builder.ticket, builder.ticket.requestor
-    if requestor is None or not requestor.address:
+    ticket, requestor = builder.ticket, builder.ticket.addressee
+    if requestor is None:
         return
     builder.drafts.append(
         Draft(
@@ -408,7 +407,7 @@ def receipt(builder: Builder, person: Person, results: Sequence[Mapping[str, Any
     event = builder.add(EventKind.COMMAND, actor=person.party, facts={"results": [{"line": r["line"], "done": r["done"]} for r in results]})
     ticket = builder.ticket
     root = builder.house.message_id(ticket.number, 1)
-    zone = ZoneInfo(builder.house.site.timezone)
+    zone = builder.zone
     state = [
         {"what": "Status", "value": str(ticket.status)},
         {"what": "Owner", "value": owner_name(builder) or "nobody"},

@@ -185,6 +185,12 @@ class Ticket:
         return next((p for p in self.participants if p.role is Role.REQUESTOR), None)
 
     @property
+    def addressee(self) -> Participant | None:
+        """The requestor, who can be written to: None where nobody asked, or who did was erased."""
+        requestor = self.requestor
+        return requestor if requestor and requestor.address else None
+
+    @property
     def waits_until(self) -> datetime | None:
         """When it stops waiting for the customer by itself; None for never, or where it does not wait."""
         at = self.fields.get(WAIT_UNTIL)

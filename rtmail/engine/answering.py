@@ -162,8 +162,8 @@ class Answerer:
         return None if since is None or asked.asker in ticket.removed else (ticket, since)
 
     def _is_contact(self, asker: int, ticket: Ticket) -> bool:
-        requestor = ticket.requestor
-        if requestor is None or not requestor.address:
+        requestor = ticket.addressee
+        if requestor is None:
             return False
         specs = self._store.party(asker).addresses
         organisation = self._directory.organisation_of(requestor.address)

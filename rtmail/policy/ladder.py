@@ -121,9 +121,7 @@ def retargeted(sheet: Sheet, old: Clock, now: datetime, rule: str) -> None:
         else:
             ahead.append(replace(step, rung=max(done, default=0) + len(ahead) + 1))
     # Rungs told beyond the present ladder's end stay told, should a longer one come again.
-    row = settle_steps(replace(row, steps=(*(done[number] for number in sorted(done)), *ahead), rule=rule))
-    if old.paused_at is not None:
-        row = replace(row, state=old.state, paused_at=max(now, old.paused_at))
+    row = sheet.still(settle_steps(replace(row, steps=(*(done[number] for number in sorted(done)), *ahead), rule=rule)), old, now)
     if row != old:
         sheet.put(row, What.DUE, rule, now)
 
@@ -150,10 +148,7 @@ def merged(sheet: Sheet, mine: Clock, theirs: Clock, now: datetime) -> None:
                   for step in ran.steps)
     if steps != ran.steps:
         rule = "merged: each rung at the earlier of the two instants"
-        row = settle_steps(replace(ran, steps=steps, rule=rule))
-        if mine.paused_at is not None:
-            row = replace(row, state=mine.state, paused_at=now)
-        sheet.put(row, What.DUE, rule, now)
+        sheet.put(sheet.still(settle_steps(replace(ran, steps=steps, rule=rule)), mine, now), What.DUE, rule, now)
 
 
 def acknowledged(sheet: Sheet, now: datetime, role: str, until: datetime | None) -> None:

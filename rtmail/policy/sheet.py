@@ -236,6 +236,10 @@ class Sheet:
         """End a clock without an outcome; its pause, if any, is kept as it was."""
         return self.put(replace(row, state=State.VOID, settled_at=at, settled_by=why, rule=rule), What.VOID, rule, at)
 
+    def still(self, row: Clock, old: Clock, at: datetime) -> Clock:
+        """Return `row`, which ran to be reckoned anew, standing still from `at` on where `old` does."""
+        return row if old.paused_at is None else replace(row, state=old.state, paused_at=max(at, old.paused_at))
+
     def pause(self, row: Clock, at: datetime, rule: str) -> Clock:
         begun = max(at, row.started_at, *(ended for _, ended in row.pauses))
         return self.put(replace(row, state=State.PAUSED, paused_at=begun), What.PAUSED, rule, at)

@@ -24,11 +24,13 @@ class Bundles(Database):
     @writes
     def carry(self, ids: Sequence[int], carrier: int, now: datetime) -> None:
         """Let the mail `carrier` stand for these. Raises Conflict when one of them went its way meanwhile."""
+        at = micros(now)
+        led = self._led(at)
         for some in chunks(ids):
             changed = self._do(
                 f"UPDATE outbox SET state = 'carried', carrier = ?, bundle = 0, settled_at = ?, said = ? WHERE id IN {places(len(some))} "
                 "AND bundle = 1 AND state = 'waiting' AND lease_until <= ?",
-                (carrier, micros(now), f"a line of mail {carrier}", *some, self._led(micros(now))))
+                (carrier, at, f"a line of mail {carrier}", *some, led))
             if changed != len(some):
                 raise Conflict(f"outbox: {len(some) - changed} of {len(some)} mails went their way before they were joined")
 

@@ -82,7 +82,7 @@ def _ask_for_alias(builder: Builder, person: int, named: str, people: Mapping[in
     """The latest writer from outside may be a participant under another address: only that participant can say so."""
     ticket = builder.ticket
     known = next((one for one in ticket.people(Role.REQUESTOR, Role.CC) if person and one.person == person and one.address), None)
-    if known is None or not known.address:
+    if known is None:
         raise CannotDo(f"{named} takes no part in this request, so nobody there can be asked", "accept")
     writers = ticket.fields.get(WRITERS) or {}
     other = next((int(writers.get(seq, 0)) for seq in sorted(ticket.fields.get(OUTSIDE) or {}, key=int, reverse=True)), 0)

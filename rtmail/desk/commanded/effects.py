@@ -50,7 +50,7 @@ class Run:
 
     @property
     def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.builder.house.site.timezone)
+        return self.builder.zone
 
     def me(self) -> Person:
         """The staff member himself; somebody at the shell is nobody whom mail could reach."""
@@ -321,8 +321,8 @@ def _spam(running: Run, _: str) -> str:
     builder = running.builder
     builder.signal(signals.Ended(at=builder.now, how="spam", event=builder.ticket.events + 1))
     builder.status(Status.REJECTED, actor=running.person.party, reason="spam")
-    requestor, directory = builder.ticket.requestor, builder.house.directory
-    if requestor is None or not requestor.address:
+    requestor, directory = builder.ticket.addressee, builder.house.directory
+    if requestor is None:
         return "closed silently as junk"
     if directory.staff(requestor.address) or directory.organisation_of(requestor.address):
         return f"closed silently as junk; {requestor.address} is known here, so his mail goes on opening requests"

@@ -16,8 +16,8 @@ _STATUS = {Then.CLOSE: Status.CLOSED, Then.WAIT: Status.WAITING, Then.OPEN: Stat
 
 def by_itself(builder: Builder, name: str) -> bool:
     """Send the answer that the policy has for such a sender in the place of an acknowledgement; tell whether somebody gets it."""
-    answer, requestor = builder.policy.answers[name], builder.ticket.requestor
-    if requestor is None or not requestor.address:
+    answer, requestor = builder.policy.answers[name], builder.ticket.addressee
+    if requestor is None:
         return False
     event = builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts={"notice": "prepared", "answer": name})
     text = _filled(builder, answer, requestor.language)
@@ -33,8 +33,8 @@ def redirect(builder: Builder, value: str, person: Person) -> str:
     if answer is None:
         known = ", ".join(answers) or "none"
         raise CannotDo(f"there is no prepared answer {value.strip()}; there are {known}", f"redirect {next(iter(answers), 'forum')}")
-    requestor = builder.ticket.requestor
-    if requestor is None or not requestor.address:
+    requestor = builder.ticket.addressee
+    if requestor is None:
         raise CannotDo("this request has nobody who could be written to", "AddRequestor: bob@acme.example")
     if builder.ticket.status not in (Status.NEW, Status.OPEN, Status.WAITING):
         raise CannotDo(f"the request is {builder.ticket.status}", "reopen")

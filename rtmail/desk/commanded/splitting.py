@@ -9,14 +9,13 @@ from rtmail.desk.commanded import ownership, prepared
 from rtmail.desk.decision import Builder, Decision, House, Words
 from rtmail.desk.fields import filling
 from rtmail.desk.outages import incidents
-from rtmail.desk.promised import notices, urgency
+from rtmail.desk.promised import notices
 from rtmail.desk.received import arrival, standing
 from rtmail.desk.ticket import Event, EventKind, Role, Ticket
 from rtmail.mail.model import Address
 from rtmail.mail.writing.draft import Visibility
 from rtmail.policy import signals
 from rtmail.policy.model import Policy
-from rtmail.policy.terms import Service
 
 
 def split_off(
@@ -53,13 +52,10 @@ def split_off(
     builder.links.append(("split", source.number))
     builder.add(EventKind.LINKED, facts={"kind": "split", "number": source.number})
     beside = incidents.beside(builder, sender.spec)
-    found = standing.settle(builder, sender.spec)
-    urgency.begin(builder)
-    service = found.treatment.service if found else Service.SERVE
+    reception = standing.receive(builder, sender.spec)
     answerable = bool(event.facts.get("answerable", True))
     filling.again(builder, "", text, actor=person, of=opened.seq)
-    quiet = service in (Service.ANSWER, Service.HOLD)
-    builder.signal(signals.Opened(at=now, event=opened.seq, acknowledge=answerable and not quiet))
+    builder.signal(signals.Opened(at=now, event=opened.seq, acknowledge=answerable and reception.acknowledges))
     assigned = ownership.assign(builder, turn)
     audience.to_staff(
         builder,
@@ -69,10 +65,10 @@ def split_off(
         author=sender.name or sender.spec,
         text=text,
         people=builder.staff(all_of_queue=not assigned),
-        flags=(f"Split from #{source.number}: {reason}.", *(found.flags if found else ()), *filter(None, (assigned,)), *beside),
+        flags=(f"Split from #{source.number}: {reason}.", *reception.flags, *filter(None, (assigned,)), *beside),
         facts={"received_at": event.at, "due": []},
     )
-    if found and service is Service.ANSWER and answerable:
-        prepared.by_itself(builder, found.treatment.answer)
+    if reception.answer and answerable:
+        prepared.by_itself(builder, reception.answer)
     notices.draft(builder)
     return builder.result()

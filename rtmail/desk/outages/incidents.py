@@ -154,7 +154,7 @@ def described(builder: Builder, found: About) -> str:
     whom = f"affects {', '.join(found.affects)}"
     if found.kind is Kind.INCIDENT:
         return f"An incident of severity {builder.ticket.priority}; {whom}."
-    zone = ZoneInfo(builder.house.site.timezone)
+    zone = builder.zone
     span = " to ".join(notes.shown(at, zone) for at in (found.starts_at, found.ends_at) if at)
     quiet = " Inside the recurring window, so nobody is told." if found.quiet else ""
     return f"{'Emergency work' if found.emergency else 'A maintenance'} from {span}; {whom}.{quiet}"

@@ -108,8 +108,8 @@ def _entry(builder: Builder, found: About, what: What) -> Entry | None:
 
 def over(builder: Builder, stimulus: Over) -> None:
     """Tell the requestor of a linked request, on that, that the incident is over; whoever was told as a contact knows it."""
-    requestor = builder.ticket.requestor
-    knows = requestor is None or not requestor.address or requestor.person in stimulus.told
+    requestor = builder.ticket.addressee
+    knows = requestor is None or requestor.person in stimulus.told
     builder.add(EventKind.TOLD, visibility=Visibility.PUBLIC, facts={"notice": f"incident #{stimulus.number} is over", "sent": not knows})
     if knows or requestor is None:
         return

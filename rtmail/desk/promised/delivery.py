@@ -38,10 +38,10 @@ def delivered(builder: Builder, stimulus: Delivered) -> None:
         "outbox": stimulus.outbox_id,
     }
     event = builder.add(EventKind.DELIVERY, facts=facts)
-    requestor = builder.ticket.requestor
+    requestor = builder.ticket.addressee
     words = stimulus.template in WORDS_TEMPLATES and stimulus.about.kind is EventKind.CORRESPONDENCE
     # Who asked may have been erased since: then what reaches anybody else is the answer.
-    counts = words and (requestor is None or not requestor.address or requestor.person == stimulus.person)
+    counts = words and (requestor is None or requestor.person == stimulus.person)
     if stimulus.outcome == "deferred":
         return
     if stimulus.template in _TELLINGS:

@@ -14,7 +14,7 @@ from rtmail.desk.judging.match import LinkKind
 from rtmail.desk.known import LINKED
 from rtmail.desk.outages import incidents
 from rtmail.desk.people import Person
-from rtmail.desk.promised import afterhours, consent, urgency
+from rtmail.desk.promised import afterhours, consent
 from rtmail.desk.received import arrival, standing
 from rtmail.desk.stimulus import AlsoSent, Received
 from rtmail.desk.ticket import Event, EventKind, Role
@@ -23,7 +23,6 @@ from rtmail.mail.model import Address, Kind
 from rtmail.mail.token import Action
 from rtmail.mail.writing.draft import Link, Visibility
 from rtmail.policy import signals
-from rtmail.policy.terms import Service
 
 FROM_SHOWN = 200
 """Characters of a From line that names nobody, as staff see it."""
@@ -70,14 +69,11 @@ def opened(
     for link in verdict.links:
         _link(builder, link)
     beside = incidents.beside(builder, requestor.spec)
-    found = standing.settle(builder, requestor.spec)
-    urgency.begin(builder)
-    service = found.treatment.service if found else Service.SERVE
-    critical = afterhours.critical(builder, stimulus, found.terms if found else None) if by_customer else ""
-    quiet = service in (Service.ANSWER, Service.HOLD)
+    reception = standing.receive(builder, requestor.spec)
+    critical = afterhours.critical(builder, stimulus, reception.terms) if by_customer else ""
     if critical:
         afterhours.terms(builder)
-    builder.signal(signals.Opened(at=stimulus.at, event=event.seq, acknowledge=answerable and not quiet))
+    builder.signal(signals.Opened(at=stimulus.at, event=event.seq, acknowledge=answerable and reception.acknowledges))
     if critical:
         afterhours.raised(builder, event)
     assigned = ownership.assign(builder, stimulus.turn)
@@ -98,7 +94,7 @@ def opened(
         flags=arrival.flags_of(
             builder,
             stimulus,
-            *(found.flags if found else ()),
+            *reception.flags,
             *filter(None, (critical, assigned)),
             *beside,
             *_nobody(stimulus),
@@ -109,8 +105,8 @@ def opened(
         human=stimulus.mail.kind is not Kind.MACHINE,
         facts=opening_facts(builder, event),
     )
-    if found and service is Service.ANSWER and answerable:
-        prepared.by_itself(builder, found.treatment.answer)
+    if reception.answer and answerable:
+        prepared.by_itself(builder, reception.answer)
     if verdict.other_queues:
         builder.note("queues", list(verdict.other_queues))
         _tell_queues(builder, verdict.other_queues, who=arrival.shown(requestor), text=words.text, received=event.at)

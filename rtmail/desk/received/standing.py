@@ -1,7 +1,7 @@
 """What the sender of a new request is to the house, and on what terms the request is therefore served.
 
-`desk.opening` asks before anything is promised; the terms stay with the request (`policy.terms.TERMS`), so that a plan which ends
-later takes nothing away from it. Staff read in the notice which case it was.
+A request that opens, or is split off, asks before anything is promised; the terms stay with it (`policy.terms.TERMS`), so that a plan
+which ends later takes nothing away from it. Staff read in the notice which case it was.
 """
 
 from __future__ import annotations
@@ -56,6 +56,32 @@ def judge(policy: Policy, house: House, queue: str, spec: str, at: datetime) -> 
         holidays=_holidays(policy, organisation, at),
     )
     return Found(terms, treatment, tuple(filter(None, _flags(house, organisation, standing, treatment, at))))
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """How a request is received that opens.
+
+    terms          on which it is served; None where neither policy nor customers make a difference
+    flags          what staff must know of that
+    acknowledges   the customer gets the acknowledgement
+    answer         the prepared answer that he gets instead, "" for none
+    """
+
+    terms: Terms | None = None
+    flags: tuple[str, ...] = ()
+    acknowledges: bool = True
+    answer: str = ""
+
+
+def receive(builder: Builder, spec: str) -> Reception:
+    """Settle on what terms the sender of a request that opens is served, and how urgent it therefore is."""
+    found = settle(builder, spec)
+    urgency.begin(builder)
+    if found is None:
+        return Reception()
+    quiet = found.treatment.service in (Service.ANSWER, Service.HOLD)
+    return Reception(found.terms, found.flags, not quiet, found.treatment.answer)
 
 
 def settle(builder: Builder, spec: str) -> Found | None:
