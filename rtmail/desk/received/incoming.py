@@ -1,7 +1,7 @@
 """What follows from a mail: the table of results of `match.judge`, and what is neither a customer's nor a colleague's words.
 
 Each function adds events to the builder and drafts the copies that they lead to; the sender table of DESIGN 5 says who may do
-what, the functions here and in `opening`, `customers` and `staffmail` say what then happens.
+what, the functions here and in `opening`, `customers`, `staffmail` and `staffopening` say what then happens.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rtmail.desk.judging.match import Result
 from rtmail.desk.outages import about, telling
 from rtmail.desk.outcome import refused
 from rtmail.desk.promised import awaiting, closing, consent, delivery
-from rtmail.desk.received import arrival, customers, inquiry, opening, oversize, private, staffmail
+from rtmail.desk.received import arrival, customers, inquiry, opening, oversize, private, staffmail, staffopening
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import EventKind
 from rtmail.mail.token import Action
@@ -51,7 +51,7 @@ def receive(builder: Builder, stimulus: Received) -> None:
 def _correspondence(builder: Builder, stimulus: Received) -> None:
     """A participant's words, a colleague's among them who asked for something himself."""
     of_staff = bool(stimulus.verdict.sender.staff) and stimulus.verdict.sender.authenticated
-    (staffmail.of_requestor if of_staff else customers.correspondence)(builder, stimulus)
+    (staffopening.of_requestor if of_staff else customers.correspondence)(builder, stimulus)
 
 
 def _action(builder: Builder, stimulus: Received) -> None:
@@ -134,10 +134,10 @@ HANDLERS: dict[Result, Callable[[Builder, Received], None]] = {
     Result.STAFF_BOTH_ADDRESSES: staffmail.comment,
     Result.STAFF_ASK_FIRST: staffmail.ask_first,
     Result.STAFF_NO_RIGHT: staffmail.no_right,
-    Result.STAFF_TO_US: staffmail.staff_to_us,
-    Result.STAFF_FORWARD_NEW: staffmail.forward_new,
+    Result.STAFF_TO_US: staffopening.staff_to_us,
+    Result.STAFF_FORWARD_NEW: staffopening.forward_new,
     Result.STAFF_FORWARD_ON_REQUEST: staffmail.forward_on_request,
-    Result.STAFF_ON_BEHALF: staffmail.on_behalf,
+    Result.STAFF_ON_BEHALF: staffopening.on_behalf,
     Result.ACTION: _action,
     Result.ACTION_NEEDS_PROOF: _action_needs_proof,
     Result.AUTO_REPLY: _auto_reply,

@@ -1,10 +1,9 @@
-"""What the mail of staff does: answers and comments, forwarded mails, mails on behalf of customers, and the questions about them."""
+"""What the mail of staff says on a request: answers and comments, forwarded mails, and the questions about them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from zoneinfo import ZoneInfo
 
 from rtmail.desk import audience
 from rtmail.desk.commanded import effects
@@ -14,18 +13,17 @@ from rtmail.desk.judging.sender import outsiders
 from rtmail.desk.known import WRITERS, last_deed
 from rtmail.desk.outages import about, incidents
 from rtmail.desk.outcome import Result as Line
-from rtmail.desk.outcome import done, refused
+from rtmail.desk.outcome import refused
 from rtmail.desk.people import PRIVACY, Person
-from rtmail.desk.promised import agreed, urgency
-from rtmail.desk.received import arrival, crossing, customers, opening, oversize, standing
+from rtmail.desk.promised import agreed
+from rtmail.desk.received import arrival, crossing, oversize
 from rtmail.desk.stimulus import Received
 from rtmail.desk.ticket import Event, EventKind, Role, Status
 from rtmail.desk.wording import public_words
 from rtmail.mail import address
-from rtmail.mail.model import ENCRYPTED, Kind
-from rtmail.mail.site import Door
+from rtmail.mail.model import ENCRYPTED
 from rtmail.mail.token import Action
-from rtmail.mail.writing.draft import Auto, Draft, Link, ReplyTo, Suppress, Visibility
+from rtmail.mail.writing.draft import Link, Visibility
 from rtmail.policy import signals
 
 ASK_LINKS = (Link("send as correspondence", Action.SEND_AS_CORRESPONDENCE), Link("send as comment", Action.SEND_AS_COMMENT))
@@ -52,7 +50,7 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     inside = any(command.name == "comment" for command in parsed.commands)
     words = parsed.whole if stimulus.chosen == "written" else parsed.words
     text = public_words(stimulus.mail, words, builder.house.site, builder.house.directory.parties(), stimulus.said, stimulus.heard)
-    told = bool(text.words) or _encloses(stimulus)
+    told = bool(text.words) or encloses(stimulus)
     leak = text.leak or stimulus.leak
     if told and not inside and leak:
         # No yes lets internal words out: he may keep them as a comment, or write again without the quoted part.
@@ -79,40 +77,40 @@ def staff_correspondence(builder: Builder, stimulus: Received) -> None:
     if told and not inside and parsed.unclear and not stimulus.chosen:
         _ask(builder, stimulus, person, "a line in them looks like a command, but cannot be carried out.", text=parsed.words)
         return
-    lines = _run(builder, stimulus, person, first)
+    lines = run(builder, stimulus, person, first)
     went, met = "", ""
-    if inside and not _says_something(stimulus):
+    if inside and not says_something(stimulus):
         pass  # `comment` with nothing below it: colleagues would have an empty mail
     elif inside:
-        _remark(builder, stimulus, person)
-        went = _stays(builder, stimulus)
+        remark(builder, stimulus, person)
+        went = stays(builder, stimulus)
     elif told and notice:
         if about.tellings(builder.ticket.fields) or builder.ticket.status in about.LIVE:
             said = replace(arrival.words_of(stimulus), reply_text=text.words)
             incidents.publish(builder, person, said, at=stimulus.at, facts=arrival.facts_of(stimulus))
             went = f"The other words of your mail go to {audience.readers(builder)}."
         else:
-            _remark(builder, stimulus, person, "It is over: these words went to nobody outside.")
+            remark(builder, stimulus, person, "It is over: these words went to nobody outside.")
             went = "It is over, so the other words of your mail stay among staff. A new incident is opened in a fresh mail."
     elif told and not _reaches_anybody(builder, stimulus):
-        _ask(builder, stimulus, person, NOBODY, ran=True, results=lines + _run(builder, stimulus, person, then))
-        _join_staff(builder, stimulus, person)
+        _ask(builder, stimulus, person, NOBODY, ran=True, results=lines + run(builder, stimulus, person, then))
+        join_staff(builder, stimulus, person)
         return
     elif told:
-        reader = next((one for one in (builder.ticket.requestor, *builder.customers()) if one and one.address), None)
+        reader = builder.ticket.addressee or next((one for one in builder.customers() if one.address), None)
         went = f"The other words of your mail were sent to {audience.named(reader)}."
         met = _publish(builder, stimulus, person, text.words)
         if met:
             went = f"{went} {met}: that answer went out after the mail that you answered."
     elif parsed.card or stimulus.mail.attachments:
         went = UNSENT
-    lines += _run(builder, stimulus, person, then)
-    _join_staff(builder, stimulus, person)
+    lines += run(builder, stimulus, person, then)
+    join_staff(builder, stimulus, person)
     lines = effects.as_written(lines, (*first.commands, *then.commands))
-    _receipt(builder, stimulus, person, lines, went, anyway=bool(met or stimulus.chosen))
+    receipt(builder, stimulus, person, lines, went, anyway=bool(met or stimulus.chosen))
 
 
-def _encloses(stimulus: Received) -> bool:
+def encloses(stimulus: Received) -> bool:
     """Tell whether the files of a mail without words are meant for somebody: below commands a client's own are not."""
     return any(one.by_hand or not stimulus.parsed.commands for one in stimulus.mail.attachments)
 
@@ -122,7 +120,7 @@ def _unreadable(stimulus: Received, words: str) -> bool:
     return ENCRYPTED in stimulus.mail.defects and (not words.strip() or words.lstrip().startswith("-----BEGIN PGP MESSAGE-----"))
 
 
-def _stays(builder: Builder, stimulus: Received) -> str:
+def stays(builder: Builder, stimulus: Received) -> str:
     """Say that words stay among staff, and who has them all the same since the mail itself went to him."""
     return " ".join((STAYS, *_seen_outside(builder, stimulus)))
 
@@ -200,24 +198,32 @@ def _publish(builder: Builder, stimulus: Received, person: Person, text: str, *,
 
 def comment(builder: Builder, stimulus: Received) -> None:
     person = arrival.staff_author(builder, stimulus)
-    results = _run(builder, stimulus, person)
+    results = run(builder, stimulus, person)
     went = ""
-    if _says_something(stimulus):
-        event = _remark(builder, stimulus, person)
+    if says_something(stimulus):
+        event = remark(builder, stimulus, person)
         results += oversize.missing(stimulus.cut)
         went = _unheard(builder, stimulus, person, event)
-    _join_staff(builder, stimulus, person)
+    join_staff(builder, stimulus, person)
     if stimulus.verdict.ask and not stimulus.confirmed:
         _ask(builder, stimulus, person, stimulus.verdict.ask, links=ASK_LINKS[:1], ran=True, results=results)
     else:
-        _receipt(builder, stimulus, person, results, went, anyway=bool(went))
+        receipt(builder, stimulus, person, results, went, anyway=bool(went))
 
 
-def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -> Event:
+def remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -> Event:
     # Among colleagues a line that looks like a command stays where it stood: nothing of what he wrote is lost.
     words = replace(arrival.words_of(stimulus), reply_text=stimulus.parsed.whole)
+    flags = (*flags, *_seen_outside(builder, stimulus))
+    return _among_staff(builder, stimulus, person, EventKind.COMMENT, words, *flags, reached=arrival.reached_by(stimulus))
+
+
+def _among_staff(
+    builder: Builder, stimulus: Received, person: Person, kind: EventKind, words: Words, *flags: str, reached: frozenset[str] = frozenset()
+) -> Event:
+    """Keep words that only staff may read, and tell the others of them."""
     event = builder.say(
-        EventKind.COMMENT,
+        kind,
         actor=person.party,
         words=words,
         visibility=Visibility.INTERNAL,
@@ -233,9 +239,9 @@ def _remark(builder: Builder, stimulus: Received, person: Person, *flags: str) -
         text=words.reply_text,
         people=builder.staff(),
         attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
-        flags=(*flags, *_seen_outside(builder, stimulus)),
+        flags=flags,
         about_customer=False,
-        reached=arrival.reached_by(stimulus),
+        reached=reached,
         but=(person.party,),
     )
     return event
@@ -253,16 +259,16 @@ def _unheard(builder: Builder, stimulus: Received, person: Person, event: Event)
     return "" if copies or read else ALONE
 
 
-def _says_something(stimulus: Received) -> bool:
+def says_something(stimulus: Received) -> bool:
     """Tell whether the mail holds more than commands."""
     return bool(stimulus.parsed.whole.strip() or stimulus.mail.attachments)
 
 
 def beside_action(builder: Builder, stimulus: Received, person: Person) -> str:
     """Keep the words that somebody wrote into the mail of a link, as a comment; return what became of them, "" for none."""
-    if not _says_something(stimulus):
+    if not says_something(stimulus):
         return ""
-    _remark(builder, stimulus, person)
+    remark(builder, stimulus, person)
     return STAYS
 
 
@@ -284,8 +290,8 @@ def no_right(builder: Builder, stimulus: Received) -> None:
         audience.receipt(builder, person, effects.run(running, stimulus.parsed), answering=stimulus.mail.message_id)
         return
     lines = [refused(command.line, stimulus.verdict.reason) for command in stimulus.parsed.commands]
-    if _says_something(stimulus):
-        _remark(builder, stimulus, person, "its author may not answer in this queue; kept as a comment")
+    if says_something(stimulus):
+        remark(builder, stimulus, person, "its author may not answer in this queue; kept as a comment")
         lines.append(refused("(your words)", f"{stimulus.verdict.reason}: they stay among staff"))
     audience.receipt(builder, person, lines, answering=stimulus.mail.message_id)
 
@@ -331,7 +337,7 @@ def _ask(
     )
 
 
-def _run(builder: Builder, stimulus: Received, person: Person, parsed: Parsed | None = None) -> list[Line]:
+def run(builder: Builder, stimulus: Received, person: Person, parsed: Parsed | None = None) -> list[Line]:
     """Carry out the commands of the mail, or those of `parsed`. The receipt follows when all else is done: it shows the state after it."""
     if not stimulus.verdict.commands:
         return []
@@ -340,14 +346,14 @@ def _run(builder: Builder, stimulus: Received, person: Person, parsed: Parsed | 
     return effects.run(running, parsed or stimulus.parsed)
 
 
-def _receipt(
+def receipt(
     builder: Builder, stimulus: Received, person: Person, results: list[Line], words_went: str = "", *, anyway: bool = False
 ) -> None:
     if results or anyway:
         audience.receipt(builder, person, results, answering=stimulus.mail.message_id, words_went=words_went)
 
 
-def _join_staff(builder: Builder, stimulus: Received, person: Person) -> None:
+def join_staff(builder: Builder, stimulus: Received, person: Person) -> None:
     """Who writes watches the request from then on, unless his very words take him off it."""
     leaves = stimulus.verdict.commands and any(command.name in _LEAVES for command in stimulus.parsed.commands)
     if builder.ticket.owner != person.party and not leaves:
@@ -355,47 +361,10 @@ def _join_staff(builder: Builder, stimulus: Received, person: Person) -> None:
     arrival.joins(builder, stimulus)
 
 
-def forward_new(builder: Builder, stimulus: Received) -> None:
-    """A forwarded mail opens a request of the forwarded From; the engineer's words above it are a comment."""
-    person = arrival.staff_author(builder, stimulus)
-    forwarded = stimulus.mail.forwarded
-    text = forwarded.text if forwarded else stimulus.mail.text
-    subject = forwarded.subject if forwarded else stimulus.mail.subject
-    requestor = stimulus.verdict.requestor or stimulus.verdict.sender.address
-    words = Words(
-        subject=subject,
-        text=text,
-        reply_text=text,
-        raw_id=stimulus.raw_id,
-        spool_id=stimulus.spool_id,
-        person=stimulus.parties.get(address.key(requestor.spec), 0),
-    )
-    builder.ticket = replace(builder.ticket, subject=subject or builder.ticket.subject)
-    ack = builder.policy.forward_ack
-    opening.opened(builder, stimulus, requestor, words, forwarded.message_id if forwarded else "", ack == "yes")
-    if stimulus.parsed.whole.strip():
-        _remark(builder, stimulus, person)
-    _join_staff(builder, stimulus, person)
-    results = _run(builder, stimulus, person)
-    asked_for = builder.ticket.requestor
-    if ack == "ask" and asked_for:
-        audience.ask_author(
-            builder,
-            person,
-            reason=f"shall {asked_for.address} be told of this request and its number?",
-            text=text,
-            links=(Link("tell the requestor", Action.CONFIRM_FORWARD),),
-            answering=stimulus.mail.message_id,
-            results=results,
-        )
-    else:
-        _receipt(builder, stimulus, person, results)
-
-
 def forward_on_request(builder: Builder, stimulus: Received) -> None:
     person = arrival.staff_author(builder, stimulus)
     forwarded = stimulus.mail.forwarded
-    results = _run(builder, stimulus, person)
+    results = run(builder, stimulus, person)
     sender = forwarded.sender if forwarded else None
     words = Words(
         subject=forwarded.subject if forwarded else stimulus.mail.subject,
@@ -405,190 +374,9 @@ def forward_on_request(builder: Builder, stimulus: Received) -> None:
         spool_id=stimulus.spool_id,
         person=stimulus.parties.get(address.key(sender.spec), 0) if sender else 0,
     )
-    event = builder.say(
-        EventKind.FORWARDED,
-        actor=person.party,
-        words=words,
-        visibility=Visibility.INTERNAL,
-        at=stimulus.at,
-        facts=arrival.facts_of(stimulus),
-    )
-    audience.to_staff(
-        builder,
-        event,
-        "comment",
-        who=person.name,
-        author=person.name,
-        text=words.text,
-        people=builder.staff(),
-        about_customer=False,
-        attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
-        but=(person.party,),
-        flags=(f"A forwarded mail, written by {arrival.shown(sender) if sender else 'somebody unknown'}; nothing proves that.",),
-    )
+    said_by = arrival.shown(sender) if sender else "somebody unknown"
+    _among_staff(builder, stimulus, person, EventKind.FORWARDED, words, f"A forwarded mail, written by {said_by}; nothing proves that.")
     if stimulus.parsed.whole.strip():
-        _remark(builder, stimulus, person)
-    _join_staff(builder, stimulus, person)
-    _receipt(builder, stimulus, person, results)
-
-
-def on_behalf(builder: Builder, stimulus: Received) -> None:
-    """An engineer wrote to a customer with us in Cc: that mail is the first correspondence; the number goes to all."""
-    person = arrival.staff_author(builder, stimulus)
-    requestor = stimulus.verdict.requestor or stimulus.verdict.sender.address
-    words = replace(arrival.words_of(stimulus), text=_without_commands(stimulus), reply_text=stimulus.parsed.whole)
-    event = builder.add(
-        EventKind.OPENED,
-        visibility=Visibility.PUBLIC,
-        actor=person.party,
-        facts={**arrival.facts_of(stimulus), "on_behalf": True},
-        words=words,
-        message_id=stimulus.mail.message_id,
-        at=stimulus.at,
-    )
-    builder.join(
-        stimulus.parties.get(address.key(requestor.spec), 0), Role.REQUESTOR, requestor.spec, requestor.name, reason=stimulus.verdict.rule
-    )
-    _join_staff(builder, stimulus, person)
-    if terms := standing.entitled(builder, requestor.spec):
-        standing.keep(builder, terms)
-    urgency.begin(builder)
-    builder.signal(signals.Opened(at=stimulus.at, event=event.seq, acknowledge=False))
-    builder.add(
-        EventKind.CORRESPONDENCE,
-        visibility=Visibility.PUBLIC,
-        actor=person.party,
-        words=words,
-        at=stimulus.at,
-        facts={"by_staff": True, "direct": True},
-        message_id=stimulus.mail.message_id,
-    )
-    first = builder.ticket.events
-    builder.status(Status.OPEN, actor=person.party, reason="answered")
-    builder.signal(signals.Answered(at=stimulus.at, event=first, by=person.party))
-    builder.signal(signals.Delivered(at=stimulus.at, event=first))
-    numbered = builder.add(EventKind.ACKNOWLEDGED, visibility=Visibility.PUBLIC, facts={"to": "all"})
-    for participant in builder.customers():
-        builder.drafts.append(
-            Draft(
-                template="numbered",
-                to=audience.participant_recipient(participant),
-                visibility=Visibility.PUBLIC,
-                subject=builder.ticket.subject,
-                queue=builder.ticket.queue,
-                number=builder.ticket.number,
-                event=numbered.seq,
-                facts={"engineer": audience.signed_by(builder, person.name) or builder.house.site.name},
-                in_reply_to=stimulus.mail.message_id,
-                references=builder.ticket.thread,
-                auto=Auto.GENERATED,
-                suppress=Suppress.ALL,
-                reply_to=ReplyTo.CUSTOMER,
-            )
-        )
-    audience.to_staff(
-        builder,
-        event,
-        "opened",
-        who=arrival.shown(requestor),
-        author=person.name,
-        text=words.text,
-        people=builder.staff(all_of_queue=True),
-        attachments=audience.refs(stimulus.mail.attachments, stimulus.raw_id),
-        reached=arrival.reached_by(stimulus),
-        flags=(f"{person.name} wrote to the customer; this is that mail.",),
-        about_customer=False,
-        facts=opening.opening_facts(builder, event),
-    )
-    comments = any(command.name == "comment" for command in stimulus.parsed.commands)
-    _receipt(builder, stimulus, person, _run(builder, stimulus, person), _stays(builder, stimulus) if comments else "")
-
-
-def staff_to_us(builder: Builder, stimulus: Received) -> None:
-    """To us alone about no request: what is left after commands opens a request on which the engineer is a customer.
-
-    Whoever takes part later reads these words, unless they are for staff.
-    """
-    if stimulus.verdict.commands and incidents.opens(stimulus.parsed):
-        _open_incident(builder, stimulus)
-        return
-    person = arrival.staff_author(builder, stimulus)
-    text = _without_commands(stimulus)
-    inside = stimulus.verdict.door is Door.COMMENT or _for_staff(builder, stimulus, text)
-    opening.opened(
-        builder,
-        stimulus,
-        stimulus.verdict.requestor or stimulus.verdict.sender.address,
-        replace(arrival.words_of(stimulus), text=text),
-        stimulus.mail.message_id,
-        stimulus.answerable,
-        inside=inside,
-    )
-    _receipt(builder, stimulus, person, _run(builder, stimulus, person), STAYS if inside else "")
-
-
-def of_requestor(builder: Builder, stimulus: Received) -> None:
-    """A member of staff on what he asked for himself: his words are those of a customer and meet no clock; commands are commands."""
-    person = arrival.staff_author(builder, stimulus)
-    parsed = stimulus.parsed
-    doubtful = parsed.unclear and any(one.person != person.party for one in builder.customers())
-    if stimulus.mail.kind is Kind.MACHINE or not (parsed.commands or doubtful):
-        customers.correspondence(builder, stimulus)
-        return
-    first, then = effects.in_turn(parsed)
-    lines = _run(builder, stimulus, person, first)
-    went = ""
-    if _for_staff(builder, stimulus, parsed.words):
-        if _says_something(stimulus):
-            _remark(builder, stimulus, person)
-            went = _stays(builder, stimulus)
-    elif parsed.words.strip() or _encloses(stimulus):
-        customers.correspondence(builder, replace(stimulus, mail=replace(stimulus.mail, reply_text=parsed.words)))
-    lines += _run(builder, stimulus, person, then)
-    if not stimulus.verdict.commands:
-        lines = [refused(one.line, f"you do not work in the queue {builder.ticket.queue}") for one in parsed.commands]
-        lines += [refused(one.line, one.why, one.suggestion) for one in parsed.unclear]
-    _receipt(builder, stimulus, person, effects.as_written(lines, (*first.commands, *then.commands)), went)
-
-
-def _without_commands(stimulus: Received) -> str:
-    """What a mail says that opens a request, as it came but for its commands: these are for us alone."""
-    mail, parsed = stimulus.mail, stimulus.parsed
-    if not parsed.commands:
-        return mail.text
-    return mail.text.replace(mail.reply_text, parsed.whole, 1) if mail.reply_text in mail.text else parsed.whole
-
-
-def _for_staff(builder: Builder, stimulus: Received, text: str) -> bool:
-    """Tell whether what a colleague wrote as a customer may be read by staff alone: he says so, it may be so, or it would show too much."""
-    parsed = stimulus.parsed
-    if parsed.unclear or any(command.name == "comment" for command in parsed.commands):
-        return True
-    said = public_words(stimulus.mail, text, builder.house.site, builder.house.directory.parties(), stimulus.said)
-    return bool(said.leak or stimulus.leak or said.echo)
-
-
-def _open_incident(builder: Builder, stimulus: Received) -> None:
-    """A fresh mail that says `Incident:` or plans a maintenance; whether it can be was seen before it got a number."""
-    person = arrival.staff_author(builder, stimulus)
-    zone = ZoneInfo(builder.house.site.timezone)
-    plan = incidents.read(stimulus.parsed, builder.given, builder.house, stimulus.at, zone, stimulus.said)
-    assert isinstance(plan, about.Plan)
-    text = public_words(stimulus.mail, stimulus.parsed.words, builder.house.site, builder.house.directory.parties(), stimulus.said)
-    inside = stimulus.verdict.door is Door.COMMENT or bool(text.leak or stimulus.leak or text.echo)
-    words = replace(arrival.words_of(stimulus), reply_text=text.words)
-    facts, message_id = arrival.facts_of(stimulus), stimulus.mail.message_id
-    incidents.begin(builder, plan, person, words, at=stimulus.at, facts=facts, message_id=message_id, told=not inside)
-    kept = "The words of your mail stay among staff"
-    if builder.announces:
-        went = f"The words of your mail go to {audience.readers(builder)}." if words.reply_text.strip() else ""
-    elif text.leak:
-        went = f"{kept}: they would show customers something internal ({text.leak}). Nobody outside was told."
-    elif text.echo:
-        went = f'{kept}: they repeat what was said among staff: "{text.echo} ...". Nobody outside was told.'
-    else:
-        went = f"{kept}; nobody outside was told." if words.reply_text.strip() else ""
-    line = f"#{builder.ticket.number}: {incidents.described(builder, plan.found)}"
-    results = [done(stimulus.parsed.commands[0].line, line)]
-    results += _run(builder, stimulus, person, replace(stimulus.parsed, commands=plan.rest))
-    audience.receipt(builder, person, results, answering=message_id, words_went=went)
+        remark(builder, stimulus, person)
+    join_staff(builder, stimulus, person)
+    receipt(builder, stimulus, person, results)
