@@ -17,6 +17,7 @@ from rtmail import clockwork
 from rtmail.errors import Deferred, DiskFull
 from rtmail.store import Again, Outcome, Store
 from rtmail.store.outbox import Sent
+from tests.fakes.needed import program
 from tests.fakes.stores import ENVELOPE, NOW, cluster, minutes, store, ticket_of, url
 from tests.test_store_outbox import add
 
@@ -161,10 +162,7 @@ print(json.dumps([now.timestamp(), len(outbox), len(spool), len(tickets), mailbo
 
 def claims_of_another(url: str, outbox_id: int, apart: str) -> list[float]:
     """Let a node claim whatever it gets, whose clock is `apart` from ours; return its time, and what it got of each."""
-    faketime = shutil.which("faketime")
-    if faketime is None:
-        pytest.skip("faketime (Debian package faketime) is not installed")
-    command = [faketime, "-f", apart, sys.executable, "-c", CLAIMS, url, str(outbox_id)]
+    command = [program("faketime", "faketime"), "-f", apart, sys.executable, "-c", CLAIMS, url, str(outbox_id)]
     return list(json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout))
 
 

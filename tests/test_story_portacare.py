@@ -13,6 +13,7 @@ from rtmail.policy.clocks import ClockKind
 from tests.fakes.clockwork import shipped
 from tests.fakes.daemon import Running, parsed, reply, wait_for
 from tests.fakes.house import mail
+from tests.fakes.needed import lacking
 from tests.fakes.staff import NAMES
 from tests.fakes.stage import Mailbox, Stage, flat
 
@@ -172,7 +173,7 @@ def test_a_request_from_its_number_to_its_approval_and_what_is_charged_for_it(tm
 def test_a_system_clock_that_jumps_back_an_hour_fires_nothing_again(tmp_path: Path) -> None:
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
     if library is None:
-        pytest.skip("libfaketime (Debian package faketime) is not installed")
+        lacking("libfaketime is missing: apt-get install faketime")
     clock = tmp_path / "clock"
     clock.write_text("+0")
     fake = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock)}
